@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bayesian ridge with exponential forgetting (ALGORITHMS.md 1.1-1.3). The data sums are the truth,
+ * the factor is derived from them at every refresh: an inverse kept up to date by rank-1 steps
+ * drifts, cannot be downdated safely and does not add up over replicas, and at d <= 128 it saves
+ * nothing. The prior is never decayed, so a direction without recent data returns to the prior
+ * instead of to an unbounded variance.
+ *
+ * Feeding it finite numbers is the caller's duty. A NaN or an overflow that slips in makes refresh
+ * fail from then on and the last good snapshot stays; it never reaches a prediction.
+ */
+#include "bandit/ridge.h"
+
+#include "bandit/packed.h"
+#include "bandit/repro.h"
+#include "bandit/ridge_inside.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { D_MAX = 256, HEAD = 14, FORMAT = 1 };
+
+static const double rebase_after = 40; /* half-lives: weights stay below 2^40 */
+static const double pivot_least = 1e-12;
+static const double jitter_first = 1e-10;
+static const double integer_most = 0x1p53; /* integers up to here are exact doubles */
+
+/* Number of doubles in state[] that are saved. */
+static size_t block_len(int d)
+{
+    return 2 * packed_len(d) + 4 * (size_t)d;
+}
+
+/* ---- weights and time ---- */
+
+/* Half-lives from the epoch to t; 0 when nothing is forgotten. As doubles: cannot overflow. */
+static double age(const struct ridge *r, int64_t t_ms)
+{
+    if (r->half_life_ms <= 0)
+        return 0;
+    return ((double)t_ms - (double)r->epoch_ms) / (double)r->half_life_ms;
+}
+
+double ridge_scale(const struct ridge *r, int64_t now_ms)
+{
+    return repro_exp2(-age(r, now_ms));
+}
+
+/* Moves the epoch. */
+static void rebase(struct ridge *r, int64_t to_ms)
+{
+    double f = ridge_scale(r, to_ms);
+    r->epoch_ms = to_ms;
+    if (r->half_life_ms <= 0)
+        return;
+    for (size_t i = 0; i < r->packed; i++)
+        r->s[i] *= f;
+    for (int i = 0; i < r->d; i++)
+        r->b[i] *= f;
+    r->yy *= f;
+    r->w *= f;
+    r->w2 *= f * f;
+}
+
+static void rebase_if_old(struct ridge *r, int64_t now_ms)
+{
+    if (age(r, now_ms) > rebase_after)
+        rebase(r, now_ms);
+}
+
+/* Weight of a row as of the epoch. The first row of all moves the epoch from 0 to its own time. */
+static double weight_of(struct ridge *r, int64_t t_ms, double v)
+{
+    rebase_if_old(r, t_ms);
+    return v * repro_exp2(age(r, t_ms));
+}
+
+/* ---- life ---- */
+
+static int64_t half_life_clamped(int64_t half_life_ms)
+{
+    if (half_life_ms <= 0)
+        return 0;
+    return half_life_ms < (int64_t)integer_most ? half_life_ms : (int64_t)integer_most;
+}
+
+/* The snapshot that the prior alone gives. */
+static void snapshot_prior(struct ridge *r)
+{
+    memset(r->l, 0, r->packed * sizeof *r->l);
+    for (int j = 0; j < r->d; j++)
+        r->l[packed_column(r->d, j)] = 1.0 / sqrt(r->prior[j]);
+    memcpy(r->theta, r->mean, (size_t)r->d * sizeof *r->theta);
+    r->sigma2 = r->sigma2_0;
+    r->weight = 0;
+}
+
+static void place(struct ridge *r)
+{
+    size_t d = (size_t)r->d;
+    r->s = r->state;
+    r->b = r->s + r->packed;
+    r->prior = r->b + d;
+    r->mean = r->prior + d;
+    r->l = r->mean + d;
+    r->theta = r->l + r->packed;
+    r->work = r->theta + d;
+    r->row = r->work + r->packed;
+    r->product = r->row + d;
+}
+
+struct ridge *ridge_new(int d, int64_t half_life_ms, double sigma2_0, double nu_0)
+{
+    assert(d >= 1 && d <= D_MAX);
+    size_t doubles = block_len(d) + packed_len(d) + 2 * (size_t)d;
+    struct ridge *r = calloc(1, sizeof *r + doubles * sizeof r->state[0]);
+    if (r == NULL)
+        return NULL;
+    r->d = d;
+    r->packed = packed_len(d);
+    r->half_life_ms = half_life_clamped(half_life_ms);
+    r->sigma2_0 = sigma2_0;
+    r->nu_0 = nu_0;
+    place(r);
+    for (int i = 0; i < d; i++)
+        r->prior[i] = 1;
+    snapshot_prior(r);
+    return r;
+}
+
+void ridge_free(struct ridge *r)
+{
+    free(r);
+}
+
+void ridge_prior(struct ridge *r, const double *precision, const double *mean)
+{
+    memcpy(r->prior, precision, (size_t)r->d * sizeof *precision);
+    memcpy(r->mean, mean, (size_t)r->d * sizeof *mean);
+    if (!r->refreshed)
+        snapshot_prior(r);
+}
+
+void ridge_set_half_life(struct ridge *r, int64_t half_life_ms, int64_t now_ms)
+{
+    if (r->half_life_ms == half_life_clamped(half_life_ms))
+        return;
+    rebase(r, now_ms);
+    r->half_life_ms = half_life_clamped(half_life_ms);
+}
+
+/* ---- rows ---- */
+
+static void add_weighted(struct ridge *r, const float *x, double y, double w)
+{
+    int d = r->d;
+    for (int i = 0; i < d; i++)
+        r->row[i] = (double)x[i];
+    double *c = r->s;
+    for (int j = 0; j < d; j++) {
+        add_scaled(c, w * r->row[j], r->row + j, d - j);
+        c += d - j;
+    }
+    add_scaled(r->b, w * y, r->row, d);
+    r->yy += w * y * y;
+    r->w += w;
+    r->stale++;
+}
+
+void ridge_add(struct ridge *r, const float *x, double y, int64_t t_ms, double v)
+{
+    double w = weight_of(r, t_ms, v);
+    add_weighted(r, x, y, w);
+    r->w2 += w * w;
+    r->count++;
+}
+
+void ridge_remove(struct ridge *r, const float *x, double y, int64_t t_ms, double v)
+{
+    double w = weight_of(r, t_ms, v);
+    add_weighted(r, x, y, -w);
+    r->w2 -= w * w;
+    r->count--;
+}
+
+void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, int64_t t_ms,
+                 double v)
+{
+    double w = weight_of(r, t_ms, v);
+    for (int i = 0; i < r->d; i++)
+        r->row[i] = (double)x[i];
+    add_scaled(r->b, -(w * y_old), r->row, r->d);
+    add_scaled(r->b, w * y_new, r->row, r->d);
+    r->yy -= w * y_old * y_old;
+    r->yy += w * y_new * y_new;
+    r->stale++;
+}
+
+void ridge_merge(struct ridge *into, const struct ridge *from)
+{
+    assert(into->d == from->d && into->half_life_ms == from->half_life_ms);
+    rebase_if_old(into, from->epoch_ms);
+    double f = repro_exp2(age(into, from->epoch_ms));
+    for (size_t i = 0; i < into->packed; i++)
+        into->s[i] += f * from->s[i];
+    add_scaled(into->b, f, from->b, into->d);
+    into->yy += f * from->yy;
+    into->w += f * from->w;
+    into->w2 += f * f * from->w2;
+    into->count += from->count;
+    into->stale += from->count < 0 ? -from->count : from->count;
+}
+
+/* ---- snapshot ---- */
+
+bool ridge_factor(const struct ridge *r, const double *precision, double s, double *out)
+{
+    double most = 0;
+    for (int j = 0; j < r->d; j++) {
+        double diagonal = precision[j] + s * r->s[packed_column(r->d, j)];
+        most = diagonal > most ? diagonal : most;
+    }
+    double jitter = 0;
+    for (int attempt = 0; attempt < 4; attempt++) {
+        for (size_t i = 0; i < r->packed; i++)
+            out[i] = s * r->s[i];
+        for (int j = 0; j < r->d; j++)
+            out[packed_column(r->d, j)] += precision[j] + jitter * most;
+        if (packed_factor(out, r->d, pivot_least * most))
+            return true;
+        jitter = attempt == 0 ? jitter_first : jitter * 10;
+    }
+    return false;
+}
+
+/* s (yy - 2 theta'b + theta'S theta). Rounding or removed rows can leave it a little below 0. */
+static double residual(struct ridge *r, double s, const double *theta)
+{
+    packed_multiply(r->s, r->d, theta, r->product);
+    double rss = r->yy - 2 * dot(theta, r->b, r->d) + dot(theta, r->product, r->d);
+    return rss < 0 ? 0 : s * rss;
+}
+
+bool ridge_refresh(struct ridge *r, int64_t now_ms)
+{
+    rebase_if_old(r, now_ms);
+    double s = ridge_scale(r, now_ms);
+    if (!ridge_factor(r, r->prior, s, r->work))
+        return false;
+    double *theta = r->row;
+    for (int i = 0; i < r->d; i++)
+        theta[i] = r->prior[i] * r->mean[i] + s * r->b[i];
+    packed_solve(r->work, r->d, theta);
+    double weight = r->w > 0 ? s * r->w : 0;
+    double spread = r->nu_0 * r->sigma2_0 + residual(r, s, theta);
+    double freedom = r->nu_0 + weight;
+    double sigma2 = freedom > 0 ? spread / freedom : r->sigma2_0;
+    bool finite = isfinite(sigma2) && isfinite(weight);
+    for (int i = 0; i < r->d; i++)
+        finite = finite && isfinite(theta[i]);
+    if (!finite)
+        return false;
+    memcpy(r->l, r->work, r->packed * sizeof *r->l);
+    memcpy(r->theta, theta, (size_t)r->d * sizeof *theta);
+    r->sigma2 = sigma2;
+    r->weight = weight;
+    r->stale = 0;
+    r->refreshed = true;
+    return true;
+}
+
+int64_t ridge_stale(const struct ridge *r)
+{
+    return r->stale;
+}
+
+double ridge_mean(const struct ridge *r, const double *x)
+{
+    return dot(r->theta, x, r->d);
+}
+
+double ridge_width(const struct ridge *r, const double *x, double *work)
+{
+    memcpy(work, x, (size_t)r->d * sizeof *x);
+    packed_solve_lower_from(r->l, r->d, 0, work);
+    return dot(work, work, r->d);
+}
+
+int ridge_dim(const struct ridge *r)
+{
+    return r->d;
+}
+
+double ridge_sigma2(const struct ridge *r)
+{
+    return r->sigma2;
+}
+
+double ridge_weight(const struct ridge *r)
+{
+    return r->weight;
+}
+
+int64_t ridge_count(const struct ridge *r)
+{
+    return r->count;
+}
+
+const double *ridge_theta(const struct ridge *r)
+{
+    return r->theta;
+}
+
+/* ---- persistence ---- */
+
+size_t ridge_state_len(int d)
+{
+    return HEAD + block_len(d);
+}
+
+void ridge_save(const struct ridge *r, double *out)
+{
+    const double head[HEAD] = {
+        FORMAT,
+        r->d,
+        (double)r->half_life_ms,
+        (double)r->epoch_ms,
+        (double)r->count,
+        (double)r->stale,
+        r->refreshed,
+        r->sigma2_0,
+        r->nu_0,
+        r->yy,
+        r->w,
+        r->w2,
+        r->sigma2,
+        r->weight,
+    };
+    memcpy(out, head, sizeof head);
+    memcpy(out + HEAD, r->state, block_len(r->d) * sizeof *out);
+}
+
+static bool whole(double x)
+{
+    return fabs(x) <= integer_most && (double)(int64_t)x == x;
+}
+
+/* What ridge_load must know before it changes anything. */
+static bool state_fits(const struct ridge *r, const double *in)
+{
+    for (size_t i = 0; i < ridge_state_len(r->d); i++) {
+        if (!isfinite(in[i]))
+            return false;
+    }
+    for (int i = 2; i <= 6; i++) {
+        if (!whole(in[i]))
+            return false;
+    }
+    if (!(in[2] >= 0) || !(in[12] >= 0))
+        return false;
+    const double *prior = in + HEAD + r->packed + r->d;
+    const double *l = prior + 2 * r->d;
+    for (int j = 0; j < r->d; j++) {
+        if (!(prior[j] > 0) || !(l[packed_column(r->d, j)] > 0))
+            return false;
+    }
+    return true;
+}
+
+bool ridge_load(struct ridge *r, const double *in)
+{
+    if (!(in[0] == FORMAT && in[1] == r->d) || !state_fits(r, in))
+        return false;
+    r->half_life_ms = (int64_t)in[2];
+    r->epoch_ms = (int64_t)in[3];
+    r->count = (int64_t)in[4];
+    r->stale = (int64_t)in[5];
+    r->refreshed = in[6] != 0;
+    r->sigma2_0 = in[7];
+    r->nu_0 = in[8];
+    r->yy = in[9];
+    r->w = in[10];
+    r->w2 = in[11];
+    r->sigma2 = in[12];
+    r->weight = in[13];
+    memcpy(r->state, in + HEAD, block_len(r->d) * sizeof *in);
+    return true;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_BANDIT_RIDGE_H
+#define PURSER_BANDIT_RIDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Bayesian ridge regression of one target with exponential forgetting: the learned state of one
+ * (model, target). Data and prior are kept apart: the data part
+ *     S = sum w_i x_i x_i'   b = sum w_i y_i x_i   yy = sum w_i y_i^2
+ *     W = sum w_i            W2 = sum w_i^2
+ * is additive (rows may come in any order, be amended or removed, and two replicas' sums add up);
+ * the prior never decays. w_i = v_i * 2^((t_i - E)/H): weights refer to the epoch E, t_i is
+ * the time of the DECISION, so late labels weigh what they would have weighed in time.
+ *
+ * Reading goes through a snapshot (factor, theta, sigma2), renewed by ridge_refresh only; between
+ * refreshes predictions do not change. All arithmetic is + - * / sqrt in a fixed order: the state
+ * is bit-identical wherever it is replayed. Symmetric matrices are packed by columns of the lower
+ * triangle: column j holds rows j..d-1, at offset j*d - j*(j-1)/2.
+ *
+ * The caller checks its numbers: x, y and v finite and of sane size, times within 2^53 ms. A number
+ * that poisons the sums cannot reach a prediction (refresh fails, the old snapshot stays), but it
+ * is not undone either.
+ */
+struct ridge;
+
+/* ridge_new gives a ridge of d features (1..256) with half-life in ms (<= 0: no forgetting), a zero
+ * prior mean, unit prior precision and noise variance guess sigma2_0 worth nu_0 observations.
+ * NULL when memory is short. */
+struct ridge *ridge_new(int d, int64_t half_life_ms, double sigma2_0, double nu_0);
+/* ridge_free accepts NULL. */
+void ridge_free(struct ridge *r);
+
+/* ridge_prior sets the prior: precision (diagonal, d values > 0) and mean (d values). Takes effect
+ * at the next refresh; before the first one at once, so that a new ridge predicts its prior. */
+void ridge_prior(struct ridge *r, const double *precision, const double *mean);
+/* ridge_set_half_life changes the forgetting of rows from now on: the sums are rebased first.
+ * Rows added before can no longer be removed or amended exactly: their weight is recomputed. */
+void ridge_set_half_life(struct ridge *r, int64_t half_life_ms, int64_t now_ms);
+
+/* ridge_add adds one labelled row, ridge_remove takes one out again, ridge_amend replaces its
+ * label. t_ms is the decision's time, v its importance (> 0). */
+void ridge_add(struct ridge *r, const float *x, double y, int64_t t_ms, double v);
+void ridge_remove(struct ridge *r, const float *x, double y, int64_t t_ms, double v);
+void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, int64_t t_ms,
+                 double v);
+/* ridge_merge adds the data part of another ridge of the same d and half-life, whatever
+ * the epochs (exact up to rounding). Prior and snapshot stay those of into. */
+void ridge_merge(struct ridge *into, const struct ridge *from);
+
+/* ridge_refresh renews the snapshot as of now_ms: A = L0 + s*S with s = 2^((E - now)/H) factored
+ * by Cholesky, theta = A^-1 (L0 m0 + s b), sigma2 = (nu0 sigma2_0 + s*RSS) / (nu0 + s*W). On a
+ * matrix that is not positive definite after jitter the old snapshot stays and false is returned.
+ * Rebases the epoch when it lies more than 40 half-lives back. */
+bool ridge_refresh(struct ridge *r, int64_t now_ms);
+/* ridge_stale tells how many rows were added, removed or amended since the last refresh. */
+int64_t ridge_stale(const struct ridge *r);
+
+/* ridge_mean gives theta'x. */
+double ridge_mean(const struct ridge *r, const double *x);
+/* ridge_width gives x'A^-1 x = ||L^-1 x||^2 (>= 0); work has room for d doubles, apart from x.
+ * The posterior variance of the mean at x is sigma2 * width. */
+double ridge_width(const struct ridge *r, const double *x, double *work);
+
+int ridge_dim(const struct ridge *r);
+double ridge_sigma2(const struct ridge *r);
+/* ridge_weight gives the decayed weight s*W as of the last refresh, ridge_count the rows now
+ * counted. */
+double ridge_weight(const struct ridge *r);
+int64_t ridge_count(const struct ridge *r);
+const double *ridge_theta(const struct ridge *r);
+
+/* ridge_state_len gives the number of doubles that ridge_save writes and ridge_load reads: the
+ * whole state (data, prior, snapshot), bit for bit. ridge_load returns false, changing nothing,
+ * when the header does not fit d or a value is not finite. Integers are stored as exact doubles. */
+size_t ridge_state_len(int d);
+void ridge_save(const struct ridge *r, double *out);
+bool ridge_load(struct ridge *r, const double *in);
+
+#endif

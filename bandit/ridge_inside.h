@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_BANDIT_RIDGE_INSIDE_H
+#define PURSER_BANDIT_RIDGE_INSIDE_H
+
+/* The body of struct ridge, for ridge.c and pool.c only. */
+#include "bandit/ridge.h"
+
+struct ridge {
+    int d;
+    size_t packed; /* d (d+1) / 2 */
+    int64_t half_life_ms;
+    int64_t epoch_ms;
+    int64_t count;
+    int64_t stale;
+    bool refreshed;
+    double sigma2_0, nu_0;
+    double yy, w, w2;
+    double sigma2, weight; /* snapshot */
+    /* In state[], in this order: */
+    double *s, *b;         /* data */
+    double *prior, *mean;  /* prior precision (diagonal) and mean */
+    double *l, *theta;     /* snapshot */
+    double *work;          /* packed, not state */
+    double *row, *product; /* d each, not state */
+    double state[];
+};
+
+/* ridge_scale gives 2^((E - now)/H), the factor that turns sums as of the epoch into sums as of
+ * now. */
+double ridge_scale(const struct ridge *r, int64_t now_ms);
+/* ridge_factor factors diag(precision) + s S into out (packed), with growing jitter when need be.
+ */
+bool ridge_factor(const struct ridge *r, const double *precision, double s, double *out);
+
+#endif

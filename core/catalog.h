@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_CATALOG_H
+#define PURSER_CORE_CATALOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/limits.h"
+
+/*
+ * The models that can be chosen. A model keeps its slot for the life of a store, so learned state
+ * follows names, not positions; a model that leaves the configuration is retired, not removed.
+ * Prices are integers: picodollars per token (1 USD per million tokens = 1,000,000).
+ */
+struct model {
+    char name[NAME_CAP];
+    int tier;                     /* index into tiers, 0 = smallest */
+    bool active;                  /* may be chosen */
+    int64_t price_in;             /* picodollars per uncached input token */
+    int64_t price_cached;         /* picodollars per cached input token */
+    int64_t price_out;            /* picodollars per output token, reasoning included */
+    int64_t context_tokens;       /* input + output limit; 0 = none */
+    uint32_t needs;               /* capabilities it has, as bits of catalog.needs */
+    double typical_quality;       /* prior mean of quality, [0,1]; < 0: by price */
+    double typical_output_tokens; /* prior mean */
+    double typical_latency_ms;    /* prior mean */
+};
+
+struct catalog {
+    int n; /* slots in use */
+    int n_tiers;
+    int n_needs;
+    struct model model[MODELS_MAX];
+    char tier[TIERS_MAX][NAME_CAP];
+    char need[NEEDS_MAX][NAME_CAP];
+};
+
+/* catalog_find gives the slot of a model, -1 if there is none; likewise for tiers and capabilities.
+ */
+int catalog_find(const struct catalog *c, const char *name);
+int catalog_tier(const struct catalog *c, const char *name);
+int catalog_need(const struct catalog *c, const char *name);
+
+/* catalog_merge brings the configured catalog into the one in force: known names keep their slots
+ * and take the new prices, unknown ones get the next free slot, absent ones become inactive. False
+ * when there are more than MODELS_MAX names in all; into is then unchanged. */
+bool catalog_merge(struct catalog *into, const struct catalog *configured);
+
+/* model_cost_nano gives the price of a call in nanodollars, rounded half up once; saturates at
+ * INT64_MAX. */
+int64_t model_cost_nano(const struct model *m, int64_t input_tokens, int64_t cached_tokens,
+                        int64_t output_tokens);
+
+#endif

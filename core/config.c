@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Configuration documents: read whole, patched, written back, described. A document takes effect
+ * entirely or not at all: everything is read into a copy and checked there.
+ *
+ * What config_render writes is what the log keeps, so reading it back must give the same parameters
+ * to the bit; replay depends on it. Therefore numbers are written with as many digits as they need,
+ * prices as exact decimals, and retired models too: their slots count.
+ */
+#include "core/config_fields.h"
+
+#include <string.h>
+#include "bandit/policy.h"
+#include "core/features.h"
+
+static const struct json_bounds bounds = {
+    .bytes = CONFIG_MAX, .item_bytes = CONFIG_MAX, .elements = 16384, .items = 128};
+
+static enum status fail_at(struct problem *p, const char *group, const char *key, const char *text)
+{
+    struct json_at up = {.key = group}, at = {.up = &up, .key = key};
+    return json_fail(p, STATUS_BAD_REQUEST, key ? &at : &up, "%s", text);
+}
+
+static enum status check_model(const struct params *p, const char *name, const struct json_at *at,
+                               struct problem *problem)
+{
+    char quoted[QUOTE_CAP];
+    if (name[0] == '\0' || catalog_find(&p->catalog, name) >= 0)
+        return STATUS_OK;
+    return json_fail(problem, STATUS_BAD_REQUEST, at, "no model \"%s\" in models",
+                     json_quote(quoted, name));
+}
+
+static enum status check_policy(const struct params *p, struct problem *problem)
+{
+    struct json_at up = {.key = "policy"}, name_at = {.up = &up, .key = "name"},
+                   model_at = {.up = &up, .key = "model"};
+    if (!policy_find(p->policy.name)) {
+        char quoted[QUOTE_CAP], known[NAMES_CAP];
+        struct text t = text_over(known, sizeof known);
+        for (int i = 0; policy_at(i); i++)
+            text_printf(&t, "%s%s", i > 0 ? ", " : "", policy_at(i)->name);
+        return json_fail(problem, STATUS_BAD_REQUEST, &name_at,
+                         "no policy \"%s\"; policies are: %s", json_quote(quoted, p->policy.name),
+                         known);
+    }
+    if (p->policy.floor_min > p->policy.floor)
+        return fail_at(problem, "policy", "floor_min", "must not exceed /policy/floor");
+    return check_model(p, p->policy.model, &model_at, problem);
+}
+
+static enum status check_catalog(const struct catalog *c, struct problem *problem)
+{
+    int active = 0;
+    char quoted[QUOTE_CAP];
+    struct json_at at = {.key = "models"};
+    for (int i = 0; i < c->n; i++) {
+        active += c->model[i].active;
+        if (c->model[i].tier < 0)
+            return json_fail(problem, STATUS_BAD_REQUEST, &at,
+                             "the tier of \"%s\" is no longer in tiers: name a new one",
+                             json_quote(quoted, c->model[i].name));
+    }
+    if (active == 0)
+        return fail_at(problem, "models", NULL, "at least one model must be active");
+    return STATUS_OK;
+}
+
+static enum status check_rules(const struct params *p, struct problem *problem)
+{
+    struct json_at list = {.key = "rules"};
+    for (int i = 0; i < p->n_rules; i++) {
+        struct json_at at = {.up = &list, .index = i}, model_at = {.up = &at, .key = "model"};
+        if (p->rule[i].model[0] == '\0' && p->rule[i].tier < 0)
+            return json_fail(problem, STATUS_BAD_REQUEST, &at, "its tier is no longer in tiers");
+        enum status st = check_model(p, p->rule[i].model, &model_at, problem);
+        if (st != STATUS_OK)
+            return st;
+    }
+    return STATUS_OK;
+}
+
+static enum status check_settings(const struct params *p, const struct settings *s,
+                                  struct problem *problem)
+{
+    const char *const listen[][2] = {{"route", s->listen_route},
+                                     {"feedback", s->listen_feedback},
+                                     {"control", s->listen_control},
+                                     {"events", s->listen_events},
+                                     {"intake", s->listen_intake}};
+    for (int i = 0; i < 5; i++) {
+        if (listen[i][1][0] != '\0' && !strstr(listen[i][1], "://"))
+            return fail_at(problem, "listen", listen[i][0],
+                           "expected an address such as tcp://127.0.0.1:7601, or \"\" for none");
+        if (strncmp(listen[i][1], "tls+", 4) == 0 && (!s->tls_cert[0] || !s->tls_key[0]))
+            return fail_at(problem, "listen", listen[i][0],
+                           "needs /listen/tls/cert and /listen/tls/key");
+    }
+    if (s->tls_require_client && !s->tls_ca[0])
+        return fail_at(problem, "listen", "tls", "require_client_cert needs /listen/tls/ca");
+    if (!s->data_dir[0])
+        return fail_at(problem, "store", "dir", "must not be empty");
+    if (s->retention_days < p->learner.join_window_hours / 24 + 1)
+        return fail_at(problem, "store", "retention_days",
+                       "must be at least /learner/join_window_hours and a day: late feedback needs "
+                       "the record of its decision");
+    return STATUS_OK;
+}
+
+/* Checks what concerns more than one field. settings may be NULL. */
+static enum status check_all(const struct params *p, const struct settings *settings,
+                             struct problem *problem)
+{
+    struct json_at baseline_at = {.key = "baseline"}, features_at = {.key = "features"};
+    enum status st = check_catalog(&p->catalog, problem);
+    if (st == STATUS_OK)
+        st = check_policy(p, problem);
+    if (st == STATUS_OK)
+        st = check_rules(p, problem);
+    if (st == STATUS_OK)
+        st = check_model(p, p->baseline, &baseline_at, problem);
+    if (st == STATUS_OK && features_dim(p) > DIM_MAX)
+        st = json_fail(problem, STATUS_BAD_REQUEST, &features_at,
+                       "%d entries in all, at most %d are possible: make a dim_ smaller",
+                       features_dim(p), DIM_MAX);
+    if (st == STATUS_OK && settings)
+        st = check_settings(p, settings, problem);
+    return st;
+}
+
+/* Retired models do not hold up a change of tiers. */
+static void settle_retired(struct catalog *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        if (!c->model[i].active && c->model[i].tier < 0)
+            c->model[i].tier = 0;
+    }
+}
+
+/* Numbers capabilities anew, without those that nobody has: merging into nothing does that. */
+static void renumber(struct catalog *c)
+{
+    struct catalog fresh;
+    memset(&fresh, 0, sizeof fresh);
+    if (catalog_merge(&fresh, c))
+        *c = fresh;
+}
+
+/* Reads a document over what params and settings hold (NULL: the document must not have such). */
+static enum status read_document(json_t *root, struct params *p, struct settings *s,
+                                 struct problem *problem)
+{
+    void *base[PARTS] = {[PART_PARAMS] = p, [PART_SETTINGS] = s};
+    enum status st = fields_read(config_table(), root, NULL, base, NULL, problem);
+    const json_t *v = json_object_get(root, "v"), *tiers = json_object_get(root, "tiers");
+    const json_t *models = json_object_get(root, "models"), *rules = json_object_get(root, "rules");
+    if (st == STATUS_OK && v && !(json_is_number(v) && json_number_value(v) == 1))
+        st = problem_set(problem, STATUS_UNSUPPORTED_VERSION, "/v", "expected 1");
+    if (st == STATUS_OK && tiers)
+        st = config_tiers_read(p, tiers, problem);
+    if (st == STATUS_OK && models)
+        st = config_models_read(p, models, problem);
+    if (st == STATUS_OK && rules)
+        st = config_rules_read(p, rules, problem);
+    if (st != STATUS_OK)
+        return st;
+    settle_retired(&p->catalog);
+    renumber(&p->catalog);
+    return STATUS_OK;
+}
+
+enum status config_parse(const char *json, size_t n, struct params *params,
+                         struct settings *settings, struct problem *problem)
+{
+    json_t *root = NULL;
+    struct params p;
+    struct settings s;
+    enum status st = json_open(json, n, &bounds, &root, problem);
+    if (st != STATUS_OK)
+        return st;
+    params_default(&p);
+    config_tiers_default(&p.catalog);
+    settings_default(&s);
+    if (!json_object_get(root, "models"))
+        st = fail_at(problem, "models", NULL, "missing: name at least one model");
+    else
+        st = read_document(root, &p, &s, problem);
+    json_decref(root);
+    if (st == STATUS_OK)
+        st = check_all(&p, settings ? &s : NULL, problem);
+    if (st != STATUS_OK)
+        return st;
+    memcpy(params, &p, sizeof p);
+    if (settings)
+        memcpy(settings, &s, sizeof s);
+    return STATUS_OK;
+}
+
+enum status config_patch(struct params *params, const char *json, size_t n, struct problem *problem)
+{
+    json_t *root = NULL;
+    struct params p;
+    enum status st = json_open(json, n, &bounds, &root, problem);
+    if (st != STATUS_OK)
+        return st;
+    memcpy(&p, params, sizeof p);
+    st = read_document(root, &p, NULL, problem);
+    json_decref(root);
+    if (st == STATUS_OK)
+        st = check_all(&p, NULL, problem);
+    if (st == STATUS_OK)
+        memcpy(params, &p, sizeof p);
+    return st;
+}
+
+size_t config_render(const struct params *params, char *out, size_t cap)
+{
+    if (cap == 0)
+        return 0;
+    struct text t = text_over(out, cap);
+    text_put(&t, "{\"v\":1,");
+    fields_render(config_table(), PART_PARAMS, params, &t);
+    text_put(&t, ",\"tiers\":[");
+    for (int i = 0; i < params->catalog.n_tiers; i++) {
+        text_put(&t, i > 0 ? "," : "");
+        text_json_string(&t, params->catalog.tier[i]);
+    }
+    text_put(&t, "],\"models\":[");
+    config_models_render(&params->catalog, &t);
+    text_put(&t, "],\"rules\":[");
+    config_rules_render(params, &t);
+    text_put(&t, "]}");
+    return t.full ? 0 : t.len;
+}
+
+size_t config_reference(char *out, size_t cap)
+{
+    static const char head[] =
+        "| field | type and bounds | default | meaning |\n|---|---|---|---|\n";
+    if (cap == 0)
+        return 0;
+    struct text t = text_over(out, cap);
+    text_put(&t, head);
+    fields_reference(config_table(), "/", &t);
+    fields_reference(config_model_table(), "/models/*/", &t);
+    fields_reference(config_rule_table(), "/rules/*/", &t);
+    return t.full ? 0 : t.len;
+}

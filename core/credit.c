@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every message about a decision goes through its label book; the labels are a function of the
+ * whole book, recomputed after each message, so the order of messages cannot matter: late,
+ * repeated, amended and retracted feedback end in the same state (exactly so when versions are
+ * given).
+ *
+ * Without a feedback_id a message is identified by its content: the same content twice is a
+ * repetition. Someone who wants to return to an earlier value gives an id or a version.
+ */
+#include "core/credit.h"
+
+#include <string.h>
+#include "bandit/repro.h"
+#include "bandit/rng.h"
+
+static uint64_t name_hash(const char *name)
+{
+    uint64_t h = hash64(name, strlen(name), 1);
+    return h ? h : 1;
+}
+
+/* ---- taking a message ---- */
+
+static enum status check_seen(const struct label_book *b, const struct feedback *f, uint64_t id,
+                              bool *duplicate, struct problem *problem)
+{
+    *duplicate = false;
+    for (int i = 0; i < b->n_seen; i++) {
+        if (b->seen_id[i] != id)
+            continue;
+        if (b->seen_digest[i] == f->digest) {
+            *duplicate = true;
+            return STATUS_OK;
+        }
+        if (id != 0)
+            return problem_set(problem, STATUS_CONFLICT, "/feedback_id",
+                               "this feedback_id was used for this decision with another body; "
+                               "give a new feedback_id, or the same body to repeat it");
+    }
+    if (b->n_seen == SEEN_MAX)
+        return problem_set(problem, STATUS_CONFLICT, "/decision_id",
+                           "a decision takes at most %d distinct feedback messages", SEEN_MAX);
+    return STATUS_OK;
+}
+
+static int find_source(const struct label_book *b, uint64_t source)
+{
+    for (int i = 0; i < b->n_sources; i++)
+        if (b->source[i] == source)
+            return i;
+    return -1;
+}
+
+static int64_t version_of(const struct label_book *b, const struct feedback *f, int source)
+{
+    if (f->version >= 0)
+        return f->version;
+    int64_t newest = -1;
+    for (int c = 0; c < CELLS && source < b->n_sources; c++)
+        if (b->cell[source][c].set && b->cell[source][c].version > newest)
+            newest = b->cell[source][c].version;
+    return newest + 1;
+}
+
+static double field_value(const struct feedback *f, int cell)
+{
+    switch (1 << cell) {
+    case FB_QUALITY:
+        return f->quality;
+    case FB_PROMPT_TOKENS:
+        return (double)f->prompt_tokens;
+    case FB_CACHED_TOKENS:
+        return (double)f->cached_tokens;
+    case FB_OUTPUT_TOKENS:
+        return (double)f->output_tokens;
+    case FB_COST:
+        return (double)f->cost_nano;
+    case FB_LATENCY:
+        return f->latency_ms;
+    default:
+        return f->failed ? 1 : 0;
+    }
+}
+
+/* Writes the cells that this message wins; tells whether any was won, and whether one was held
+ * before. */
+static bool write_cells(struct label_book *b, const struct feedback *f, int source, int64_t version,
+                        bool *amends)
+{
+    unsigned fields = f->retract && f->has == 0 ? (1u << CELLS) - 1 : f->has;
+    bool won = false;
+    *amends = false;
+    for (int c = 0; c < CELLS; c++) {
+        struct label_cell *cell = &b->cell[source][c];
+        if (!(fields & (1u << c)) || (cell->set && version <= cell->version))
+            continue;
+        won = true;
+        *amends |= cell->present;
+        *cell = (struct label_cell){.version = version,
+                                    .value = f->retract ? 0 : field_value(f, c),
+                                    .set = true,
+                                    .present = !f->retract};
+    }
+    return won;
+}
+
+enum status book_take(struct label_book *b, const struct feedback *f, enum feedback_result *result,
+                      struct problem *problem)
+{
+    uint64_t id = f->feedback_id[0] ? name_hash(f->feedback_id) : 0;
+    bool duplicate, amends;
+    enum status s = check_seen(b, f, id, &duplicate, problem);
+    if (s != STATUS_OK)
+        return s;
+    *result = FEEDBACK_DUPLICATE;
+    if (duplicate)
+        return STATUS_OK;
+    uint64_t source = name_hash(f->source[0] ? f->source : "default");
+    int at = find_source(b, source);
+    if (at < 0 && b->n_sources == SOURCES_MAX)
+        return problem_set(problem, STATUS_CONFLICT, "/source",
+                           "a decision takes feedback from at most %d sources", SOURCES_MAX);
+    if (at < 0)
+        at = b->n_sources;
+    *result = FEEDBACK_SUPERSEDED;
+    if (!write_cells(b, f, at, version_of(b, f, at), &amends))
+        return STATUS_OK;
+    if (at == b->n_sources) {
+        b->source[at] = source;
+        b->n_sources++;
+    }
+    b->seen_id[b->n_seen] = id;
+    b->seen_digest[b->n_seen] = f->digest;
+    b->n_seen++;
+    b->arrivals++;
+    *result = f->retract ? FEEDBACK_RETRACTED : amends ? FEEDBACK_AMENDED : FEEDBACK_APPLIED;
+    return STATUS_OK;
+}
+
+/* ---- what it amounts to ---- */
+
+/* The average over the sources that hold this field; false if none does. */
+static bool average(const struct label_book *b, enum feedback_field field, double *out)
+{
+    int cell = __builtin_ctz((unsigned)field), n = 0;
+    double sum = 0;
+    for (int s = 0; s < b->n_sources; s++)
+        if (b->cell[s][cell].present) {
+            sum += b->cell[s][cell].value;
+            n++;
+        }
+    if (n)
+        *out = sum / n;
+    return n > 0;
+}
+
+static int64_t to_nano(double pico)
+{
+    double nano = pico / 1000 + 0.5;
+    return nano >= 9.2e18 ? INT64_MAX : nano < 0 ? 0 : (int64_t)nano;
+}
+
+static void credit_cost(const struct label_book *b, const struct decision_row *row,
+                        struct credit *out)
+{
+    double in = (double)row->prompt_tokens, cached = (double)row->cached_tokens, tokens = 0,
+           cost = 0;
+    (void)average(b, FB_PROMPT_TOKENS, &in);
+    (void)average(b, FB_CACHED_TOKENS, &cached);
+    double fresh = in > cached ? in - cached : 0;
+    double input = (double)row->price_in * fresh + (double)row->price_cached * cached;
+    bool has_tokens = average(b, FB_OUTPUT_TOKENS, &tokens), reported = average(b, FB_COST, &cost);
+    if (!has_tokens && reported && row->price_out > 0) {
+        double implied = (cost * 1000 - input) / (double)row->price_out;
+        tokens = implied > 0 ? implied : 0;
+        has_tokens = true;
+    }
+    if (has_tokens && !out->has[TARGET_TOKENS]) {
+        out->has[TARGET_TOKENS] = true;
+        out->label[TARGET_TOKENS] = repro_log(1 + tokens);
+    }
+    out->has_cost = reported || has_tokens;
+    if (!out->has_cost)
+        return;
+    out->priced_nano =
+        has_tokens ? to_nano(input + (double)row->price_out * tokens) : to_nano(input);
+    out->cost_nano = reported ? (int64_t)(cost + 0.5) : out->priced_nano;
+}
+
+void credit_of(const struct label_book *b, const struct decision_row *row, struct credit *out)
+{
+    double v;
+    memset(out, 0, sizeof *out);
+    credit_cost(b, row, out);
+    bool latency = average(b, FB_LATENCY, &v);
+    if (latency)
+        out->label[TARGET_LATENCY] = repro_log(1 + v);
+    out->has[TARGET_LATENCY] = latency;
+    bool quality = average(b, FB_QUALITY, &v);
+    if (quality)
+        out->label[TARGET_QUALITY] = v;
+    double failed = 0;
+    bool told = average(b, FB_FAILED, &failed);
+    out->has[TARGET_FAILURE] = told || out->has_cost || latency || quality;
+    out->label[TARGET_FAILURE] = failed;
+    out->has[TARGET_QUALITY] = quality && failed < 0.5;
+    if (failed >= 0.5) /* a failed call says nothing about the length of an answer */
+        out->has[TARGET_TOKENS] = false;
+}

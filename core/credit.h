@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_CREDIT_H
+#define PURSER_CORE_CREDIT_H
+
+#include "core/event.h"
+#include "core/status.h"
+
+/*
+ * What feedback means: the label book of a decision takes messages in any order, knows repetitions,
+ * keeps the highest version per source and field, and yields the labels to be learned.
+ */
+
+/* book_take records a message. OK: *result says what it did (DUPLICATE and SUPERSEDED change
+ * nothing). CONFLICT: the same feedback_id came with another body, or the book is full; nothing
+ * changed. */
+MUST_CHECK enum status book_take(struct label_book *b, const struct feedback *f,
+                                 enum feedback_result *result, struct problem *problem);
+
+/* What a book amounts to, in natural units. */
+struct credit {
+    bool has[TARGETS];
+    double label[TARGETS]; /* as the regressions take them: log(1+tokens), log(1+ms) */
+    bool has_cost;
+    int64_t cost_nano; /* reported; computed from tokens when only those were reported */
+    int64_t
+        priced_nano; /* computed from tokens; equals cost_nano when tokens are implied by cost */
+};
+/* credit_of folds the sources of a book (averages) into labels. Failed calls count as failures
+ * only, not as bad answers. Output tokens that were not reported are implied by the cost, at the
+ * prices of the decision. */
+void credit_of(const struct label_book *b, const struct decision_row *row, struct credit *out);
+
+#endif

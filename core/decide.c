@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a request to a drawn model. Quality, tokens, latency and failure are predicted apart; prices
+ * and reward weights enter only here, so changing them relearns nothing: U_a = w_q v q_a - w_l l_a
+ * / L0 - w_f p_a - lambda c_a,   lambda = max(w_c / C0, mu) with v the request's value, C0 the cost
+ * scale and mu the pacer's multiplier (quality points per dollar). The policy turns means and
+ * deviations of U into probabilities; exploration is mixed in; the model is drawn from exactly the
+ * pmf that is logged.
+ */
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+#include "bandit/pmf.h"
+#include "bandit/policy.h"
+#include "bandit/rng.h"
+#include "core/eligible.h"
+#include "core/features.h"
+#include "core/router_state.h"
+#include "core/rules.h"
+
+static void describe(const struct router *r, const struct request *req, struct event_decided *d)
+{
+    const struct params *p = &r->params;
+    memcpy(d->request_id, req->request_id, sizeof d->request_id);
+    d->labels = req->labels;
+    d->request_digest = req->digest;
+    d->schema = r->learner.schema;
+    d->config_seq = r->config_seq;
+    d->epoch = r->epoch;
+    d->policy = (uint8_t)policy_index(p->policy.name);
+    d->n_arms = (uint8_t)p->catalog.n;
+    d->value = req->value;
+    d->prompt_tokens = req->prompt_tokens >= 0 ? req->prompt_tokens : features_tokens(req);
+    d->cached_tokens =
+        req->cached_tokens < d->prompt_tokens ? req->cached_tokens : d->prompt_tokens;
+    d->max_output_tokens = req->max_output_tokens;
+    d->d = r->learner.d;
+    features_build(p, req, d->x);
+    d->weight_quality = p->objective.quality;
+    d->weight_cost = p->objective.cost;
+    d->weight_latency = p->objective.latency;
+    d->weight_failure = p->objective.failure;
+    d->multiplier = r->pacer.mu;
+}
+
+static void predict_all(const struct router *r, struct event_decided *d, struct prediction *out)
+{
+    double x[DIM_MAX];
+    for (int i = 0; i < d->d; i++)
+        x[i] = (double)d->x[i];
+    for (int a = 0; a < r->params.catalog.n; a++)
+        learner_predict(&r->learner, &r->params.catalog.model[a], a, x, d, &out[a]);
+}
+
+/* What one dollar-sized unit is: configured, or the mean cost of the dearest model so far. */
+static double cost_scale(const struct router *r, const struct prediction *pr)
+{
+    if (r->params.objective.cost_scale_usd > 0)
+        return r->params.objective.cost_scale_usd;
+    if (r->dearest_usd > 0)
+        return r->dearest_usd;
+    double dearest = 0;
+    for (int a = 0; a < r->params.catalog.n; a++)
+        if (r->params.catalog.model[a].active && pr[a].cost_usd > dearest)
+            dearest = pr[a].cost_usd;
+    return dearest > 0 ? dearest : 1e-3;
+}
+
+static void view_arm(const struct router *r, struct event_decided *d, const struct prediction *pr,
+                     struct arm_view *v)
+{
+    const struct objective *w = &r->params.objective;
+    double lambda = fmax(d->weight_cost / d->cost_scale_usd, d->multiplier);
+    double wq = w->quality * d->value, wl = w->latency / w->latency_scale_ms;
+    double u =
+        wq * pr->quality - wl * pr->latency_ms - w->failure * pr->failure - lambda * pr->cost_usd;
+    double sq = wq * pr->quality_sd, sl = wl * pr->latency_sd, sf = w->failure * pr->failure_sd;
+    v->mean[TARGET_QUALITY] = (float)pr->quality;
+    v->mean[TARGET_TOKENS] = (float)pr->tokens;
+    v->mean[TARGET_LATENCY] = (float)pr->latency_ms;
+    v->mean[TARGET_FAILURE] = (float)pr->failure;
+    v->sd[TARGET_QUALITY] = (float)pr->quality_sd;
+    v->sd[TARGET_TOKENS] = (float)pr->tokens_sd;
+    v->sd[TARGET_LATENCY] = (float)pr->latency_sd;
+    v->sd[TARGET_FAILURE] = (float)pr->failure_sd;
+    v->utility = (float)u;
+    v->utility_sd = (float)(r->params.policy.width * sqrt(sq * sq + sl * sl + sf * sf));
+    v->cost_nano = (int64_t)(pr->cost_usd * 1e9 + 0.5);
+}
+
+/* Exploration mass: falls with what has been learned (declared schedule), never below its minimum.
+ */
+static double exploration(const struct router *r)
+{
+    double n = (double)r->learner.labels[TARGET_QUALITY];
+    double e = r->params.policy.floor;
+    if (n > 0)
+        e = fmin(e, r->params.policy.floor_scale / sqrt(n));
+    return fmin(fmax(e, r->params.policy.floor_min), r->params.policy.floor);
+}
+
+/* The mass is shared in proportion to min(1, going rate / cost), so that exploring a model 500
+ * times dearer does not eat the budget. */
+static void exploration_shares(const struct router *r, const struct event_decided *d,
+                               const int *slots, int n, double *share)
+{
+    double rate = r->pacer.rate_usd > 0 ? r->pacer.rate_usd : r->booked_usd;
+    for (int i = 0; i < n; i++) {
+        double cost = (double)d->view[slots[i]].cost_nano * 1e-9;
+        share[i] = rate > 0 && cost > rate ? rate / cost : 1;
+    }
+}
+
+static bool explores(const char *policy)
+{
+    return strcmp(policy, "fixed") != 0 && strcmp(policy, "rules") != 0;
+}
+
+static int preferred_model(const struct router *r, const struct request *req,
+                           struct event_decided *d)
+{
+    const struct params *p = &r->params;
+    bool matched;
+    if (strcmp(p->policy.name, "rules") == 0) {
+        int slot = rules_model(p, req, d->prompt_tokens, &matched);
+        d->reasons |= matched ? REASON_RULE : 0;
+        return slot;
+    }
+    if (strcmp(p->policy.name, "fixed") == 0)
+        return p->policy.model[0] ? catalog_find(&p->catalog, p->policy.model)
+                                  : rules_extreme(&p->catalog, true);
+    return -1;
+}
+
+static int list_eligible(const struct event_decided *d, int *slots)
+{
+    int n = 0;
+    for (uint64_t m = d->eligible; m; m &= m - 1)
+        slots[n++] = __builtin_ctzll(m);
+    return n;
+}
+
+static void draw(const struct router *r, uint64_t seq, const struct request *req,
+                 struct event_decided *d)
+{
+    int slots[MODELS_MAX], n = list_eligible(d, slots), preferred = preferred_model(r, req, d);
+    double mean[MODELS_MAX], sd[MODELS_MAX], pmf[MODELS_MAX], share[MODELS_MAX];
+    struct policy_view view = {.n = n,
+                               .mean = mean,
+                               .sd = sd,
+                               .preferred = -1,
+                               .labels = r->learner.labels[TARGET_QUALITY],
+                               .width = 1};
+    for (int i = 0; i < n; i++) {
+        mean[i] = (double)d->view[slots[i]].utility;
+        sd[i] = (double)d->view[slots[i]].utility_sd;
+        if (slots[i] == preferred)
+            view.preferred = i;
+    }
+    policy_at(d->policy)->pmf(&view, pmf);
+    d->floor = explores(r->params.policy.name) ? exploration(r) : 0;
+    exploration_shares(r, d, slots, n, share);
+    pmf_floor(pmf, n, d->floor, share);
+    assert(pmf_valid(pmf, n));
+    struct rng g = rng_stream(r->init.seed, d->epoch, seq);
+    d->u = rng_uniform(&g);
+    d->arm = (uint8_t)slots[pmf_draw(pmf, n, d->u)];
+    for (int i = 0; i < n; i++)
+        d->view[slots[i]].pmf = pmf[i];
+}
+
+/* The models to try next, best first. */
+static void rank_fallbacks(struct event_decided *d)
+{
+    uint64_t left = d->eligible & ~(1ull << d->arm);
+    for (d->n_fallbacks = 0; left && d->n_fallbacks < FALLBACKS_MAX; d->n_fallbacks++) {
+        int best = -1;
+        for (uint64_t m = left; m; m &= m - 1) {
+            int a = __builtin_ctzll(m);
+            if (best < 0 || d->view[a].utility > d->view[best].utility)
+                best = a;
+        }
+        d->fallback[d->n_fallbacks] = (uint8_t)best;
+        left &= ~(1ull << best);
+    }
+}
+
+static void note_reasons(const struct router *r, struct event_decided *d, bool constrained)
+{
+    if (ridge_count(r->learner.ridge[d->arm][TARGET_QUALITY]) < 20)
+        d->reasons |= REASON_COLD_START;
+    if (d->n_fallbacks > 0 && d->view[d->fallback[0]].utility > d->view[d->arm].utility)
+        d->reasons |= REASON_EXPLORED;
+    if (d->multiplier > 0)
+        d->reasons |= REASON_BUDGET_PRESSURE;
+    if (constrained)
+        d->reasons |= REASON_CONSTRAINED;
+    if (d->n_fallbacks == 0)
+        d->reasons |= REASON_ONLY_MODEL;
+}
+
+static void book_chosen(const struct router *r, const struct prediction *pr,
+                        struct event_decided *d)
+{
+    const struct model *m = &r->params.catalog.model[d->arm];
+    int baseline = r->params.baseline[0] ? catalog_find(&r->params.catalog, r->params.baseline)
+                                         : rules_extreme(&r->params.catalog, true);
+    d->baseline = (uint8_t)(baseline >= 0 ? baseline : d->arm);
+    d->price_in = m->price_in;
+    d->price_cached = m->price_cached;
+    d->price_out = m->price_out;
+    d->booked_nano = d->view[d->arm].cost_nano;
+    d->tokens_raw = (float)pr[d->arm].tokens_raw;
+    d->latency_raw = (float)pr[d->arm].latency_raw;
+    d->baseline_nano = (int64_t)(pr[d->baseline].cost_usd * 1e9 + 0.5);
+    double dearest = 0;
+    for (int a = 0; a < d->n_arms; a++)
+        if (r->params.catalog.model[a].active && pr[a].cost_usd > dearest)
+            dearest = pr[a].cost_usd;
+    d->dearest_nano = (int64_t)(dearest * 1e9 + 0.5);
+}
+
+enum status decide(const struct router *r, uint64_t seq, const struct request *req,
+                   struct event_decided *d, struct problem *problem)
+{
+    struct prediction pr[MODELS_MAX];
+    bool constrained;
+    d->reasons = 0;
+    describe(r, req, d);
+    predict_all(r, d, pr);
+    enum status s =
+        eligible_models(&r->params, req, d->prompt_tokens, pr, &d->eligible, &constrained, problem);
+    if (s != STATUS_OK)
+        return s;
+    d->cost_scale_usd = cost_scale(r, pr);
+    for (uint64_t m = d->eligible; m; m &= m - 1) {
+        int a = __builtin_ctzll(m);
+        view_arm(r, d, &pr[a], &d->view[a]);
+    }
+    draw(r, seq, req, d);
+    rank_fallbacks(d);
+    note_reasons(r, d, constrained);
+    book_chosen(r, pr, d);
+    return STATUS_OK;
+}

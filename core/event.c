@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bytes of the log. A record is a header, [u32 crc32c of what follows][u8 version][u8 kind]
+ * [u16 0][u64 seq][i64 time], and the fields of its kind in the order of the struct, numbers of
+ * fixed width, strings with a length byte. One record = one byte string: decode refuses what encode
+ * would not have written (a wrong checksum, a byte too many, a slot outside the catalog), and
+ * encode asserts the same ranges, so that nothing enters a log that the next start would refuse.
+ * The decoder never trusts a count before comparing it with its array.
+ * Rejected: JSON or CBOR records (3-5 times the bytes and of the time, for records nobody edits);
+ * fields by tag (a new version number is as good while one program writes and reads them).
+ */
+#include "core/event.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+#include "core/book.h"
+#include "core/bytes.h"
+#include "core/row.h"
+
+enum { EVENT_VERSION = 1, CRC_LEN = 4, REASONS_ALL = 63, HAS_ALL = 127 };
+
+static bool in_unit(double v)
+{
+    return v >= 0 && v <= 1; /* false for NaN */
+}
+
+/* ---- ranges: what a record must satisfy to be folded without harm, the same in both directions */
+
+static bool view_valid(const struct arm_view *v)
+{
+    bool number = !isnan(v->utility) && !isnan(v->utility_sd);
+    for (int t = 0; t < TARGETS; t++)
+        number = number && !isnan(v->mean[t]) && !isnan(v->sd[t]);
+    return number && in_unit(v->pmf);
+}
+
+static bool slots_valid(const struct event_decided *d)
+{
+    if (d->n_arms < 1 || d->n_arms > MODELS_MAX || d->arm >= d->n_arms || d->baseline >= d->n_arms)
+        return false;
+    if (d->n_arms < MODELS_MAX && d->eligible >> d->n_arms != 0)
+        return false;
+    if (!(d->eligible >> d->arm & 1) || d->n_fallbacks > FALLBACKS_MAX)
+        return false;
+    for (int i = 0; i < d->n_fallbacks; i++)
+        if (d->fallback[i] >= d->n_arms)
+            return false;
+    return true;
+}
+
+static bool decided_valid(const struct event_decided *d)
+{
+    if (!slots_valid(d) || d->reasons > REASONS_ALL || d->d < 0 || d->d > DIM_MAX)
+        return false;
+    const double finite[] = {d->value,          d->weight_quality, d->weight_cost,
+                             d->weight_latency, d->weight_failure, d->cost_scale_usd,
+                             d->multiplier};
+    for (size_t i = 0; i < sizeof finite / sizeof *finite; i++)
+        if (!isfinite(finite[i]))
+            return false;
+    if (!isfinite(d->tokens_raw) || !isfinite(d->latency_raw))
+        return false;
+    for (int i = 0; i < d->d; i++)
+        if (!isfinite(d->x[i]))
+            return false;
+    for (int i = 0; i < d->n_arms; i++)
+        if ((d->eligible >> i & 1) && !view_valid(&d->view[i]))
+            return false;
+    return in_unit(d->floor) && in_unit(d->u) && d->u < 1;
+}
+
+static bool row_valid(const struct event_feedback *f)
+{
+    const struct decision_row *row = &f->row;
+    if (row->seq == 0 || row->arm >= MODELS_MAX || row->d > DIM_MAX)
+        return false;
+    for (int i = 0; i < row->d; i++)
+        if (!isfinite(f->x[i]))
+            return false;
+    return isfinite(row->tokens_raw) && isfinite(row->latency_raw);
+}
+
+static bool feedback_valid(const struct event_feedback *e)
+{
+    const struct feedback *f = &e->feedback;
+    if (f->has > HAS_ALL || f->seq == 0 || ((f->has & FB_QUALITY) && !in_unit(f->quality)))
+        return false;
+    if ((f->has & FB_LATENCY) && !(isfinite(f->latency_ms) && f->latency_ms >= 0))
+        return false;
+    return !e->recalled || row_valid(e);
+}
+
+static bool event_valid(const struct event *e)
+{
+    if (e->seq == 0)
+        return false;
+    switch (e->kind) {
+    case EVENT_STARTED:
+    case EVENT_TICKED:
+        return true;
+    case EVENT_CONFIGURED:
+        return e->configured.len <= CONFIG_MAX;
+    case EVENT_DECIDED:
+        return decided_valid(&e->decided);
+    case EVENT_FEEDBACK:
+        return feedback_valid(&e->feedback);
+    case EVENT_PACED:
+        return isfinite(e->paced.multiplier);
+    case EVENT_NONE:
+        break;
+    }
+    return false;
+}
+
+/* ---- decided */
+
+static void labels_put(struct filler *w, const struct labels *l)
+{
+    put_str(w, l->tenant);
+    put_str(w, l->task);
+    put_str(w, l->domain);
+    put_str(w, l->user_tier);
+    put_str(w, l->group);
+    put_str(w, l->session);
+}
+
+static void labels_get(struct reader *r, struct labels *l)
+{
+    get_str(r, l->tenant, sizeof l->tenant);
+    get_str(r, l->task, sizeof l->task);
+    get_str(r, l->domain, sizeof l->domain);
+    get_str(r, l->user_tier, sizeof l->user_tier);
+    get_str(r, l->group, sizeof l->group);
+    get_str(r, l->session, sizeof l->session);
+}
+
+static void view_put(struct filler *w, const struct arm_view *v)
+{
+    put_f64(w, v->pmf);
+    for (int t = 0; t < TARGETS; t++)
+        put_f32(w, v->mean[t]);
+    for (int t = 0; t < TARGETS; t++)
+        put_f32(w, v->sd[t]);
+    put_f32(w, v->utility);
+    put_f32(w, v->utility_sd);
+    put_i64(w, v->cost_nano);
+}
+
+static void view_get(struct reader *r, struct arm_view *v)
+{
+    v->pmf = get_f64(r);
+    for (int t = 0; t < TARGETS; t++)
+        v->mean[t] = get_f32(r);
+    for (int t = 0; t < TARGETS; t++)
+        v->sd[t] = get_f32(r);
+    v->utility = get_f32(r);
+    v->utility_sd = get_f32(r);
+    v->cost_nano = get_i64(r);
+}
+
+static void x_put(struct filler *w, const float *x, int d)
+{
+    put_u8(w, (uint8_t)d);
+    for (int i = 0; i < d; i++)
+        put_f32(w, x[i]);
+}
+
+/* Reads at most DIM_MAX entries and gives their number. */
+static uint8_t x_get(struct reader *r, float *x)
+{
+    uint8_t d = get_u8(r);
+    if (d > DIM_MAX)
+        r->bad = true;
+    for (int i = 0; !r->bad && i < d; i++)
+        x[i] = get_f32(r);
+    return r->bad ? 0 : d;
+}
+
+static void slots_put(struct filler *w, const struct event_decided *d)
+{
+    put_u8(w, d->policy);
+    put_u8(w, d->n_arms);
+    put_u8(w, d->arm);
+    put_u8(w, d->baseline);
+    put_u8(w, d->n_fallbacks);
+    put_raw(w, d->fallback, d->n_fallbacks);
+    put_u32(w, d->reasons);
+    put_u64(w, d->eligible);
+}
+
+static void slots_get(struct reader *r, struct event_decided *d)
+{
+    d->policy = get_u8(r);
+    d->n_arms = get_u8(r);
+    d->arm = get_u8(r);
+    d->baseline = get_u8(r);
+    d->n_fallbacks = get_u8(r);
+    if (d->n_fallbacks > FALLBACKS_MAX)
+        r->bad = true;
+    for (int i = 0; !r->bad && i < d->n_fallbacks; i++)
+        d->fallback[i] = get_u8(r);
+    d->reasons = get_u32(r);
+    d->eligible = get_u64(r);
+}
+
+static void objective_put(struct filler *w, const struct event_decided *d)
+{
+    put_f64(w, d->floor);
+    put_f64(w, d->u);
+    put_f64(w, d->value);
+    put_f64(w, d->weight_quality);
+    put_f64(w, d->weight_cost);
+    put_f64(w, d->weight_latency);
+    put_f64(w, d->weight_failure);
+    put_f64(w, d->cost_scale_usd);
+    put_f64(w, d->multiplier);
+}
+
+static void objective_get(struct reader *r, struct event_decided *d)
+{
+    d->floor = get_f64(r);
+    d->u = get_f64(r);
+    d->value = get_f64(r);
+    d->weight_quality = get_f64(r);
+    d->weight_cost = get_f64(r);
+    d->weight_latency = get_f64(r);
+    d->weight_failure = get_f64(r);
+    d->cost_scale_usd = get_f64(r);
+    d->multiplier = get_f64(r);
+}
+
+static void decided_put(struct filler *w, const struct event_decided *d)
+{
+    put_str(w, d->request_id);
+    labels_put(w, &d->labels);
+    put_u64(w, d->request_digest);
+    put_u64(w, d->schema);
+    put_u64(w, d->config_seq);
+    put_u32(w, d->epoch);
+    slots_put(w, d);
+    objective_put(w, d);
+    put_i64(w, d->prompt_tokens);
+    put_i64(w, d->cached_tokens);
+    put_i64(w, d->max_output_tokens);
+    put_i64(w, d->price_in);
+    put_i64(w, d->price_cached);
+    put_i64(w, d->price_out);
+    put_i64(w, d->booked_nano);
+    put_i64(w, d->baseline_nano);
+    put_i64(w, d->dearest_nano);
+    put_f32(w, d->tokens_raw);
+    put_f32(w, d->latency_raw);
+    x_put(w, d->x, d->d);
+    for (int i = 0; i < MODELS_MAX; i++)
+        if (d->eligible >> i & 1)
+            view_put(w, &d->view[i]);
+}
+
+static void decided_get(struct reader *r, struct event_decided *d)
+{
+    get_str(r, d->request_id, sizeof d->request_id);
+    labels_get(r, &d->labels);
+    d->request_digest = get_u64(r);
+    d->schema = get_u64(r);
+    d->config_seq = get_u64(r);
+    d->epoch = get_u32(r);
+    slots_get(r, d);
+    objective_get(r, d);
+    d->prompt_tokens = get_i64(r);
+    d->cached_tokens = get_i64(r);
+    d->max_output_tokens = get_i64(r);
+    d->price_in = get_i64(r);
+    d->price_cached = get_i64(r);
+    d->price_out = get_i64(r);
+    d->booked_nano = get_i64(r);
+    d->baseline_nano = get_i64(r);
+    d->dearest_nano = get_i64(r);
+    d->tokens_raw = get_f32(r);
+    d->latency_raw = get_f32(r);
+    d->d = x_get(r, d->x);
+    for (int i = 0; i < MODELS_MAX; i++)
+        if (d->eligible >> i & 1)
+            view_get(r, &d->view[i]);
+}
+
+/* ---- feedback */
+
+static void message_put(struct filler *w, const struct feedback *f)
+{
+    put_u32(w, f->epoch);
+    put_u64(w, f->seq);
+    put_u64(w, f->mac);
+    put_str(w, f->feedback_id);
+    put_str(w, f->source);
+    put_u64(w, f->digest);
+    put_u8(w, (uint8_t)f->has);
+    put_bool(w, f->retract);
+    put_bool(w, f->failed);
+    put_i64(w, f->version);
+    put_i64(w, f->attempt);
+    put_f64(w, f->quality);
+    put_i64(w, f->prompt_tokens);
+    put_i64(w, f->cached_tokens);
+    put_i64(w, f->output_tokens);
+    put_i64(w, f->cost_nano);
+    put_f64(w, f->latency_ms);
+}
+
+static void message_get(struct reader *r, struct feedback *f)
+{
+    f->epoch = get_u32(r);
+    f->seq = get_u64(r);
+    f->mac = get_u64(r);
+    get_str(r, f->feedback_id, sizeof f->feedback_id);
+    get_str(r, f->source, sizeof f->source);
+    f->digest = get_u64(r);
+    f->has = get_u8(r);
+    f->retract = get_bool(r);
+    f->failed = get_bool(r);
+    f->version = get_i64(r);
+    f->attempt = get_i64(r);
+    f->quality = get_f64(r);
+    f->prompt_tokens = get_i64(r);
+    f->cached_tokens = get_i64(r);
+    f->output_tokens = get_i64(r);
+    f->cost_nano = get_i64(r);
+    f->latency_ms = get_f64(r);
+}
+
+static void feedback_put(struct filler *w, const struct event_feedback *f)
+{
+    message_put(w, &f->feedback);
+    put_bool(w, f->recalled);
+    if (!f->recalled)
+        return;
+    row_put(w, &f->row);
+    x_put(w, f->x, f->row.d);
+    book_put(w, &f->book);
+}
+
+static void feedback_get(struct reader *r, struct event_feedback *f)
+{
+    message_get(r, &f->feedback);
+    f->recalled = get_bool(r);
+    if (!f->recalled)
+        return;
+    row_get(r, &f->row);
+    f->row.d = x_get(r, f->x);
+    book_get(r, &f->book);
+}
+
+/* ---- the record */
+
+static void body_put(struct filler *w, const struct event *e)
+{
+    switch (e->kind) {
+    case EVENT_STARTED:
+        put_u32(w, e->started.epoch);
+        put_i64(w, e->started.max_open);
+        break;
+    case EVENT_CONFIGURED:
+        put_str(w, e->configured.origin);
+        put_u64(w, e->configured.file_hash);
+        put_u32(w, e->configured.len);
+        put_raw(w, e->configured.json, e->configured.len);
+        break;
+    case EVENT_DECIDED:
+        decided_put(w, &e->decided);
+        break;
+    case EVENT_FEEDBACK:
+        feedback_put(w, &e->feedback);
+        break;
+    case EVENT_PACED:
+        put_f64(w, e->paced.multiplier);
+        break;
+    case EVENT_TICKED:
+    case EVENT_NONE:
+        break;
+    }
+}
+
+static void body_get(struct reader *r, struct event *e)
+{
+    switch (e->kind) {
+    case EVENT_STARTED:
+        e->started.epoch = get_u32(r);
+        e->started.max_open = get_i64(r);
+        break;
+    case EVENT_CONFIGURED:
+        get_str(r, e->configured.origin, sizeof e->configured.origin);
+        e->configured.file_hash = get_u64(r);
+        e->configured.len = get_u32(r);
+        e->configured.json = (const char *)get_raw(r, e->configured.len);
+        break;
+    case EVENT_DECIDED:
+        decided_get(r, &e->decided);
+        break;
+    case EVENT_FEEDBACK:
+        feedback_get(r, &e->feedback);
+        break;
+    case EVENT_PACED:
+        e->paced.multiplier = get_f64(r);
+        break;
+    case EVENT_TICKED:
+        break;
+    case EVENT_NONE:
+    default:
+        r->bad = true;
+    }
+}
+
+size_t event_encode(const struct event *e, uint8_t *out, size_t cap)
+{
+    assert(event_valid(e));
+    struct filler w = filler_over(out, cap);
+    put_u32(&w, 0);
+    put_u8(&w, EVENT_VERSION);
+    put_u8(&w, (uint8_t)e->kind);
+    put_u16(&w, 0);
+    put_u64(&w, e->seq);
+    put_i64(&w, e->time_ms);
+    body_put(&w, e);
+    if (w.full)
+        return 0;
+    size_t n = (size_t)(w.at - out);
+    struct filler head = filler_over(out, CRC_LEN);
+    put_u32(&head, crc32c(out + CRC_LEN, n - CRC_LEN, 0));
+    return n;
+}
+
+enum status event_decode(const uint8_t *bytes, size_t n, struct event *out, struct problem *problem)
+{
+    struct reader r = reader_over(bytes, n);
+    uint32_t crc = get_u32(&r);
+    if (r.bad || crc != crc32c(r.at, reader_left(&r), 0))
+        return problem_set(problem, STATUS_INTERNAL, "", "record of %zu bytes has a wrong checksum",
+                           n);
+    unsigned version = get_u8(&r);
+    if (version != EVENT_VERSION)
+        return problem_set(problem, STATUS_INTERNAL, "",
+                           "record has format version %u, this program reads version %d", version,
+                           EVENT_VERSION);
+    memset(out, 0, sizeof *out);
+    out->kind = get_u8(&r);
+    bool reserved = get_u16(&r) != 0;
+    out->seq = get_u64(&r);
+    out->time_ms = get_i64(&r);
+    body_get(&r, out);
+    if (reserved || !reader_done(&r) || !event_valid(out))
+        return problem_set(problem, STATUS_INTERNAL, "",
+                           "record %llu of kind %u has a right checksum but impossible contents",
+                           (unsigned long long)out->seq, (unsigned)out->kind);
+    return STATUS_OK;
+}

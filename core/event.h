@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_EVENT_H
+#define PURSER_CORE_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "core/limits.h"
+#include "core/request.h"
+#include "core/status.h"
+
+/* Facts, in the order they happened. The log is a sequence of these; the state is their fold. */
+enum event_kind {
+    EVENT_NONE = 0,       /* nothing happened; never stored */
+    EVENT_STARTED = 1,    /* the service (re)started under a new epoch */
+    EVENT_CONFIGURED = 2, /* the engine's configuration became this document */
+    EVENT_DECIDED = 3,    /* a model was drawn for a request */
+    EVENT_FEEDBACK = 4,   /* somebody reported on a decision */
+    EVENT_TICKED = 5,     /* time passed */
+    EVENT_PACED = 6       /* the pacer's multiplier was re-solved */
+};
+
+enum reason {
+    REASON_COLD_START = 1,      /* fewer than 20 quality labels for the chosen model */
+    REASON_EXPLORED = 2,        /* the draw was not the model of highest utility */
+    REASON_BUDGET_PRESSURE = 4, /* the pacer's multiplier is above zero */
+    REASON_CONSTRAINED = 8,     /* constraints or limits removed at least one model */
+    REASON_RULE = 16,           /* a keyword rule named the model */
+    REASON_ONLY_MODEL = 32      /* one model was eligible */
+};
+
+/* What an eligible model looked like at the decision: off-policy questions need it as it was. */
+struct arm_view {
+    double pmf;          /* logged probability */
+    float mean[TARGETS]; /* predictions: quality, output tokens, latency ms, failure probability */
+    float sd[TARGETS];   /* posterior standard deviations of the means */
+    float utility, utility_sd; /* sd already scaled by the policy's width */
+    int64_t cost_nano;         /* expected cost at the prices of the moment */
+};
+
+struct event_decided {
+    char request_id[NAME_CAP];
+    struct labels labels;
+    uint64_t request_digest;
+    uint64_t schema;     /* feature schema of x */
+    uint64_t config_seq; /* log sequence of the configuration in force */
+    uint32_t epoch;
+    uint8_t policy;                               /* policy_index */
+    uint8_t n_arms;                               /* catalog slots at the time */
+    uint8_t arm;                                  /* chosen slot */
+    uint8_t baseline;                             /* slot that savings are told against */
+    uint8_t n_fallbacks, fallback[FALLBACKS_MAX]; /* slots, best first */
+    uint32_t reasons;                             /* bits of enum reason */
+    uint64_t eligible;                            /* bit per slot */
+    double floor;                                 /* exploration mass that was mixed in */
+    double u;                                     /* the uniform draw */
+    double value;                                 /* multiplier of quality */
+    double weight_quality, weight_cost, weight_latency, weight_failure, cost_scale_usd;
+    double multiplier; /* pacer: quality points per dollar */
+    int64_t prompt_tokens, cached_tokens, max_output_tokens;
+    int64_t price_in, price_cached, price_out; /* chosen arm: picodollars per token */
+    int64_t booked_nano;                       /* expected cost charged to the pacer */
+    int64_t baseline_nano; /* expected cost of the baseline model on this request */
+    int64_t dearest_nano;  /* of the dearest active model: feeds the automatic cost scale */
+    float tokens_raw;      /* chosen arm: exp(theta'x) - 1 before the smearing ratio */
+    float latency_raw;
+    int d;
+    float x[DIM_MAX];
+    struct arm_view view[MODELS_MAX]; /* valid where eligible has the bit */
+};
+
+/* Labels of one decision so far: enough to amend, retract and recognise repetitions in any order.
+ */
+struct label_cell {
+    int64_t version; /* of the value held, if set */
+    double value;
+    bool set;     /* a message has spoken of it */
+    bool present; /* set and not retracted */
+};
+enum { CELLS = 7 }; /* one per bit of enum feedback_field */
+struct label_book {
+    uint8_t n_sources, n_seen;
+    uint64_t source[SOURCES_MAX]; /* hash of the name */
+    struct label_cell cell[SOURCES_MAX][CELLS];
+    uint64_t seen_id[SEEN_MAX],
+        seen_digest[SEEN_MAX]; /* of every message taken, id 0 = by content */
+    int64_t arrivals;          /* default versions: order of arrival */
+    uint8_t applied;           /* bit per target now in the regressions */
+    double label[TARGETS];     /* what is in them (transformed) */
+    bool has_cost;
+    int64_t cost_nano;   /* what is in the cost sums, if has_cost */
+    int64_t priced_nano; /* computed from tokens, beside it */
+};
+
+/* What the fold needs to know of a decision to learn from it later. */
+struct decision_row {
+    uint64_t seq; /* 0 = no row */
+    int64_t time_ms;
+    uint32_t epoch;
+    uint8_t arm;
+    uint8_t d;
+    uint64_t request_hash; /* of (tenant, request_id); 0 = none */
+    uint64_t request_digest;
+    uint64_t schema;
+    int64_t prompt_tokens, cached_tokens;
+    int64_t price_in, price_cached, price_out; /* picodollars per token at the decision */
+    int64_t booked_nano;                       /* expected cost charged to the pacer */
+    float tokens_raw, latency_raw;
+};
+
+struct event_feedback {
+    struct feedback feedback;
+    bool recalled;           /* the row below came from the log: it had left memory */
+    struct decision_row row; /* valid if recalled, with x and book */
+    float x[DIM_MAX];
+    struct label_book book;
+};
+
+struct event {
+    uint64_t seq;    /* position in the log, from 1 */
+    int64_t time_ms; /* the fold's clock, Unix milliseconds, never going back */
+    enum event_kind kind;
+    union {
+        struct {
+            uint32_t epoch;
+            int64_t max_open; /* decisions kept in memory from here on */
+        } started;
+        struct {
+            char origin[NAME_CAP]; /* "file", "weights.set", ... */
+            uint64_t file_hash;    /* hash64 of the configuration file, 0 if not from it */
+            const char *json;      /* borrowed: from the bytes decoded or the caller's buffer */
+            uint32_t len;
+        } configured;
+        struct event_decided decided;
+        struct event_feedback feedback;
+        struct {
+            double multiplier;
+        } paced;
+    };
+};
+
+/*
+ * Binary form: little-endian, [u32 crc32c of what follows][u8 version][u8 kind][u16 0][u64 seq]
+ * [i64 time] then the fields of the kind. Only eligible arms and d entries of x are stored.
+ */
+/* event_encode gives the length written, 0 when cap (EVENT_BYTES_MAX always suffices) is too small.
+ */
+size_t event_encode(const struct event *e, uint8_t *out, size_t cap);
+/* event_decode refuses wrong checksums, versions, lengths and values outside their ranges. */
+MUST_CHECK enum status event_decode(const uint8_t *bytes, size_t n, struct event *out,
+                                    struct problem *problem);
+/* book_init gives a book without labels: all zeros. */
+void book_init(struct label_book *b);
+/* label_book codec, for the outcome table; same conventions, checksummed. */
+enum { BOOK_BYTES_MAX = 1024 };
+size_t book_encode(const struct label_book *b, uint8_t *out, size_t cap);
+MUST_CHECK enum status book_decode(const uint8_t *bytes, size_t n, struct label_book *out);
+/* row_from_decided gives the row of a decision from its record; x stays in the record. */
+void row_from_decided(const struct event *e, struct decision_row *row);
+/* event_describe writes one line of JSON for people and tools (`purser log`). */
+struct text;
+void event_describe(const struct event *e, struct text *out);
+
+uint32_t crc32c(const void *bytes, size_t n, uint32_t seed);
+
+#endif

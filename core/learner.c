@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Turns domain labels into regression rows and back. Tokens and latency are learned as log(1 + y)
+ * (heavy tails), their means recovered by a smearing ratio: sum of y over sum of exp(theta'x), per
+ * model (Duan 1983). Dollars are never learned: cost = tokens x current price x (reported/computed
+ * cost), so a price change is exact at once.
+ *
+ * A shared prior (empirical Bayes, ridge_pool) lets models borrow each other's notion of which
+ * requests are hard; each model's own level stays with its bias.
+ *
+ * Considered and not done: one Gram matrix for all targets of completion (tokens, latency,
+ * failure). It saves memory but needs all of them reported together, which callers do not do.
+ */
+#include "core/learner.h"
+
+#include <math.h>
+#include <string.h>
+#include "bandit/pool.h"
+#include "bandit/repro.h"
+#include "core/features.h"
+
+/* Noise guesses, worth NOISE_WEIGHT observations: variance of quality in [0,1], of log(1+tokens),
+ * of log(1+ms), of a failure indicator. */
+static const double noise_guess[TARGETS] = {0.12, 0.5, 0.3, 0.02};
+static const double NOISE_WEIGHT = 20;
+/* The level common to all models is worth one observation. */
+static const double POOL_LEVEL_PRECISION = 1;
+/* Scales of the priors: where they start, how far they may go, and from how many labels on. The
+ * shared part follows the data ten times sooner than any model may leave it. */
+static const struct precision_scale SCALE_START = {.declared = 1, .text = 1, .shared = 0.1};
+static const double SCALE_LEAST = 1.0 / 512, SCALE_MOST = 64;
+enum { TUNE_FROM = 100 };
+/* Dearer models are better: this much quality per decade of list price, around QUALITY_MIDDLE. */
+static const double QUALITY_MIDDLE = 0.5, QUALITY_PER_DECADE = 0.08;
+static const double FAILURE_TYPICAL = 0.01;
+static const double RATIO_WEIGHT = 10; /* observations at ratio 1 that a quotient starts from */
+static const double TOKENS_LIMIT = 1e6, LATENCY_LIMIT = 1e7;
+
+static int64_t half_life_of(const struct params *p)
+{
+    return (int64_t)(p->learner.half_life_hours * 3600e3);
+}
+
+static double log10_price(const struct model *m)
+{
+    double price = (double)(m->price_in + m->price_out);
+    return price > 0 ? repro_log2(price) * 0.30102999566398120 : 0;
+}
+
+/* What quality to expect of a model nobody has tried: told, or by its price among the others. */
+static double typical_quality(const struct catalog *c, int arm)
+{
+    if (c->model[arm].typical_quality >= 0)
+        return c->model[arm].typical_quality;
+    double sum = 0;
+    int n = 0;
+    for (int a = 0; a < c->n; a++)
+        if (c->model[a].active) {
+            sum += log10_price(&c->model[a]);
+            n++;
+        }
+    double above = n ? log10_price(&c->model[arm]) - sum / n : 0;
+    double q = QUALITY_MIDDLE + QUALITY_PER_DECADE * above;
+    return q < 0 ? 0 : q > 1 ? 1 : q;
+}
+
+static double typical(const struct catalog *c, int arm, enum target t)
+{
+    switch (t) {
+    case TARGET_QUALITY:
+        return typical_quality(c, arm);
+    case TARGET_TOKENS:
+        return repro_log(1 + c->model[arm].typical_output_tokens);
+    case TARGET_LATENCY:
+        return repro_log(1 + c->model[arm].typical_latency_ms);
+    default:
+        return FAILURE_TYPICAL;
+    }
+}
+
+static void set_prior(struct learner *l, const struct params *p, int arm, enum target t)
+{
+    double precision[DIM_MAX], mean[DIM_MAX];
+    features_precision(p, t, &l->scale, precision);
+    memcpy(mean, l->pooled[t], sizeof mean);
+    mean[0] += typical(&p->catalog, arm, t);
+    ridge_prior(l->ridge[arm][t], precision, mean);
+    l->dirty[arm][t] = 3;
+}
+
+static void drop_ridges(struct learner *l)
+{
+    for (int a = 0; a < MODELS_MAX; a++)
+        for (int t = 0; t < TARGETS; t++) {
+            ridge_free(l->ridge[a][t]);
+            l->ridge[a][t] = NULL;
+        }
+    memset(l->labels, 0, sizeof l->labels);
+    memset(l->since_pool, 0, sizeof l->since_pool);
+    memset(l->pooled, 0, sizeof l->pooled);
+    memset(l->smear, 0, sizeof l->smear);
+    l->scale = SCALE_START;
+    l->tuned_at = 0;
+}
+
+void learner_free(struct learner *l)
+{
+    drop_ridges(l);
+}
+
+static bool shape_arm(struct learner *l, const struct params *p, int arm, int64_t now_ms)
+{
+    for (int t = 0; t < TARGETS; t++) {
+        if (!l->ridge[arm][t])
+            l->ridge[arm][t] = ridge_new(l->d, l->half_life_ms, noise_guess[t], NOISE_WEIGHT);
+        if (!l->ridge[arm][t])
+            return false;
+        ridge_set_half_life(l->ridge[arm][t], l->half_life_ms, now_ms);
+        set_prior(l, p, arm, (enum target)t);
+        (void)ridge_refresh(l->ridge[arm][t], now_ms);
+    }
+    return true;
+}
+
+bool learner_shape(struct learner *l, const struct params *p, int64_t now_ms)
+{
+    uint64_t schema = features_schema(p);
+    if (schema != l->schema) {
+        drop_ridges(l);
+        l->schema = schema;
+        l->d = features_dim(p);
+    }
+    l->half_life_ms = half_life_of(p);
+    l->n_arms = p->catalog.n;
+    for (int a = 0; a < l->n_arms; a++)
+        if (!shape_arm(l, p, a, now_ms))
+            return false;
+    return true;
+}
+
+/* ---- running quotients ---- */
+
+static double weight_at(const struct learner *l, int64_t t_ms, int64_t epoch_ms)
+{
+    if (l->half_life_ms <= 0)
+        return 1;
+    return repro_exp2((double)(t_ms - epoch_ms) / (double)l->half_life_ms);
+}
+
+static void ratio_add(const struct learner *l, struct ratio *r, double num, double den,
+                      int64_t t_ms, double sign)
+{
+    if (r->epoch_ms == 0)
+        r->epoch_ms = t_ms;
+    if (l->half_life_ms > 0 && t_ms - r->epoch_ms > 40 * l->half_life_ms) {
+        double s = weight_at(l, r->epoch_ms, t_ms);
+        r->num *= s, r->den *= s, r->weight *= s;
+        r->epoch_ms = t_ms;
+    }
+    double w = sign * weight_at(l, t_ms, r->epoch_ms);
+    r->num += w * num;
+    r->den += w * den;
+    r->weight += w;
+}
+
+/* The quotient, drawn towards 1 by RATIO_WEIGHT average observations of today. */
+static double ratio_value(const struct learner *l, const struct ratio *r)
+{
+    if (!(r->weight > 0) || !(r->den > 0))
+        return 1;
+    double today = weight_at(l, r->epoch_ms, l->now_ms); /* from epoch units to now */
+    double prior = RATIO_WEIGHT * r->den / (r->weight * today);
+    double q = (r->num + prior) / (r->den + prior);
+    return q < 0.01 ? 0.01 : q > 100 ? 100 : q;
+}
+
+double learner_cost_ratio(const struct learner *l, int arm)
+{
+    return ratio_value(l, &l->cost[arm]);
+}
+
+/* ---- predicting ---- */
+
+static double clip(double v, double lo, double hi)
+{
+    return v < lo ? lo : v > hi ? hi : v;
+}
+
+static double predict_sd(const struct ridge *r, const double *x)
+{
+    double work[DIM_MAX];
+    return sqrt(ridge_sigma2(r) * ridge_width(r, x, work));
+}
+
+/* exp(theta'x) - 1, before and after smearing. */
+static double predict_log(const struct ridge *r, const double *x, double limit, double *raw)
+{
+    *raw = clip(repro_exp(clip(ridge_mean(r, x), 0, 40)) - 1, 0, limit);
+    return *raw;
+}
+
+static void predict_cost(const struct learner *l, const struct model *m, int arm,
+                         const struct event_decided *q, struct prediction *out)
+{
+    const double usd = 1e-12; /* per picodollar */
+    double cached = (double)q->cached_tokens, fresh = (double)(q->prompt_tokens - q->cached_tokens);
+    double input = (double)m->price_in * fresh + (double)m->price_cached * cached;
+    const struct ratio *r = &l->cost[arm];
+    bool priced = m->price_in > 0 || m->price_out > 0;
+    if (!priced && r->weight > 0) { /* not in the price list: what it has cost so far */
+        out->cost_usd = r->num / r->weight * 1e-9;
+        out->cost_sd = 0;
+        return;
+    }
+    double k = usd * ratio_value(l, r);
+    out->cost_usd = k * (input + (double)m->price_out * out->tokens);
+    out->cost_sd = k * (double)m->price_out * out->tokens_sd;
+}
+
+void learner_predict(const struct learner *l, const struct model *m, int arm, const double *x,
+                     const struct event_decided *q, struct prediction *out)
+{
+    struct ridge *const *r = l->ridge[arm];
+    out->quality = clip(ridge_mean(r[TARGET_QUALITY], x), 0, 1);
+    out->quality_sd = predict_sd(r[TARGET_QUALITY], x);
+    double limit = q->max_output_tokens > 0 ? (double)q->max_output_tokens : TOKENS_LIMIT;
+    double tokens = predict_log(r[TARGET_TOKENS], x, TOKENS_LIMIT, &out->tokens_raw);
+    out->tokens = clip(tokens * ratio_value(l, &l->smear[arm][TARGET_TOKENS]), 0, limit);
+    out->tokens_sd = (1 + out->tokens) * predict_sd(r[TARGET_TOKENS], x);
+    double ms = predict_log(r[TARGET_LATENCY], x, LATENCY_LIMIT, &out->latency_raw);
+    out->latency_ms = ms * ratio_value(l, &l->smear[arm][TARGET_LATENCY]);
+    out->latency_sd = (1 + ms) * predict_sd(r[TARGET_LATENCY], x);
+    out->failure = clip(ridge_mean(r[TARGET_FAILURE], x), 0, 1);
+    out->failure_sd = predict_sd(r[TARGET_FAILURE], x);
+    predict_cost(l, m, arm, q, out);
+}
+
+/* ---- learning ---- */
+
+/* Renew a regression often while it knows little, then every refresh_labels rows. */
+static bool due(const struct ridge *r, const struct params *p)
+{
+    int64_t stale = ridge_stale(r);
+    return stale > 0 && (stale >= p->learner.refresh_labels || stale * 8 >= ridge_count(r));
+}
+
+static void smear_change(struct learner *l, const struct decision_row *row, enum target t,
+                         struct label_change c)
+{
+    double raw = t == TARGET_TOKENS ? (double)row->tokens_raw : (double)row->latency_raw;
+    struct ratio *r = &l->smear[row->arm][t];
+    if (c.had)
+        ratio_add(l, r, repro_exp(c.before), raw + 1, row->time_ms, -1);
+    if (c.has)
+        ratio_add(l, r, repro_exp(c.after), raw + 1, row->time_ms, 1);
+}
+
+/* The priors of the pooled target under a trial of its scales. */
+struct trial {
+    double precision[DIM_MAX], shared[DIM_MAX], level[MODELS_MAX], mean[DIM_MAX], evidence;
+};
+
+static bool try_scales(const struct learner *l, const struct params *p,
+                       const struct precision_scale *scale, bool score, int64_t now_ms,
+                       struct trial *out)
+{
+    const enum target t = TARGET_QUALITY;
+    struct ridge *ridges[MODELS_MAX];
+    features_precision(p, t, scale, out->precision);
+    for (int i = 0; i < l->d; i++)
+        out->shared[i] = out->precision[i] * scale->shared;
+    out->shared[0] = POOL_LEVEL_PRECISION;
+    for (int a = 0; a < l->n_arms; a++) {
+        ridges[a] = l->ridge[a][t];
+        out->level[a] = typical(&p->catalog, a, t);
+    }
+    struct pool_prior prior = {out->level, out->precision, out->shared, noise_guess[t],
+                               NOISE_WEIGHT};
+    return ridge_pool(ridges, l->n_arms, &prior, now_ms, out->mean, score ? &out->evidence : NULL);
+}
+
+/* One pass of coordinate ascent over the scales, a factor 4 either way, by marginal likelihood. */
+static void tune(struct learner *l, const struct params *p, int64_t now_ms)
+{
+    struct trial best, other;
+    if (!try_scales(l, p, &l->scale, true, now_ms, &best))
+        return;
+    for (int k = 0; k < 3; k++) {
+        for (int up = 0; up < 2; up++) {
+            struct precision_scale s = l->scale;
+            double *knob = k == 0 ? &s.declared : k == 1 ? &s.text : &s.shared;
+            *knob *= up ? 4 : 0.25;
+            if (*knob < SCALE_LEAST || *knob > SCALE_MOST)
+                continue;
+            if (try_scales(l, p, &s, true, now_ms, &other) && other.evidence > best.evidence) {
+                best = other;
+                l->scale = s;
+                break;
+            }
+        }
+    }
+}
+
+/* Re-estimates what all models have in common and lets each start from it. The scales of the priors
+ * are tuned each time the labels have doubled. */
+static void pool(struct learner *l, const struct params *p, int64_t now_ms)
+{
+    const enum target t = TARGET_QUALITY;
+    struct trial now;
+    l->since_pool[t] = 0;
+    if (l->labels[t] >= 2 * l->tuned_at && l->labels[t] >= TUNE_FROM) {
+        l->tuned_at = l->labels[t];
+        tune(l, p, now_ms);
+    }
+    if (!try_scales(l, p, &l->scale, false, now_ms, &now))
+        return;
+    memcpy(l->pooled[t], now.mean, (size_t)l->d * sizeof *now.mean);
+    for (int a = 0; a < l->n_arms; a++) {
+        set_prior(l, p, a, t);
+        (void)ridge_refresh(l->ridge[a][t], now_ms);
+    }
+}
+
+/* Quality only: labels are few there. Pooled often while little is known, then ever more rarely. */
+static bool pool_due(const struct learner *l, const struct params *p, enum target t)
+{
+    int64_t since = l->since_pool[t], every = p->learner.pool_labels;
+    return t == TARGET_QUALITY && every > 0 && since >= every && since * 8 >= l->labels[t];
+}
+
+void learner_change(struct learner *l, const struct params *p, const struct decision_row *row,
+                    const float *x, enum target t, struct label_change c, int64_t now_ms)
+{
+    struct ridge *r = l->ridge[row->arm][t];
+    if (c.had && c.has)
+        ridge_amend(r, x, c.before, c.after, row->time_ms, 1);
+    else if (c.has)
+        ridge_add(r, x, c.after, row->time_ms, 1);
+    else if (c.had)
+        ridge_remove(r, x, c.before, row->time_ms, 1);
+    else
+        return;
+    if (t == TARGET_TOKENS || t == TARGET_LATENCY)
+        smear_change(l, row, t, c);
+    l->labels[t] += (int)c.has - (int)c.had;
+    l->dirty[row->arm][t] = 3;
+    if (due(r, p))
+        (void)ridge_refresh(r, now_ms);
+    l->since_pool[t]++;
+    if (pool_due(l, p, t))
+        pool(l, p, now_ms);
+}
+
+void learner_cost(struct learner *l, const struct decision_row *row, bool had,
+                  int64_t reported_before, int64_t priced_before, bool has, int64_t reported,
+                  int64_t priced)
+{
+    struct ratio *r = &l->cost[row->arm];
+    if (had)
+        ratio_add(l, r, (double)reported_before, (double)priced_before, row->time_ms, -1);
+    if (has)
+        ratio_add(l, r, (double)reported, (double)priced, row->time_ms, 1);
+}
+
+void learner_refresh(struct learner *l, const struct params *p, int64_t now_ms)
+{
+    int64_t since = l->since_pool[TARGET_QUALITY];
+    if (p->learner.pool_labels > 0 && since > 0 && since * 256 >= l->labels[TARGET_QUALITY])
+        pool(l, p, now_ms);
+    for (int a = 0; a < l->n_arms; a++)
+        for (int t = 0; t < TARGETS; t++)
+            if (ridge_stale(l->ridge[a][t]) > 0) {
+                (void)ridge_refresh(l->ridge[a][t], now_ms);
+                l->dirty[a][t] = 3;
+            }
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_LEARNER_H
+#define PURSER_CORE_LEARNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "bandit/ridge.h"
+#include "core/event.h"
+#include "core/features.h"
+#include "core/params.h"
+
+/*
+ * What is learned about the models: per model one regression for each target (a Gram matrix each,
+ * so that any subset of labels may be reported), the smearing ratios that turn a mean of logarithms
+ * into a mean, and the ratio of reported to computed cost.
+ */
+struct ratio { /* weighted sums that decay like the regressions: state of a running quotient */
+    double num, den, weight;
+    int64_t epoch_ms;
+};
+
+struct learner {
+    int d;
+    int n_arms;
+    uint64_t schema;
+    struct ridge *ridge[MODELS_MAX][TARGETS];
+    struct ratio smear[MODELS_MAX][TARGETS]; /* TOKENS and LATENCY only */
+    struct ratio cost[MODELS_MAX];           /* reported / computed */
+    int64_t half_life_ms;
+    int64_t now_ms;                     /* the fold's clock, set by the router with each event */
+    int64_t labels[TARGETS];            /* learned, all models, removals subtracted */
+    int64_t since_pool[TARGETS];        /* label changes since the shared prior was estimated */
+    struct precision_scale scale;       /* of the quality priors, chosen by marginal likelihood */
+    int64_t tuned_at;                   /* labels when it was last chosen */
+    double pooled[TARGETS][DIM_MAX];    /* shared prior mean, above each model's typical level */
+    uint8_t dirty[MODELS_MAX][TARGETS]; /* bit per snapshot generation */
+};
+
+/* A model's prediction for one request. */
+struct prediction {
+    double quality, quality_sd; /* mean in [0,1]; posterior sd of the mean */
+    double tokens, tokens_sd;   /* output tokens, smeared, clipped to the request's limit */
+    double latency_ms, latency_sd;
+    double failure, failure_sd;     /* probability */
+    double cost_usd, cost_sd;       /* at the model's current prices, times the learned ratio */
+    double tokens_raw, latency_raw; /* before smearing: kept with the decision */
+};
+
+/* learner_shape makes the learner fit the parameters: creates regressions for new models, resets
+ * all of them when the feature schema changed, sets priors and half-life. False when memory is
+ * short. */
+bool learner_shape(struct learner *l, const struct params *p, int64_t now_ms);
+void learner_free(struct learner *l);
+
+/* learner_predict predicts model `arm` at x (d doubles). Pure. */
+void learner_predict(const struct learner *l, const struct model *m, int arm, const double *x,
+                     const struct event_decided *request, struct prediction *out);
+
+/* learner_change moves one label of a decision from `before` (if had) to `after` (if has). */
+struct label_change {
+    bool had, has;
+    double before, after;
+};
+void learner_change(struct learner *l, const struct params *p, const struct decision_row *row,
+                    const float *x, enum target t, struct label_change c, int64_t now_ms);
+/* learner_cost moves the cost sums of a model likewise; amounts in nanodollars. */
+void learner_cost(struct learner *l, const struct decision_row *row, bool had,
+                  int64_t reported_before, int64_t priced_before, bool has, int64_t reported,
+                  int64_t priced);
+/* learner_refresh renews every regression that has unseen rows. */
+void learner_refresh(struct learner *l, const struct params *p, int64_t now_ms);
+
+double learner_cost_ratio(const struct learner *l, int arm);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_LIMITS_H
+#define PURSER_CORE_LIMITS_H
+
+/* Compiled-in bounds. Every buffer of the engine is sized by these; configuration stays within. */
+enum {
+    NAME_LEN = 64,               /* bytes in an identifier: [A-Za-z0-9._:/@-]{1,64} */
+    NAME_CAP = NAME_LEN + 1,     /* with the terminating zero */
+    MODELS_MAX = 64,             /* models ever seen by one store, retired ones included */
+    TIERS_MAX = 8,               /* ordered classes of models */
+    NEEDS_MAX = 32,              /* distinct capability names in a catalog */
+    RULES_MAX = 64,              /* keyword rules */
+    DIM_MAX = 128,               /* entries of a context vector, bias included */
+    FEATURES_MAX = 64,           /* named features a caller may send with one request */
+    EMBEDDING_MAX = 4096,        /* floats in a caller's embedding */
+    FALLBACKS_MAX = 8,           /* models named behind the chosen one */
+    SOURCES_MAX = 4,             /* feedback sources kept apart per decision */
+    SEEN_MAX = 12,               /* distinct feedback messages per decision */
+    BATCH_ITEMS_MAX = 256,       /* items in one route_many or feedback_many */
+    MESSAGE_MAX = 1024 * 1024,   /* bytes of a single request */
+    BATCH_MESSAGE_MAX = 8388608, /* bytes of a batch */
+    PROMPT_HASHED_MAX = 16384,   /* bytes at each end of a prompt that become features */
+    CONFIG_MAX = 262144,         /* bytes of a configuration document */
+    EVENT_BYTES_MAX = CONFIG_MAX + 4096,
+    OPEN_MAX = 1 << 24, /* open decisions in memory, at most */
+    DECISION_ID_CAP = 64
+};
+
+/* What is learned of a model, each target by a regression of its own. */
+enum target { TARGET_QUALITY, TARGET_TOKENS, TARGET_LATENCY, TARGET_FAILURE, TARGETS };
+
+#endif

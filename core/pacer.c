@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The multiplier is the dual price of the budget: the smallest mu >= 0 at which the mean cost of
+ *   argmax_a u_a(x) - mu c_a(x)
+ * over the recent window is at most the target. Solving on the window replaces a gradient step,
+ * whose size is the costliest tunable of a pacer. What was over- or underspent so far is carried
+ * over a horizon, which also absorbs what the window cannot see: exploration and the draw itself.
+ */
+#include "core/pacer.h"
+
+#include <math.h>
+#include "bandit/rng.h"
+
+static const double HORIZON = 200; /* requests over which a carry is worked off */
+static const double FASTEST = 1.5; /* most that the target may exceed the rate */
+static const double SLOWEST = 0.3; /* least, so that one dear call does not stop the service */
+
+void pacer_set(struct pacer *p, double rate_usd)
+{
+    if (p->rate_usd != rate_usd)
+        p->carry_usd = 0;
+    p->rate_usd = rate_usd;
+    p->due = rate_usd > 0;
+    if (rate_usd <= 0)
+        p->mu = 0;
+}
+
+/* Nearly normal (sum of 12 uniforms - 6), by additions only: it reaches state. */
+static double noise(uint64_t seq, int arm)
+{
+    struct rng g = rng_stream(0x70616365, seq, (uint64_t)arm);
+    double z = -6;
+    for (int i = 0; i < 12; i++)
+        z += rng_uniform(&g);
+    return z;
+}
+
+static void push(struct pacer *p, const struct event_decided *d, uint64_t seq, bool noisy)
+{
+    struct pace_entry *e = &p->window[p->total % PACE_WINDOW];
+    double lambda = d->weight_cost / d->cost_scale_usd, explored = 0, shares = 0;
+    if (d->multiplier > lambda)
+        lambda = d->multiplier;
+    e->eligible = d->eligible;
+    for (uint64_t m = d->eligible; m; m &= m - 1) {
+        int a = __builtin_ctzll(m);
+        double cost = (double)d->view[a].cost_nano * 1e-9;
+        double share = p->rate_usd > 0 && cost > p->rate_usd ? p->rate_usd / cost : 1;
+        double z = noisy ? noise(seq, a) * (double)d->view[a].utility_sd : 0;
+        e->cost_usd[a] = (float)cost;
+        e->utility[a] = (float)((double)d->view[a].utility + lambda * cost + z);
+        explored += share * cost;
+        shares += share;
+    }
+    e->explored_usd = (float)(explored / shares);
+    e->floor = (float)d->floor;
+    p->total++;
+    p->dirty = 3;
+}
+
+void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bool noisy)
+{
+    push(p, d, seq, noisy);
+    p->since++;
+    if (p->rate_usd > 0)
+        p->carry_usd += p->rate_usd - (double)d->booked_nano * 1e-9;
+    if (p->carry_usd > HORIZON * p->rate_usd) /* what was not wanted is not hoarded */
+        p->carry_usd = HORIZON * p->rate_usd;
+}
+
+void pacer_settle(struct pacer *p, int64_t before_nano, int64_t after_nano)
+{
+    if (p->rate_usd > 0)
+        p->carry_usd -= ((double)after_nano - (double)before_nano) * 1e-9;
+}
+
+bool pacer_due(const struct pacer *p)
+{
+    return p->rate_usd > 0 && p->total > 0 && (p->due || p->since >= PACE_EVERY);
+}
+
+static double choice_cost(const struct pace_entry *e, double mu)
+{
+    double best = -INFINITY, cost = 0;
+    for (uint64_t m = e->eligible; m; m &= m - 1) {
+        int a = __builtin_ctzll(m);
+        double u = (double)e->utility[a] - mu * (double)e->cost_usd[a];
+        if (u > best) {
+            best = u;
+            cost = (double)e->cost_usd[a];
+        }
+    }
+    return (double)e->floor * (double)e->explored_usd + (1 - (double)e->floor) * cost;
+}
+
+static double mean_cost(const struct pacer *p, double mu)
+{
+    int64_t n = p->total < PACE_WINDOW ? p->total : PACE_WINDOW;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += choice_cost(&p->window[i], mu);
+    return sum / (double)n;
+}
+
+double pacer_solve(const struct pacer *p)
+{
+    double target = p->rate_usd + p->carry_usd / HORIZON;
+    if (target > FASTEST * p->rate_usd)
+        target = FASTEST * p->rate_usd;
+    if (target < SLOWEST * p->rate_usd)
+        target = SLOWEST * p->rate_usd;
+    if (mean_cost(p, 0) <= target)
+        return 0;
+    double lo = 0, hi = p->mu > 0 ? 2 * p->mu : 0.01 / p->rate_usd;
+    for (int i = 0; i < 60 && mean_cost(p, hi) > target; i++) {
+        lo = hi;
+        hi *= 4;
+    }
+    for (int i = 0; i < 24 && hi - lo > 1e-4 * hi; i++) {
+        double mid = lo + (hi - lo) / 2;
+        if (mean_cost(p, mid) > target)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return hi;
+}
+
+void pacer_adopt(struct pacer *p, double mu)
+{
+    p->mu = mu;
+    p->since = 0;
+    p->due = false;
+}

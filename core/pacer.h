@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_PACER_H
+#define PURSER_CORE_PACER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/event.h"
+
+/*
+ * Holds average spend at a rate: a multiplier in quality points per dollar is subtracted from every
+ * model's utility. Costs are booked at the decision and trued up at completion, so delayed feedback
+ * does not make it ring; the multiplier is re-solved on the recent window of contexts.
+ */
+enum { PACE_WINDOW = 512, PACE_EVERY = 16 };
+
+struct pace_entry {
+    uint64_t eligible;
+    float utility[MODELS_MAX]; /* without the cost term, with one draw of the policy's own noise */
+    float cost_usd[MODELS_MAX];
+    float explored_usd; /* expected cost of an exploring draw */
+    float floor;        /* probability of one */
+};
+
+struct pacer {
+    double rate_usd; /* per request; 0 = off */
+    double mu;
+    double carry_usd; /* allowed so far minus booked and trued up so far */
+    int64_t since;    /* decisions since the last solution */
+    bool due;
+    int64_t total; /* entries ever pushed; slot = ordinal % PACE_WINDOW */
+    uint8_t dirty; /* window changed, bit per snapshot generation */
+    struct pace_entry window[PACE_WINDOW];
+};
+
+/* pacer_set changes the rate; the window and the carry stay (carry is dropped when the rate
+ * changes). */
+void pacer_set(struct pacer *p, double rate_usd);
+/* pacer_book pushes a decision's context and charges its expected cost. noisy: the policy draws
+ * from the posterior, so that the window must too. */
+void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bool noisy);
+/* pacer_settle replaces an amount charged before by another, in nanodollars. */
+void pacer_settle(struct pacer *p, int64_t before_nano, int64_t after_nano);
+/* pacer_due tells whether a new solution is wanted; pacer_solve computes one without changing
+ * state. */
+bool pacer_due(const struct pacer *p);
+double pacer_solve(const struct pacer *p);
+void pacer_adopt(struct pacer *p, double mu);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What can be configured: one row a field, with bounds, default and meaning. Nothing else in the
+ * project knows a default or a bound; the reference in docs/ is printed from here.
+ *
+ * Bounds are what keeps the arithmetic finite and the memory bounded, not what is wise.
+ * Fields of params are logged with each change and shape replay; settings never are.
+ */
+#include "core/config_fields.h"
+
+#include <string.h>
+
+#define P(member) .part = PART_PARAMS, .offset = offsetof(struct params, member)
+#define S(member) .part = PART_SETTINGS, .offset = offsetof(struct settings, member)
+
+#define REAL(path_, where, lo, hi, def, help_)                                                     \
+    {                                                                                              \
+        .path = path_, .kind = FIELD_REAL, where, .min = lo, .max = hi, .number = def,             \
+        .help = help_                                                                              \
+    }
+#define INT(path_, where, lo, hi, def, help_)                                                      \
+    {                                                                                              \
+        .path = path_, .kind = FIELD_INT, where, .min = lo, .max = hi, .number = def,              \
+        .help = help_                                                                              \
+    }
+#define BOOL(path_, where, def, help_)                                                             \
+    {                                                                                              \
+        .path = path_, .kind = FIELD_BOOL, where, .number = def, .help = help_                     \
+    }
+#define NAME(path_, where, lo, def, help_)                                                         \
+    {                                                                                              \
+        .path = path_, .kind = FIELD_NAME, where, .min = lo, .max = NAME_LEN, .text = def,         \
+        .help = help_                                                                              \
+    }
+#define TEXT(path_, where, def, help_)                                                             \
+    {                                                                                              \
+        .path = path_, .kind = FIELD_TEXT, where, .max = 255, .text = def, .help = help_           \
+    }
+#define OTHER(path_, what, help_)                                                                  \
+    {                                                                                              \
+        .path = path_, .kind = FIELD_OTHER, .other = what, .help = help_                           \
+    }
+
+static const struct field table[] = {
+    OTHER("v", "1", "version of the document's form; may be left out"),
+    TEXT("listen/route", S(listen_route), "tcp://127.0.0.1:7601", "route requests; \"\" = off"),
+    TEXT("listen/feedback", S(listen_feedback), "tcp://127.0.0.1:7602", "acknowledged feedback"),
+    TEXT("listen/control", S(listen_control), "tcp://127.0.0.1:7603", "operators"),
+    TEXT("listen/events", S(listen_events), "tcp://127.0.0.1:7604", "published events"),
+    TEXT("listen/intake", S(listen_intake), "tcp://127.0.0.1:7605", "unacknowledged feedback"),
+    TEXT("listen/tls/cert", S(tls_cert), "", "PEM file, for tls+tcp:// addresses"),
+    TEXT("listen/tls/key", S(tls_key), "", "PEM file"),
+    TEXT("listen/tls/ca", S(tls_ca), "", "PEM file: who signs client certificates"),
+    BOOL("listen/tls/require_client_cert", S(tls_require_client), 0,
+         "refuse clients without a certificate of that authority"),
+    TEXT("store/dir", S(data_dir), "purser-data", "directory; --data overrides"),
+    {.path = "store/durability",
+     .kind = FIELD_CHOICE,
+     S(relaxed),
+     .text = "full|relaxed",
+     .help = "relaxed answers before the disk has it: a power cut may lose the last moments"},
+    INT("store/map_gib", S(map_gib), 1, 65536, 64, "address space of the store, not memory"),
+    INT("store/snapshot_events", S(snapshot_events), 1, 1e9, 20000, "events between snapshots"),
+    REAL("store/retention_days", S(retention_days), 1, 36500, 45,
+         "age of log records; at least the join window and a day"),
+    INT("store/seed", S(seed), 0, 9e15, 0, "of the draws; 0 = chosen once per store"),
+    INT("limits/open_decisions", S(max_open), 1, 16777216, 65536,
+        "decisions kept in memory for feedback; older ones are read from the store"),
+    INT("limits/route_slots", S(route_slots), 1, 65536, 256, "route requests inside at once"),
+    INT("limits/feedback_slots", S(feedback_slots), 1, 65536, 256, "feedback inside at once"),
+    INT("limits/connections", S(max_connections), 1, 1e6, 1024, "per address"),
+    INT("limits/drain_ms", S(drain_ms), 0, 600000, 10000, "bound on a graceful stop"),
+    INT("limits/send_timeout_ms", S(send_timeout_ms), 1, 600000, 500,
+        "for a client that does not read"),
+    OTHER("tiers", "1 to 8 names, smallest first", "default: small, medium, large"),
+    OTHER("models", "1 to 64 objects", "see below"),
+    REAL("objective/quality", P(objective.quality), 0, 1000, 1, "weight of quality"),
+    REAL("objective/cost", P(objective.cost), 0, 1000, 0.03,
+         "quality points one gives for the price of the dearest model"),
+    REAL("objective/latency", P(objective.latency), 0, 1000, 0,
+         "quality points per latency_scale_ms"),
+    REAL("objective/failure", P(objective.failure), 0, 1000, 0.5,
+         "quality points for a certain failure"),
+    REAL("objective/latency_scale_ms", P(objective.latency_scale_ms), 1, 1e7, 1000,
+         "unit of the latency weight"),
+    REAL("objective/cost_scale_usd", P(objective.cost_scale_usd), 0, 1e6, 0,
+         "unit of the cost weight; 0 = what the dearest model costs on average"),
+    NAME("policy/name", P(policy.name), 1, "lints", "lints, greedy, uniform, fixed or rules"),
+    NAME("policy/model", P(policy.model), 0, "", "for fixed: the model; \"\" = the dearest"),
+    REAL("policy/width", P(policy.width), 0, 100, 0.7, "scale of posterior deviations in lints"),
+    REAL("policy/floor", P(policy.floor), 0, 1, 0.02, "exploration mass at the start"),
+    REAL("policy/floor_scale", P(policy.floor_scale), 0, 1e6, 0.2,
+         "c: the mass is min(floor, c/sqrt(labels)), not below floor_min"),
+    REAL("policy/floor_min", P(policy.floor_min), 0, 1, 0.001, "at most floor"),
+    REAL("learner/half_life_hours", P(learner.half_life_hours), 0, 1e6, 168,
+         "of evidence; 0 = nothing is forgotten"),
+    REAL("learner/precision/bias", P(learner.precision_bias), 1e-6, 1e9, 6,
+         "prior precision of the bias weight"),
+    REAL("learner/precision/shape", P(learner.precision_shape), 1e-6, 1e9, 64,
+         "of the shape of the text"),
+    REAL("learner/precision/declared", P(learner.precision_declared), 1e-6, 1e9, 8,
+         "of declared task, domain and user tier"),
+    REAL("learner/precision/text", P(learner.precision_text), 1e-6, 1e9, 256, "of hashed text"),
+    REAL("learner/precision/caller", P(learner.precision_caller), 1e-6, 1e9, 64,
+         "of the caller's features and embedding"),
+    INT("learner/refresh_labels", P(learner.refresh_labels), 1, 1e6, 32,
+        "labels of a model and target between refreshes"),
+    INT("learner/pool_labels", P(learner.pool_labels), 0, 1e9, 32,
+        "labels between estimates of the shared prior; 0 = never"),
+    REAL("learner/join_window_hours", P(learner.join_window_hours), 0.001, 87600, 720,
+         "later feedback is answered late"),
+    BOOL("features/declared", P(features.declared), 1, "use task, domain and user tier"),
+    BOOL("features/text", P(features.text), 1, "use hashed words and characters"),
+    BOOL("features/shape", P(features.shape), 1, "use the shape of the text"),
+    BOOL("features/caller", P(features.caller), 1, "use the caller's features and embedding"),
+    INT("features/dim_declared", P(features.dim_declared), 1, DIM_MAX, 24, "entries of the block"),
+    INT("features/dim_text", P(features.dim_text), 1, DIM_MAX, 8, "entries of the block"),
+    INT("features/dim_caller", P(features.dim_caller), 1, DIM_MAX, 16, "entries of the block"),
+    OTHER("rules", "0 to 64 objects", "see below; the first that matches names a model"),
+    REAL("budget/usd_per_request", P(budget.usd_per_request), 0, 1e6, 0,
+         "average spend that the pacer holds; 0 = no pacing"),
+    NAME("baseline", P(baseline), 0, "", "model that savings are told against; \"\" = the dearest"),
+};
+
+struct field_table config_table(void)
+{
+    return (struct field_table){table, sizeof table / sizeof table[0]};
+}
+
+void params_default(struct params *p)
+{
+    memset(p, 0, sizeof *p);
+    fields_default(config_table(), PART_PARAMS, p);
+}
+
+void settings_default(struct settings *s)
+{
+    memset(s, 0, sizeof *s);
+    fields_default(config_table(), PART_SETTINGS, s);
+}
+
+void config_tiers_default(struct catalog *c)
+{
+    static const char names[][NAME_CAP] = {"small", "medium", "large"};
+    memcpy(c->tier, names, sizeof names);
+    c->n_tiers = 3;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_PARAMS_H
+#define PURSER_CORE_PARAMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/catalog.h"
+#include "core/limits.h"
+
+/* Reward weights: utility = quality*value*q - cost*c/scale - latency*l/latency_scale - failure*p.
+ */
+struct objective {
+    double quality;          /* >= 0 */
+    double cost;             /* quality points one gives for the price of the dearest model */
+    double latency;          /* quality points per latency_scale_ms */
+    double failure;          /* quality points for a certain failure */
+    double latency_scale_ms; /* > 0 */
+    double cost_scale_usd;   /* 0 = automatic: running mean of the dearest model's predicted cost */
+};
+
+/* A keyword rule: every condition that is set must hold; the first rule that matches names a model.
+ */
+struct rule {
+    char words[8][NAME_CAP]; /* any of these in the prompt (ASCII case ignored, whole words) */
+    int n_words;
+    char task[NAME_CAP]; /* "" = any */
+    char domain[NAME_CAP];
+    char user_tier[NAME_CAP];
+    int64_t min_prompt_tokens; /* 0 = any */
+    char model[NAME_CAP];      /* either a model ... */
+    int tier;                  /* ... or a tier (its cheapest model); -1 = unset */
+};
+
+/*
+ * Everything that shapes the engine's behaviour: the part of the configuration that is logged, so
+ * that replay sees what the engine saw. Field table with bounds and defaults: config.c.
+ */
+struct params {
+    struct catalog catalog;
+    struct objective objective;
+    struct {
+        char name[NAME_CAP];  /* lints, greedy, uniform, fixed, rules */
+        char model[NAME_CAP]; /* for fixed: the model; "" = the dearest */
+        double width;         /* scale of posterior deviations in lints */
+        double floor;         /* exploration mass at the start, [0,1] */
+        double floor_scale;   /* c: mass = min(floor, c/sqrt(labels)), not below floor_min */
+        double floor_min;
+    } policy;
+    struct {
+        double half_life_hours;    /* of evidence; 0 = no forgetting */
+        double precision_bias;     /* prior precision of the bias weight */
+        double precision_shape;    /* of shape features */
+        double precision_declared; /* of declared task, domain, tier features */
+        double precision_text;     /* of hashed text features */
+        double precision_caller;   /* of the caller's own features and embedding */
+        int64_t refresh_labels;    /* labels of a model and target between refreshes */
+        int64_t pool_labels;       /* labels between re-estimates of the shared prior; 0 = never */
+        double join_window_hours;  /* feedback later than this is answered `late` */
+    } learner;
+    struct {
+        int64_t dim_declared, dim_text, dim_caller; /* entries of x per block */
+        bool declared, text, shape, caller;         /* blocks in use */
+    } features;
+    struct rule rule[RULES_MAX];
+    int n_rules;
+    struct {
+        double usd_per_request; /* 0 = no pacing: average spend that the pacer holds */
+    } budget;
+    char baseline[NAME_CAP]; /* model that savings are told against; "" = the dearest */
+};
+
+#endif

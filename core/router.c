@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fold. Each entry point works out what happened, as an event, and applies it; router_apply is
+ * the only function that changes state, and takes nothing but the event. What is not in the event
+ * (drawn model, pmf, multiplier) is never recomputed on replay.
+ *
+ * The service holds every reply until its event is durable, so a state that ran ahead of the disk
+ * is never seen from outside; after a failed commit the process restarts and folds from disk.
+ */
+#include "core/router.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "bandit/policy.h"
+#include "core/config.h"
+#include "core/credit.h"
+#include "core/decision_id.h"
+#include "core/router_state.h"
+#include "core/row.h"
+
+struct router *router_new(const struct router_init *init)
+{
+    struct router *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->init = *init;
+    params_default(&r->params);
+    r->json = malloc(CONFIG_MAX);
+    r->scratch = malloc(snapshot_scratch());
+    if (!r->json || !r->scratch || !pending_init(&r->pending, init->max_open, 0)) {
+        router_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void router_free(struct router *r)
+{
+    if (!r)
+        return;
+    learner_free(&r->learner);
+    pending_fini(&r->pending);
+    free(r->json);
+    free(r->scratch);
+    free(r);
+}
+
+void router_on_evict(struct router *r,
+                     void (*sink)(void *ctx, uint64_t seq, const struct label_book *book),
+                     void *ctx)
+{
+    r->evict = sink;
+    r->evict_ctx = ctx;
+}
+
+static void begin(const struct router *r, int64_t now_ms, enum event_kind kind, struct event *ev)
+{
+    ev->seq = r->seq + 1;
+    ev->time_ms = now_ms > r->clock_ms ? now_ms : r->clock_ms;
+    ev->kind = kind;
+}
+
+/* ---- applying ---- */
+
+static void save_book(struct router *r, uint64_t seq, const struct label_book *book)
+{
+    if (r->evict && book->n_seen > 0)
+        r->evict(r->evict_ctx, seq, book);
+}
+
+static double running_mean(double mean, double v)
+{
+    return mean > 0 ? mean + (v - mean) / 256 : v;
+}
+
+static void apply_decided(struct router *r, const struct event *ev)
+{
+    const struct event_decided *d = &ev->decided;
+    struct decision_row row;
+    int64_t victim = pending_victim(&r->pending);
+    if (victim >= 0)
+        save_book(r, r->pending.row[victim].seq, &r->pending.book[victim]);
+    row_from_decided(ev, &row);
+    (void)pending_insert(&r->pending, &row, d->x);
+    pacer_book(&r->pacer, d, ev->seq, d->policy == policy_index("lints"));
+    r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
+    r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
+    r->counters.decisions++;
+    r->counters.spent_nano += d->booked_nano;
+    r->counters.baseline_nano += d->baseline_nano;
+    r->counters.model[d->arm].decisions++;
+    r->counters.model[d->arm].spent_nano += d->booked_nano;
+}
+
+static void learn_targets(struct router *r, const struct decision_row *row, const float *x,
+                          struct label_book *b, const struct credit *c)
+{
+    struct model_counters *m = &r->counters.model[row->arm];
+    for (int t = 0; t < TARGETS; t++) {
+        struct label_change change = {.had = b->applied >> t & 1,
+                                      .before = b->label[t],
+                                      .has = c->has[t],
+                                      .after = c->label[t]};
+        learner_change(&r->learner, &r->params, row, x, (enum target)t, change, r->clock_ms);
+        m->labels[t] += (int)change.has - (int)change.had;
+        if (t == TARGET_QUALITY)
+            m->quality_sum += (change.has ? change.after : 0) - (change.had ? change.before : 0);
+        b->applied = (uint8_t)((b->applied & ~(1u << t)) | (unsigned)change.has << t);
+        b->label[t] = change.has ? change.after : 0;
+    }
+}
+
+static void settle(struct router *r, const struct decision_row *row, struct label_book *b,
+                   const struct credit *c)
+{
+    int64_t before = b->has_cost ? b->cost_nano : row->booked_nano;
+    int64_t after = c->has_cost ? c->cost_nano : row->booked_nano;
+    learner_cost(&r->learner, row, b->has_cost, b->cost_nano, b->priced_nano, c->has_cost,
+                 c->cost_nano, c->priced_nano);
+    pacer_settle(&r->pacer, before, after);
+    r->counters.spent_nano += after - before;
+    r->counters.model[row->arm].spent_nano += after - before;
+    b->has_cost = c->has_cost;
+    b->cost_nano = c->has_cost ? c->cost_nano : 0;
+    b->priced_nano = c->has_cost ? c->priced_nano : 0;
+}
+
+/* Brings the learner and the books in line with what the book now says. A decision made under
+ * another feature schema is still settled, but has nothing to teach this learner. */
+static void learn(struct router *r, const struct decision_row *row, const float *x,
+                  struct label_book *b)
+{
+    struct credit c;
+    credit_of(b, row, &c);
+    if (row->schema == r->learner.schema)
+        learn_targets(r, row, x, b, &c);
+    settle(r, row, b, &c);
+}
+
+static enum status apply_feedback(struct router *r, const struct event *ev, struct problem *problem)
+{
+    const struct event_feedback *f = &ev->feedback;
+    enum feedback_result result;
+    int64_t slot = pending_find(&r->pending, f->feedback.seq);
+    struct label_book copy;
+    if (slot < 0 && !f->recalled)
+        return problem_set(problem, STATUS_INTERNAL, "",
+                           "feedback for decision %llu, not in memory",
+                           (unsigned long long)f->feedback.seq);
+    copy = slot >= 0 ? r->pending.book[slot] : f->book;
+    const struct decision_row *row = slot >= 0 ? &r->pending.row[slot] : &f->row;
+    const float *x = slot >= 0 ? r->pending.x + slot * r->pending.stride : f->x;
+    if (row->arm >= r->params.catalog.n)
+        return problem_set(problem, STATUS_INTERNAL, "", "decision names model slot %d of %d",
+                           row->arm, r->params.catalog.n);
+    enum status s = book_take(&copy, &f->feedback, &result, problem);
+    if (s != STATUS_OK)
+        return s;
+    learn(r, row, x, &copy);
+    r->counters.feedbacks++;
+    r->counters.model[row->arm].feedbacks++;
+    if (slot >= 0) {
+        r->pending.book[slot] = copy;
+        pending_touch(&r->pending, slot);
+    } else {
+        save_book(r, f->feedback.seq, &copy);
+    }
+    return STATUS_OK;
+}
+
+enum status router_adopt_config(struct router *r, const char *json, size_t n,
+                                struct problem *problem)
+{
+    struct params next;
+    enum status s = config_parse(json, n, &next, NULL, problem);
+    if (s != STATUS_OK)
+        return s;
+    if (n > CONFIG_MAX)
+        return problem_set(problem, STATUS_TOO_LARGE, "", "the configuration exceeds %d bytes",
+                           (int)CONFIG_MAX);
+    r->params = next;
+    memmove(r->json, json, n);
+    r->json_len = n;
+    uint64_t schema = r->learner.schema;
+    bool ok = learner_shape(&r->learner, &r->params, r->clock_ms);
+    if (ok && (schema != r->learner.schema || r->pending.stride != r->learner.d))
+        ok = pending_reshape(&r->pending, r->learner.d);
+    if (!ok)
+        return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory while configuring");
+    pacer_set(&r->pacer, r->params.budget.usd_per_request);
+    return STATUS_OK;
+}
+
+/* The bound on open decisions is a fact of the log: what leaves memory must not depend on the host.
+ */
+static enum status apply_started(struct router *r, const struct event *ev, struct problem *problem)
+{
+    if (ev->started.max_open < 1 || ev->started.max_open > OPEN_MAX)
+        return problem_set(problem, STATUS_INTERNAL, "", "start with room for %lld open decisions",
+                           (long long)ev->started.max_open);
+    int64_t leaving = pending_count(&r->pending) - ev->started.max_open;
+    for (int64_t i = 0; i < leaving; i++) {
+        int64_t slot = (r->pending.first + i) % r->pending.cap;
+        save_book(r, r->pending.row[slot].seq, &r->pending.book[slot]);
+    }
+    if (!pending_resize(&r->pending, ev->started.max_open))
+        return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for %lld open decisions",
+                           (long long)ev->started.max_open);
+    r->epoch = ev->started.epoch;
+    return STATUS_OK;
+}
+
+static enum status apply_kind(struct router *r, const struct event *ev, struct problem *problem)
+{
+    enum status s = STATUS_OK;
+    switch (ev->kind) {
+    case EVENT_STARTED:
+        s = apply_started(r, ev, problem);
+        break;
+    case EVENT_CONFIGURED:
+        s = router_adopt_config(r, ev->configured.json, ev->configured.len, problem);
+        if (s != STATUS_OK)
+            break;
+        r->config_seq = ev->seq;
+        if (ev->configured.file_hash)
+            r->file_hash = ev->configured.file_hash;
+        break;
+    case EVENT_DECIDED:
+        if (ev->decided.d != r->pending.stride || ev->decided.arm >= r->params.catalog.n)
+            return problem_set(problem, STATUS_INTERNAL, "",
+                               "decision does not fit the configuration");
+        apply_decided(r, ev);
+        break;
+    case EVENT_FEEDBACK:
+        s = apply_feedback(r, ev, problem);
+        break;
+    case EVENT_TICKED:
+        learner_refresh(&r->learner, &r->params, ev->time_ms);
+        r->ticked_seq = (int64_t)ev->seq;
+        break;
+    case EVENT_PACED:
+        pacer_adopt(&r->pacer, ev->paced.multiplier);
+        break;
+    default:
+        s = problem_set(problem, STATUS_INTERNAL, "", "event of unknown kind %d", (int)ev->kind);
+    }
+    return s;
+}
+
+enum status router_apply(struct router *r, const struct event *ev, struct problem *problem)
+{
+    if (ev->seq != r->seq + 1 || ev->time_ms < r->clock_ms)
+        return problem_set(problem, STATUS_INTERNAL, "",
+                           "event %llu at %lld ms does not follow event %llu at %lld ms",
+                           (unsigned long long)ev->seq, (long long)ev->time_ms,
+                           (unsigned long long)r->seq, (long long)r->clock_ms);
+    int64_t clock = r->clock_ms;
+    r->clock_ms = r->learner.now_ms = ev->time_ms;
+    enum status s = apply_kind(r, ev, problem);
+    if (s != STATUS_OK)
+        r->clock_ms = r->learner.now_ms = clock;
+    else
+        r->seq = ev->seq;
+    return s;
+}
+
+/* ---- deciding what happened ---- */
+
+static enum status find_retry(const struct router *r, const struct request *req, uint64_t hash,
+                              uint64_t *seq, struct problem *problem)
+{
+    int64_t slot = pending_request(&r->pending, hash);
+    *seq = 0;
+    if (slot < 0)
+        return STATUS_OK;
+    if (r->pending.row[slot].request_digest != req->digest)
+        return problem_set(
+            problem, STATUS_CONFLICT, "/request_id",
+            "this request_id was used before with another body; give each request its "
+            "own id, or the same body to repeat it");
+    *seq = r->pending.row[slot].seq;
+    return STATUS_OK;
+}
+
+enum status router_route(struct router *r, int64_t now_ms, const struct request *req,
+                         struct event *ev, enum route_result *result, struct problem *problem)
+{
+    uint64_t hash = request_hash(req->labels.tenant, req->request_id), seq;
+    begin(r, now_ms, EVENT_NONE, ev);
+    enum status s = find_retry(r, req, hash, &seq, problem);
+    if (s != STATUS_OK)
+        return s;
+    if (seq) {
+        ev->seq = seq;
+        *result = ROUTE_RETRY;
+        return STATUS_OK;
+    }
+    if (r->params.catalog.n == 0)
+        return problem_set(problem, STATUS_NO_ELIGIBLE_MODEL, "/models", "no model is configured");
+    s = decide(r, ev->seq, req, &ev->decided, problem);
+    if (s != STATUS_OK)
+        return s;
+    ev->kind = EVENT_DECIDED;
+    *result = req->dry_run ? ROUTE_DRY : ROUTE_DECIDED;
+    if (req->dry_run) {
+        ev->seq = 0;
+        return STATUS_OK;
+    }
+    return router_apply(r, ev, problem);
+}
+
+bool router_has(const struct router *r, uint64_t seq)
+{
+    return pending_find(&r->pending, seq) >= 0;
+}
+
+static enum status unknown_decision(struct problem *problem)
+{
+    return problem_set(problem, STATUS_UNKNOWN_DECISION, "/decision_id",
+                       "no decision of this service has this id; send the decision_id of the route "
+                       "reply unchanged");
+}
+
+/* Finds the decision in memory or in what the host recalled. */
+static enum status locate(const struct router *r, const struct feedback *f,
+                          const struct recalled *recalled, struct event_feedback *out,
+                          struct problem *problem)
+{
+    int64_t slot = pending_find(&r->pending, f->seq);
+    out->recalled = slot < 0;
+    if (f->mac != decision_mac(f->epoch, f->seq, r->init.mac_key))
+        return unknown_decision(problem);
+    if (slot >= 0) {
+        out->row = r->pending.row[slot];
+        out->book = r->pending.book[slot];
+    } else if (recalled && recalled->decided.kind == EVENT_DECIDED &&
+               recalled->decided.seq == f->seq) {
+        row_from_decided(&recalled->decided, &out->row);
+        memcpy(out->x, recalled->decided.decided.x, sizeof out->x);
+        out->book = recalled->book;
+    } else {
+        return unknown_decision(problem);
+    }
+    return out->row.epoch == f->epoch ? STATUS_OK : unknown_decision(problem);
+}
+
+enum status router_feedback(struct router *r, int64_t now_ms, const struct feedback *f,
+                            const struct recalled *recalled, struct event *ev,
+                            enum feedback_result *result, struct problem *problem)
+{
+    struct event_feedback *out = &ev->feedback;
+    begin(r, now_ms, EVENT_NONE, ev);
+    enum status s = locate(r, f, recalled, out, problem);
+    if (s != STATUS_OK)
+        return s;
+    *result = FEEDBACK_LATE;
+    if ((double)(ev->time_ms - out->row.time_ms) > r->params.learner.join_window_hours * 3600e3)
+        return STATUS_OK;
+    struct label_book trial = out->book;
+    s = book_take(&trial, f, result, problem);
+    if (s != STATUS_OK)
+        return s;
+    if (*result == FEEDBACK_DUPLICATE || *result == FEEDBACK_SUPERSEDED) {
+        r->duplicates++;
+        return STATUS_OK;
+    }
+    out->feedback = *f;
+    ev->kind = EVENT_FEEDBACK;
+    return router_apply(r, ev, problem);
+}
+
+enum status router_configure(struct router *r, int64_t now_ms, const struct params *params,
+                             const char *origin, uint64_t file_hash, char *json_buffer, size_t cap,
+                             struct event *ev, struct problem *problem)
+{
+    struct params merged = *params;
+    merged.catalog = r->params.catalog;
+    if (!catalog_merge(&merged.catalog, &params->catalog))
+        return problem_set(problem, STATUS_BAD_REQUEST, "/models",
+                           "this store has seen more than %d models, retired ones included",
+                           MODELS_MAX);
+    begin(r, now_ms, EVENT_CONFIGURED, ev);
+    size_t n = config_render(&merged, json_buffer, cap);
+    if (n == 0)
+        return problem_set(problem, STATUS_TOO_LARGE, "", "the configuration exceeds %d bytes",
+                           (int)CONFIG_MAX);
+    (void)strncpy(ev->configured.origin, origin, NAME_CAP - 1);
+    ev->configured.origin[NAME_CAP - 1] = '\0';
+    ev->configured.file_hash = file_hash;
+    ev->configured.json = json_buffer;
+    ev->configured.len = (uint32_t)n;
+    return router_apply(r, ev, problem);
+}
+
+void router_start(struct router *r, int64_t now_ms, struct event *ev)
+{
+    begin(r, now_ms, EVENT_STARTED, ev);
+    uint32_t seconds = (uint32_t)(ev->time_ms / 1000);
+    ev->started.epoch = seconds > r->epoch ? seconds : r->epoch + 1;
+    ev->started.max_open = r->init.max_open;
+    enum status s = router_apply(r, ev, NULL);
+    (void)s; /* a start always fits */
+}
+
+void router_tick(struct router *r, int64_t now_ms, struct event *ev)
+{
+    begin(r, now_ms, EVENT_NONE, ev);
+    if (r->ticked_seq == (int64_t)r->seq)
+        return;
+    ev->kind = EVENT_TICKED;
+    enum status s = router_apply(r, ev, NULL);
+    (void)s; /* time always fits */
+}
+
+void router_pace(struct router *r, int64_t now_ms, struct event *ev)
+{
+    begin(r, now_ms, EVENT_NONE, ev);
+    if (!pacer_due(&r->pacer))
+        return;
+    ev->kind = EVENT_PACED;
+    ev->paced.multiplier = pacer_solve(&r->pacer);
+    enum status s = router_apply(r, ev, NULL);
+    (void)s; /* a multiplier always fits */
+}
+
+/* ---- looking ---- */
+
+uint64_t router_seq(const struct router *r)
+{
+    return r->seq;
+}
+
+int64_t router_clock(const struct router *r)
+{
+    return r->clock_ms;
+}
+
+uint32_t router_epoch(const struct router *r)
+{
+    return r->epoch;
+}
+
+uint64_t router_file_hash(const struct router *r)
+{
+    return r->file_hash;
+}
+
+uint64_t router_config_seq(const struct router *r)
+{
+    return r->config_seq;
+}
+
+const struct params *router_params(const struct router *r)
+{
+    return &r->params;
+}
+
+const uint8_t *router_mac_key(const struct router *r)
+{
+    return r->init.mac_key;
+}
+
+static void model_stats(const struct router *r, int a, struct model_stats *m)
+{
+    const struct model_counters *c = &r->counters.model[a];
+    m->decisions = c->decisions;
+    m->feedbacks = c->feedbacks;
+    m->spent_nano = c->spent_nano;
+    memcpy(m->labels, c->labels, sizeof m->labels);
+    m->quality_sum = c->quality_sum;
+    m->quality_mean = ridge_theta(r->learner.ridge[a][TARGET_QUALITY])[0];
+    m->cost_ratio = learner_cost_ratio(&r->learner, a);
+}
+
+void router_stats(const struct router *r, struct router_stats *out)
+{
+    memset(out, 0, sizeof *out);
+    out->seq = r->seq;
+    out->clock_ms = r->clock_ms;
+    out->decisions = r->counters.decisions;
+    out->feedbacks = r->counters.feedbacks;
+    out->duplicates = r->duplicates;
+    out->open = pending_count(&r->pending);
+    out->spent_nano = r->counters.spent_nano;
+    out->baseline_nano = r->counters.baseline_nano;
+    out->multiplier = r->pacer.mu;
+    out->n_models = r->params.catalog.n;
+    for (int a = 0; a < out->n_models; a++)
+        model_stats(r, a, &out->model[a]);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_ROUTER_H
+#define PURSER_CORE_ROUTER_H
+
+#include <stdint.h>
+#include "core/event.h"
+#include "core/params.h"
+#include "core/request.h"
+#include "core/status.h"
+
+/*
+ * THE FOLD: a deterministic state machine over events, hosted alike by the service, the simulator
+ * and the tests. It does no I/O, reads no clock, holds no lock and allocates nothing per request.
+ *
+ * router_route, router_feedback, router_configure, router_start and router_tick decide what
+ * happened, write it to *ev and apply it; router_apply alone changes state, and is all that replay
+ * uses. The caller must log ev before anyone outside learns of it. `now_ms` is Unix milliseconds;
+ * the fold's clock is max(now_ms, what it was).
+ */
+struct router;
+
+struct router_init {
+    uint64_t seed;       /* of the draws */
+    uint8_t mac_key[16]; /* of decision ids */
+    int64_t max_open;    /* decisions kept in memory for feedback (ring), >= 1 */
+};
+
+/* router_new gives an engine without models. NULL when memory is short. router_free accepts NULL.
+ */
+struct router *router_new(const struct router_init *init);
+void router_free(struct router *r);
+
+/* router_on_evict sets the sink for label books that leave memory (or belong to rows not in
+ * memory): the host stores them under the decision's sequence number. Called from within
+ * router_apply. */
+void router_on_evict(struct router *r,
+                     void (*sink)(void *ctx, uint64_t seq, const struct label_book *book),
+                     void *ctx);
+
+enum route_result {
+    ROUTE_DECIDED, /* ev holds a new decision, applied */
+    ROUTE_DRY,     /* ev holds what would be decided; nothing was applied, seq is 0 */
+    ROUTE_RETRY    /* this (tenant, request_id) was decided before: answer from record ev->seq */
+};
+MUST_CHECK enum status router_route(struct router *r, int64_t now_ms, const struct request *req,
+                                    struct event *ev, enum route_result *result,
+                                    struct problem *problem);
+
+/* router_has tells whether the decision is in memory. If not, the host reads its record and book
+ * from the store and passes them to router_feedback as `recalled` (NULL: no such record). */
+bool router_has(const struct router *r, uint64_t seq);
+struct recalled {
+    struct event decided;
+    struct label_book book; /* zeroed (book_init) when none was stored */
+};
+/* router_feedback: ev->kind is EVENT_NONE when nothing changed (duplicate, late, superseded). */
+MUST_CHECK enum status router_feedback(struct router *r, int64_t now_ms, const struct feedback *f,
+                                       const struct recalled *recalled, struct event *ev,
+                                       enum feedback_result *result, struct problem *problem);
+
+/* router_configure makes the engine run under params rendered as JSON (config_render), kept by the
+ * event as borrowed bytes. origin is who changed it; file_hash is that of the file it came from or
+ * 0. */
+MUST_CHECK enum status router_configure(struct router *r, int64_t now_ms,
+                                        const struct params *params, const char *origin,
+                                        uint64_t file_hash, char *json_buffer, size_t cap,
+                                        struct event *ev, struct problem *problem);
+/* router_start begins a new epoch: the greater of the last + 1 and now in seconds. */
+void router_start(struct router *r, int64_t now_ms, struct event *ev);
+/* router_tick lets time pass. ev->kind is EVENT_NONE when nothing has happened since the last tick.
+ */
+void router_tick(struct router *r, int64_t now_ms, struct event *ev);
+/* router_pace re-solves the pacer when it is due. ev->kind is EVENT_NONE when it is not. Hosts call
+ * it after each decision. */
+void router_pace(struct router *r, int64_t now_ms, struct event *ev);
+
+/* router_apply folds one event. It must carry seq = router_seq() + 1. Total: an event that does not
+ * fit the state (a corrupt log) is refused and changes nothing. */
+MUST_CHECK enum status router_apply(struct router *r, const struct event *ev,
+                                    struct problem *problem);
+
+uint64_t router_seq(const struct router *r);
+int64_t router_clock(const struct router *r);
+uint32_t router_epoch(const struct router *r);
+uint64_t router_file_hash(const struct router *r);
+uint64_t router_config_seq(const struct router *r);
+const struct params *router_params(const struct router *r);
+const uint8_t *router_mac_key(const struct router *r);
+
+/* Counters of the fold, for status and reports. Sums since the store began, by catalog slot. */
+struct model_stats {
+    int64_t decisions;
+    int64_t feedbacks;  /* messages applied */
+    int64_t spent_nano; /* reported or computed cost, booked estimate where none came yet */
+    int64_t labels[TARGETS];
+    double quality_sum;  /* of the quality labels now held */
+    double quality_mean; /* of the model's context-free prediction: theta at the bias */
+    double cost_ratio;   /* learned: reported / computed cost */
+};
+struct router_stats {
+    uint64_t seq;
+    int64_t clock_ms;
+    int64_t decisions, feedbacks, duplicates, open;
+    int64_t spent_nano,
+        baseline_nano; /* baseline: expected cost of the baseline model, same requests */
+    double multiplier; /* of the pacer, quality points per dollar */
+    int n_models;
+    struct model_stats model[MODELS_MAX];
+};
+void router_stats(const struct router *r, struct router_stats *out);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_ROUTER_STATE_H
+#define PURSER_CORE_ROUTER_STATE_H
+
+/* The body of struct router, for router.c, decide.c and snapshot.c only. */
+#include "core/learner.h"
+#include "core/pacer.h"
+#include "core/pending.h"
+#include "core/router.h"
+
+struct model_counters {
+    int64_t decisions, feedbacks, spent_nano, labels[TARGETS];
+    double quality_sum;
+};
+
+struct counters {
+    int64_t decisions, feedbacks, spent_nano, baseline_nano;
+    struct model_counters model[MODELS_MAX];
+};
+
+struct router {
+    struct router_init init;
+    uint64_t seq;
+    int64_t clock_ms;
+    uint32_t epoch;
+    uint64_t config_seq, file_hash;
+    int64_t ticked_seq;   /* seq right after the last tick */
+    double dearest_usd;   /* running mean of the dearest model's predicted cost, 0 = none yet */
+    double booked_usd;    /* running mean of booked cost */
+    struct params params; /* params.catalog is the merged catalog: slots never move */
+    struct learner learner;
+    struct pending pending;
+    struct pacer pacer;
+    struct counters counters;
+    int64_t duplicates; /* answered without an event: not part of the folded state */
+    void (*evict)(void *ctx, uint64_t seq, const struct label_book *book);
+    void *evict_ctx;
+    char *json; /* the configuration in force, as logged; room for CONFIG_MAX bytes */
+    size_t json_len;
+    uint8_t *scratch; /* snapshot_scratch() bytes, for one item at a time */
+};
+
+/* decide fills *d for a request: predictions, eligible set, pmf, draw. Pure: changes nothing. */
+MUST_CHECK enum status decide(const struct router *r, uint64_t seq, const struct request *req,
+                              struct event_decided *d, struct problem *problem);
+/* snapshot_scratch gives the bytes that router.scratch must have. */
+size_t snapshot_scratch(void);
+/* router_adopt_config parses a rendered configuration into the router and reshapes the learner. */
+MUST_CHECK enum status router_adopt_config(struct router *r, const char *json, size_t n,
+                                           struct problem *problem);
+
+#endif

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The router as items. Numbers are stored exactly (doubles bit for bit); what can be derived
+ * (request index, merged catalog, priors of models) is rebuilt. The header sorts first, so a host
+ * that loads in key order shapes the learner before its regressions arrive.
+ *
+ * Considered and not done: one blob per snapshot. It is simpler, but with 65,536 open decisions
+ * each snapshot would write tens of megabytes for a few changed rows.
+ */
+#include "core/snapshot.h"
+
+#include <assert.h>
+#include <string.h>
+#include "bandit/rng.h"
+#include "core/book.h"
+#include "core/bytes.h"
+#include "core/router_state.h"
+#include "core/row.h"
+
+enum item { ITEM_HEADER, ITEM_LEARNER, ITEM_RIDGE, ITEM_PENDING, ITEM_WINDOW };
+enum { SNAPSHOT_VERSION = 1, ITEM_BYTES_MAX = 1 << 20 };
+
+static void make_key(uint8_t key[ITEM_KEY_LEN], enum item type, int64_t index)
+{
+    key[0] = (uint8_t)type;
+    for (int i = 0; i < 4; i++)
+        key[1 + i] = (uint8_t)(index >> (8 * (3 - i)));
+}
+
+/* ---- header ---- */
+
+static void put_counters(struct filler *w, const struct counters *c, int n)
+{
+    put_i64(w, c->decisions);
+    put_i64(w, c->feedbacks);
+    put_i64(w, c->spent_nano);
+    put_i64(w, c->baseline_nano);
+    for (int a = 0; a < n; a++) {
+        put_i64(w, c->model[a].decisions);
+        put_i64(w, c->model[a].feedbacks);
+        put_i64(w, c->model[a].spent_nano);
+        for (int t = 0; t < TARGETS; t++)
+            put_i64(w, c->model[a].labels[t]);
+        put_f64(w, c->model[a].quality_sum);
+    }
+}
+
+static void get_counters(struct reader *r, struct counters *c, int n)
+{
+    c->decisions = get_i64(r);
+    c->feedbacks = get_i64(r);
+    c->spent_nano = get_i64(r);
+    c->baseline_nano = get_i64(r);
+    for (int a = 0; a < n; a++) {
+        c->model[a].decisions = get_i64(r);
+        c->model[a].feedbacks = get_i64(r);
+        c->model[a].spent_nano = get_i64(r);
+        for (int t = 0; t < TARGETS; t++)
+            c->model[a].labels[t] = get_i64(r);
+        c->model[a].quality_sum = get_f64(r);
+    }
+}
+
+static void put_header(struct filler *w, const struct router *r)
+{
+    put_u8(w, SNAPSHOT_VERSION);
+    put_u64(w, r->seq);
+    put_i64(w, r->clock_ms);
+    put_u32(w, r->epoch);
+    put_u64(w, r->config_seq);
+    put_u64(w, r->file_hash);
+    put_i64(w, r->ticked_seq);
+    put_f64(w, r->dearest_usd);
+    put_f64(w, r->booked_usd);
+    put_i64(w, r->pending.cap);
+    put_i64(w, r->pending.first);
+    put_i64(w, r->pending.total);
+    put_f64(w, r->pacer.mu);
+    put_f64(w, r->pacer.carry_usd);
+    put_i64(w, r->pacer.since);
+    put_bool(w, r->pacer.due);
+    put_i64(w, r->pacer.total);
+    put_u32(w, (uint32_t)r->json_len);
+    put_raw(w, r->json, r->json_len);
+    put_counters(w, &r->counters, r->params.catalog.n);
+}
+
+static enum status broken(struct problem *problem, const char *what)
+{
+    return problem_set(problem, STATUS_INTERNAL, "", "the snapshot is damaged: %s", what);
+}
+
+static enum status get_config(struct router *r, struct reader *in, struct problem *problem)
+{
+    size_t n = get_u32(in);
+    const uint8_t *json = get_raw(in, n);
+    if (in->bad || n > CONFIG_MAX)
+        return broken(problem, "configuration");
+    return n == 0 ? STATUS_OK : router_adopt_config(r, (const char *)json, n, problem);
+}
+
+static enum status get_header(struct router *r, struct reader *in, struct problem *problem)
+{
+    if (get_u8(in) != SNAPSHOT_VERSION)
+        return broken(problem, "unknown version");
+    r->seq = get_u64(in);
+    r->clock_ms = r->learner.now_ms = get_i64(in);
+    r->epoch = get_u32(in);
+    r->config_seq = get_u64(in);
+    r->file_hash = get_u64(in);
+    r->ticked_seq = get_i64(in);
+    r->dearest_usd = get_f64(in);
+    r->booked_usd = get_f64(in);
+    int64_t cap = get_i64(in), first = get_i64(in), total = get_i64(in);
+    if (in->bad || cap < 1 || cap > OPEN_MAX || first < 0 || total < first || total - first > cap)
+        return broken(problem, "open decisions");
+    if (!pending_resize(&r->pending, cap))
+        return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for open decisions");
+    struct pacer paced = {.mu = get_f64(in),
+                          .carry_usd = get_f64(in),
+                          .since = get_i64(in),
+                          .due = get_bool(in),
+                          .total = get_i64(in)};
+    enum status s = get_config(r, in, problem);
+    if (s != STATUS_OK)
+        return s;
+    r->pacer.mu = paced.mu;
+    r->pacer.carry_usd = paced.carry_usd;
+    r->pacer.since = paced.since;
+    r->pacer.due = paced.due;
+    r->pacer.total = paced.total;
+    r->pending.first = first;
+    r->pending.total = total;
+    get_counters(in, &r->counters, r->params.catalog.n);
+    return STATUS_OK;
+}
+
+/* ---- learner ---- */
+
+static void put_ratio(struct filler *w, const struct ratio *q)
+{
+    put_f64(w, q->num);
+    put_f64(w, q->den);
+    put_f64(w, q->weight);
+    put_i64(w, q->epoch_ms);
+}
+
+static void get_ratio(struct reader *r, struct ratio *q)
+{
+    q->num = get_f64(r);
+    q->den = get_f64(r);
+    q->weight = get_f64(r);
+    q->epoch_ms = get_i64(r);
+}
+
+static void put_learner(struct filler *w, const struct learner *l)
+{
+    put_u64(w, l->schema);
+    put_u8(w, (uint8_t)l->d);
+    put_u8(w, (uint8_t)l->n_arms);
+    put_f64(w, l->scale.declared);
+    put_f64(w, l->scale.text);
+    put_f64(w, l->scale.shared);
+    put_i64(w, l->tuned_at);
+    for (int t = 0; t < TARGETS; t++) {
+        put_i64(w, l->labels[t]);
+        put_i64(w, l->since_pool[t]);
+        for (int i = 0; i < l->d; i++)
+            put_f64(w, l->pooled[t][i]);
+    }
+    for (int a = 0; a < l->n_arms; a++) {
+        for (int t = 0; t < TARGETS; t++)
+            put_ratio(w, &l->smear[a][t]);
+        put_ratio(w, &l->cost[a]);
+    }
+}
+
+static enum status get_learner(struct learner *l, struct reader *r, struct problem *problem)
+{
+    if (get_u64(r) != l->schema || get_u8(r) != l->d || get_u8(r) != l->n_arms)
+        return broken(problem, "the learner does not fit the configuration");
+    l->scale.declared = get_f64(r);
+    l->scale.text = get_f64(r);
+    l->scale.shared = get_f64(r);
+    l->tuned_at = get_i64(r);
+    for (int t = 0; t < TARGETS; t++) {
+        l->labels[t] = get_i64(r);
+        l->since_pool[t] = get_i64(r);
+        for (int i = 0; i < l->d; i++)
+            l->pooled[t][i] = get_f64(r);
+    }
+    for (int a = 0; a < l->n_arms; a++) {
+        for (int t = 0; t < TARGETS; t++)
+            get_ratio(r, &l->smear[a][t]);
+        get_ratio(r, &l->cost[a]);
+    }
+    return STATUS_OK;
+}
+
+static void put_ridge(struct filler *w, const struct learner *l, int64_t index, double *work)
+{
+    ridge_save(l->ridge[index / TARGETS][index % TARGETS], work);
+    for (size_t i = 0; i < ridge_state_len(l->d); i++)
+        put_f64(w, work[i]);
+}
+
+static enum status get_ridge(struct router *r, int64_t index, struct reader *in,
+                             struct problem *problem)
+{
+    struct learner *l = &r->learner;
+    double *work = (double *)(void *)(r->scratch + ITEM_BYTES_MAX);
+    if (index >= (int64_t)l->n_arms * TARGETS)
+        return broken(problem, "a regression of no model");
+    for (size_t i = 0; i < ridge_state_len(l->d); i++)
+        work[i] = get_f64(in);
+    bool ok = !in->bad && ridge_load(l->ridge[index / TARGETS][index % TARGETS], work);
+    return ok ? STATUS_OK : broken(problem, "a regression");
+}
+
+/* ---- open decisions, one page an item ---- */
+
+static bool held(const struct pending *p, int64_t slot)
+{
+    int64_t ordinal = p->total - 1 - ((p->total - 1 - slot) % p->cap + p->cap) % p->cap;
+    return p->total > 0 && ordinal >= p->first && ordinal >= 0;
+}
+
+static void put_page(struct filler *w, const struct pending *p, int64_t page)
+{
+    int64_t end = (page + 1) * PENDING_PAGE < p->cap ? (page + 1) * PENDING_PAGE : p->cap;
+    for (int64_t i = page * PENDING_PAGE; i < end; i++) {
+        put_bool(w, held(p, i));
+        if (!held(p, i))
+            continue;
+        row_put(w, &p->row[i]);
+        book_put(w, &p->book[i]);
+        for (int k = 0; k < p->stride; k++)
+            put_f32(w, p->x[i * p->stride + k]);
+    }
+}
+
+static enum status get_page(struct pending *p, int64_t page, struct reader *r,
+                            struct problem *problem)
+{
+    int64_t end = (page + 1) * PENDING_PAGE < p->cap ? (page + 1) * PENDING_PAGE : p->cap;
+    for (int64_t i = page * PENDING_PAGE; i < end && !r->bad; i++) {
+        if (!get_bool(r))
+            continue;
+        row_get(r, &p->row[i]);
+        p->row[i].d = (uint8_t)p->stride;
+        struct label_book book;
+        book_get(r, &book);
+        if (book.n_seen > 0)
+            p->book[i] = book;
+        for (int k = 0; k < p->stride; k++)
+            p->x[i * p->stride + k] = get_f32(r);
+    }
+    return r->bad ? broken(problem, "open decisions") : STATUS_OK;
+}
+
+/* ---- the pacer's window ---- */
+
+static void put_window(struct filler *w, const struct pacer *p)
+{
+    int64_t n = p->total < PACE_WINDOW ? p->total : PACE_WINDOW;
+    for (int64_t i = 0; i < n; i++) {
+        put_u64(w, p->window[i].eligible);
+        put_f32(w, p->window[i].explored_usd);
+        put_f32(w, p->window[i].floor);
+        for (uint64_t m = p->window[i].eligible; m; m &= m - 1) {
+            put_f32(w, p->window[i].utility[__builtin_ctzll(m)]);
+            put_f32(w, p->window[i].cost_usd[__builtin_ctzll(m)]);
+        }
+    }
+}
+
+static void get_window(struct reader *r, struct pacer *p)
+{
+    for (int64_t i = 0; i < PACE_WINDOW && reader_left(r) > 0; i++) {
+        p->window[i].eligible = get_u64(r);
+        p->window[i].explored_usd = get_f32(r);
+        p->window[i].floor = get_f32(r);
+        for (uint64_t m = p->window[i].eligible; m; m &= m - 1) {
+            p->window[i].utility[__builtin_ctzll(m)] = get_f32(r);
+            p->window[i].cost_usd[__builtin_ctzll(m)] = get_f32(r);
+        }
+    }
+}
+
+/* ---- all items ---- */
+
+struct writing {
+    item_sink sink;
+    void *ctx;
+    uint8_t *bytes; /* ITEM_BYTES_MAX */
+    double *work;   /* a regression's state */
+};
+
+static void emit(struct writing *w, enum item type, int64_t index, struct filler *f)
+{
+    uint8_t key[ITEM_KEY_LEN];
+    make_key(key, type, index);
+    assert(!f->full);
+    w->sink(w->ctx, key, w->bytes, (size_t)(f->at - w->bytes));
+}
+
+static struct filler blank(struct writing *w)
+{
+    return filler_over(w->bytes, ITEM_BYTES_MAX);
+}
+
+/* Writes the items whose dirty bit of mask is set (mask 0: all) and clears that bit. */
+static void write_items(struct router *r, uint8_t mask, struct writing *w)
+{
+    struct learner *l = &r->learner;
+    struct filler f;
+    for (int a = 0; a < l->n_arms; a++)
+        for (int t = 0; t < TARGETS; t++) {
+            if (mask && !(l->dirty[a][t] & mask))
+                continue;
+            f = blank(w);
+            put_ridge(&f, l, (int64_t)a * TARGETS + t, w->work);
+            emit(w, ITEM_RIDGE, (int64_t)a * TARGETS + t, &f);
+            l->dirty[a][t] &= (uint8_t)~mask;
+        }
+    for (int64_t page = 0; page * PENDING_PAGE < r->pending.cap; page++) {
+        if (mask ? !(r->pending.dirty[page] & mask) : page * PENDING_PAGE >= r->pending.total)
+            continue;
+        f = blank(w);
+        put_page(&f, &r->pending, page);
+        emit(w, ITEM_PENDING, page, &f);
+        r->pending.dirty[page] &= (uint8_t)~mask;
+    }
+    if (!mask || (r->pacer.dirty & mask)) {
+        f = blank(w);
+        put_window(&f, &r->pacer);
+        emit(w, ITEM_WINDOW, 0, &f);
+        r->pacer.dirty &= (uint8_t)~mask;
+    }
+    f = blank(w);
+    put_learner(&f, l);
+    emit(w, ITEM_LEARNER, 0, &f);
+    f = blank(w);
+    put_header(&f, r);
+    emit(w, ITEM_HEADER, 0, &f);
+}
+
+static void run(struct router *r, uint8_t mask, item_sink sink, void *ctx)
+{
+    struct writing w = {.sink = sink,
+                        .ctx = ctx,
+                        .bytes = r->scratch,
+                        .work = (double *)(void *)(r->scratch + ITEM_BYTES_MAX)};
+    write_items(r, mask, &w);
+}
+
+size_t snapshot_scratch(void)
+{
+    return ITEM_BYTES_MAX + ridge_state_len(DIM_MAX) * sizeof(double);
+}
+
+void snapshot_write(struct router *r, int g, item_sink sink, void *ctx)
+{
+    run(r, (uint8_t)(1u << g), sink, ctx);
+}
+
+enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LEN],
+                          const void *bytes, size_t n, struct problem *problem)
+{
+    struct reader in = reader_over(bytes, n);
+    int64_t index = (int64_t)key[1] << 24 | key[2] << 16 | key[3] << 8 | key[4];
+    enum status s = STATUS_OK;
+    switch ((enum item)key[0]) {
+    case ITEM_HEADER:
+        s = get_header(r, &in, problem);
+        break;
+    case ITEM_LEARNER:
+        s = get_learner(&r->learner, &in, problem);
+        break;
+    case ITEM_RIDGE:
+        s = get_ridge(r, index, &in, problem);
+        break;
+    case ITEM_PENDING:
+        if (index * PENDING_PAGE >= r->pending.cap)
+            return STATUS_OK; /* of a larger ring that was made smaller since */
+        s = get_page(&r->pending, index, &in, problem);
+        break;
+    case ITEM_WINDOW:
+        get_window(&in, &r->pacer);
+        break;
+    default:
+        return broken(problem, "an item of unknown type");
+    }
+    (void)g;
+    if (s == STATUS_OK && !reader_done(&in))
+        s = broken(problem, "an item of wrong length");
+    return s;
+}
+
+static void forget_dirt(struct router *r, int g)
+{
+    uint8_t keep = (uint8_t) ~(1u << g);
+    for (int a = 0; a < r->learner.n_arms; a++)
+        for (int t = 0; t < TARGETS; t++)
+            r->learner.dirty[a][t] &= keep;
+    for (int64_t page = 0; page * PENDING_PAGE < r->pending.cap; page++)
+        r->pending.dirty[page] &= keep;
+    r->pacer.dirty &= keep;
+}
+
+enum status snapshot_done(struct router *r, int g, struct problem *problem)
+{
+    if (r->json_len == 0 && r->seq > 0 && r->config_seq > 0)
+        return broken(problem, "no configuration");
+    pending_reindex(&r->pending);
+    forget_dirt(r, g);
+    return STATUS_OK;
+}
+
+struct hashing {
+    uint64_t sum;
+};
+
+static void hash_item(void *ctx, const uint8_t key[ITEM_KEY_LEN], const void *bytes, size_t n)
+{
+    struct hashing *h = ctx;
+    h->sum = hash64(key, ITEM_KEY_LEN, h->sum);
+    h->sum = hash64(bytes, n, h->sum);
+}
+
+uint64_t snapshot_digest(struct router *r)
+{
+    struct hashing h = {0};
+    run(r, 0, hash_item, &h);
+    return h.sum;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages: which operation, which items, and feedback. Requests are read in wire_request.c.
+ *
+ * A batch's items are decoded one by one and fail one by one. What makes the whole batch fail is
+ * only what makes it unreadable: bad JSON, no items, an unknown field beside them.
+ *
+ * A message larger than one request may be is accepted only if no item of it is larger, which the
+ * scan in json.c sees before anything is parsed.
+ */
+#include "core/wire.h"
+
+#include <string.h>
+#include "bandit/rng.h"
+#include "core/decision_id.h"
+#include "core/fields.h"
+#include "core/wire_item.h"
+
+/* A request with a full embedding has EMBEDDING_MAX elements in that alone. */
+static const struct json_bounds bounds = {.bytes = BATCH_MESSAGE_MAX,
+                                          .item_bytes = MESSAGE_MAX,
+                                          .elements = EMBEDDING_MAX + 512,
+                                          .items = BATCH_ITEMS_MAX};
+
+static const char *const op_names[] = {[WIRE_ROUTE] = "route",
+                                       [WIRE_ROUTE_MANY] = "route_many",
+                                       [WIRE_FEEDBACK] = "feedback",
+                                       [WIRE_FEEDBACK_MANY] = "feedback_many"};
+
+static bool is_many(enum wire_op op)
+{
+    return op == WIRE_ROUTE_MANY || op == WIRE_FEEDBACK_MANY;
+}
+
+static bool is_one(const json_t *v)
+{
+    return json_is_number(v) && json_number_value(v) == 1;
+}
+
+static enum status open_head(struct message *m, const json_t *root, struct problem *p)
+{
+    static const struct field op_name = {.kind = FIELD_NAME, .min = 1, .max = NAME_LEN};
+    struct json_at v_at = {.key = "v"}, op_at = {.key = "op"};
+    char found[FOUND_CAP];
+    const json_t *v = json_object_get(root, "v"), *op = json_object_get(root, "op");
+    if (!is_one(v))
+        return json_fail(p, STATUS_UNSUPPORTED_VERSION, &v_at, "expected 1, found %s",
+                         v ? json_found(found, v) : "nothing");
+    if (!op)
+        return json_fail(p, STATUS_BAD_REQUEST, &op_at,
+                         "missing: the operation, such as \"route\" or \"feedback\"");
+    enum status st = field_read(&op_name, op, &op_at, m->op_name, p);
+    m->op = WIRE_CONTROL;
+    for (int i = 0; i < WIRE_CONTROL; i++) {
+        if (st == STATUS_OK && strcmp(m->op_name, op_names[i]) == 0)
+            m->op = (enum wire_op)i;
+    }
+    return st;
+}
+
+static enum status open_batch(struct message *m, json_t *root, struct problem *p)
+{
+    static const struct field rows[] = {{.path = "v", .kind = FIELD_OTHER},
+                                        {.path = "op", .kind = FIELD_OTHER},
+                                        {.path = "key", .kind = FIELD_OTHER},
+                                        {.path = "items", .kind = FIELD_OTHER}};
+    struct json_at items_at = {.key = "items"};
+    char found[FOUND_CAP];
+    void *base[] = {m};
+    enum status st = fields_read((struct field_table){rows, 4}, root, NULL, base, NULL, p);
+    if (st != STATUS_OK)
+        return st;
+    const json_t *items = json_object_get(root, "items");
+    size_t n = json_array_size(items); /* 0 for whatever is not an array */
+    if (n < 1 || n > BATCH_ITEMS_MAX)
+        return json_fail(p, n > 1 ? STATUS_TOO_LARGE : STATUS_BAD_REQUEST, &items_at,
+                         "expected an array of 1 to %d, found %s", BATCH_ITEMS_MAX,
+                         items ? json_found(found, items) : "nothing");
+    m->items = (int)n;
+    return STATUS_OK;
+}
+
+enum status wire_open(struct message *m, const void *bytes, size_t n, struct problem *problem)
+{
+    json_t *root = NULL;
+    struct message out = {.items = 1};
+    enum status st = json_open(bytes, n, &bounds, &root, problem);
+    if (st != STATUS_OK)
+        return st;
+    st = open_head(&out, root, problem);
+    if (st == STATUS_OK && is_many(out.op))
+        st = open_batch(&out, root, problem);
+    else if (st == STATUS_OK && n > MESSAGE_MAX)
+        st = json_fail(problem, STATUS_TOO_LARGE, NULL, "%zu bytes, at most %d are allowed", n,
+                       MESSAGE_MAX);
+    if (st != STATUS_OK) {
+        json_decref(root);
+        return st;
+    }
+    out.root = root;
+    *m = out;
+    return STATUS_OK;
+}
+
+void wire_close(struct message *m)
+{
+    json_decref(m->root);
+    m->root = NULL;
+}
+
+enum status wire_item_open(const struct message *m, int i, struct wire_item *out,
+                           struct problem *problem)
+{
+    *out = (struct wire_item){.object = m->root, .items = {.key = "items"}, .item = {.index = i}};
+    if (!is_many(m->op))
+        return STATUS_OK;
+    out->item.up = &out->items;
+    out->at = &out->item;
+    out->object = json_array_get(json_object_get(m->root, "items"), (size_t)i);
+    char found[FOUND_CAP];
+    if (json_is_object(out->object))
+        return STATUS_OK;
+    return json_fail(problem, STATUS_BAD_REQUEST, out->at, "expected an object, found %s",
+                     json_found(found, out->object));
+}
+
+enum status wire_item_head(const struct wire_item *it, const char *op, struct problem *problem)
+{
+    struct json_at v_at = {.up = it->at, .key = "v"}, op_at = {.up = it->at, .key = "op"},
+                   key_at = {.up = it->at, .key = "key"};
+    const json_t *v = json_object_get(it->object, "v"), *said = json_object_get(it->object, "op");
+    const json_t *key = json_object_get(it->object, "key");
+    if (key && !json_is_string(key)) /* not used yet, and never told to anybody */
+        return json_fail(problem, STATUS_BAD_REQUEST, &key_at, "expected a string");
+    if (v && !is_one(v))
+        return json_fail(problem, STATUS_UNSUPPORTED_VERSION, &v_at, "expected 1");
+    if (said && !(json_is_string(said) && strcmp(json_string_value(said), op) == 0))
+        return json_fail(problem, STATUS_BAD_REQUEST, &op_at, "expected \"%s\" or nothing", op);
+    return STATUS_OK;
+}
+
+uint64_t digest_int(uint64_t h, int64_t v)
+{
+    return mix64(mix64(h) ^ (uint64_t)v);
+}
+
+uint64_t digest_real(uint64_t h, double v)
+{
+    int64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return digest_int(h, bits);
+}
+
+uint64_t digest_text(uint64_t h, const char *s, size_t n)
+{
+    return hash64(s, n, h);
+}
+
+enum { SAID_ACCEPTED = 256, VALUES = 127 };
+
+struct feedback_doc {
+    struct feedback f;
+    bool accepted;
+};
+
+#define F(member) .offset = offsetof(struct feedback_doc, member)
+#define ID .kind = FIELD_NAME, .min = 1, .max = NAME_LEN
+#define TOKENS .kind = FIELD_INT, .max = 1e9
+
+static const struct field feedback_rows[] = {
+    {.path = "v", .kind = FIELD_OTHER},
+    {.path = "op", .kind = FIELD_OTHER},
+    {.path = "key", .kind = FIELD_OTHER},
+    {.path = "decision_id", .kind = FIELD_OTHER},
+    {.path = "feedback_id", ID, F(f.feedback_id)},
+    {.path = "source", ID, F(f.source), .text = "default"},
+    {.path = "attempt", .kind = FIELD_INT, F(f.attempt), .max = 1e6, .number = 1},
+    {.path = "quality", .kind = FIELD_REAL, F(f.quality), .max = 1, .bit = FB_QUALITY},
+    {.path = "accepted", .kind = FIELD_BOOL, F(accepted), .bit = SAID_ACCEPTED},
+    {.path = "prompt_tokens", TOKENS, F(f.prompt_tokens), .bit = FB_PROMPT_TOKENS},
+    {.path = "cached_tokens", TOKENS, F(f.cached_tokens), .bit = FB_CACHED_TOKENS},
+    {.path = "output_tokens", TOKENS, F(f.output_tokens), .bit = FB_OUTPUT_TOKENS},
+    {.path = "cost_usd",
+     .kind = FIELD_MONEY,
+     F(f.cost_nano),
+     .max = 1e6,
+     .unit = 1e9,
+     .bit = FB_COST},
+    {.path = "latency_ms", .kind = FIELD_REAL, F(f.latency_ms), .max = 1e9, .bit = FB_LATENCY},
+    {.path = "failed", .kind = FIELD_BOOL, F(f.failed), .bit = FB_FAILED},
+    {.path = "retract", .kind = FIELD_BOOL, F(f.retract)},
+    {.path = "version", .kind = FIELD_INT, F(f.version), .max = 9e18, .number = -1},
+};
+static const struct field_table feedback_table = {feedback_rows,
+                                                  sizeof feedback_rows / sizeof feedback_rows[0]};
+
+/* What is not valid as an id is answered like an id that nobody knows: there is no third case. */
+static enum status read_decision_id(const struct wire_item *it, struct feedback *f,
+                                    struct problem *p)
+{
+    struct json_at at = {.up = it->at, .key = "decision_id"};
+    char found[FOUND_CAP];
+    const json_t *v = json_object_get(it->object, "decision_id");
+    if (!json_is_string(v))
+        return json_fail(p, STATUS_BAD_REQUEST, &at, "expected a string, found %s",
+                         v ? json_found(found, v) : "nothing");
+    if (!decision_id_parse(json_string_value(v), &f->epoch, &f->seq, &f->mac))
+        return json_fail(p, STATUS_UNKNOWN_DECISION, &at, "no decision has this id");
+    return STATUS_OK;
+}
+
+static uint64_t feedback_digest(const struct feedback *f)
+{
+    uint64_t h = digest_text(0, f->feedback_id, strlen(f->feedback_id));
+    h = digest_text(h, f->source, strlen(f->source));
+    h = digest_int(digest_int(h, f->epoch), (int64_t)f->seq);
+    h = digest_int(digest_int(h, f->has), f->retract);
+    h = digest_int(digest_int(h, f->version), f->attempt);
+    h = digest_real(digest_real(h, f->quality), f->latency_ms);
+    h = digest_int(digest_int(h, f->prompt_tokens), f->cached_tokens);
+    h = digest_int(digest_int(h, f->output_tokens), f->cost_nano);
+    return digest_int(h, f->failed);
+}
+
+static enum status feedback_check(const struct feedback *f, unsigned seen,
+                                  const struct wire_item *it, struct problem *p)
+{
+    struct json_at accepted_at = {.up = it->at, .key = "accepted"},
+                   cached_at = {.up = it->at, .key = "cached_tokens"};
+    if ((seen & FB_QUALITY) && (seen & SAID_ACCEPTED))
+        return json_fail(p, STATUS_BAD_REQUEST, &accepted_at, "give quality or accepted, not both");
+    if (f->has == 0 && !f->retract)
+        return json_fail(p, STATUS_BAD_REQUEST, it->at,
+                         "says nothing: give quality, accepted, tokens, cost_usd, latency_ms, "
+                         "failed or retract");
+    if ((f->has & FB_PROMPT_TOKENS) && f->cached_tokens > f->prompt_tokens)
+        return json_fail(p, STATUS_BAD_REQUEST, &cached_at, "more than prompt_tokens");
+    return STATUS_OK;
+}
+
+enum status wire_feedback(const struct message *m, int i, struct feedback *out,
+                          struct problem *problem)
+{
+    struct wire_item it;
+    struct feedback_doc doc;
+    memset(&doc, 0, sizeof doc);
+    fields_default(feedback_table, 0, &doc);
+    unsigned seen = 0;
+    void *base[] = {&doc};
+    enum status st = wire_item_open(m, i, &it, problem);
+    if (st == STATUS_OK)
+        st = fields_read(feedback_table, it.object, it.at, base, &seen, problem);
+    if (st == STATUS_OK)
+        st = wire_item_head(&it, op_names[WIRE_FEEDBACK], problem);
+    if (st != STATUS_OK)
+        return st;
+    struct feedback *f = &doc.f;
+    f->has = seen & VALUES;
+    if (seen & SAID_ACCEPTED) {
+        f->has |= FB_QUALITY;
+        f->quality = doc.accepted ? 1 : 0;
+    }
+    st = feedback_check(f, seen, &it, problem);
+    if (st == STATUS_OK)
+        st = read_decision_id(&it, f, problem);
+    if (st != STATUS_OK)
+        return st;
+    f->digest = feedback_digest(f);
+    *out = *f;
+    return STATUS_OK;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_WIRE_H
+#define PURSER_CORE_WIRE_H
+
+#include <stddef.h>
+#include "core/event.h"
+#include "core/params.h"
+#include "core/request.h"
+#include "core/status.h"
+#include "core/text.h"
+
+/*
+ * The protocol's bytes: JSON, version 1, one object a message, the same over every door. Strict: an
+ * unknown field is refused (a typo in max_cost_usd must not cost money) unless it begins with x_.
+ * A structural scan bounds depth (8), elements (4096; batches 4096 per item) and size before
+ * jansson sees a byte.
+ */
+enum wire_op { WIRE_ROUTE, WIRE_ROUTE_MANY, WIRE_FEEDBACK, WIRE_FEEDBACK_MANY, WIRE_CONTROL };
+
+struct message {
+    enum wire_op op;
+    char op_name[NAME_CAP]; /* as sent, e.g. "weights.get" */
+    int items;              /* 1, or the batch's length */
+    void *root;             /* parsed document; NULL when closed */
+};
+
+/* wire_open parses a message and finds its op: any op that is not one of the four is WIRE_CONTROL.
+ * On error nothing needs closing. wire_close frees; accepts a closed message. */
+MUST_CHECK enum status wire_open(struct message *m, const void *bytes, size_t n,
+                                 struct problem *problem);
+void wire_close(struct message *m);
+/* wire_request and wire_feedback decode item i (0 when single). Borrowed strings live until
+ * wire_close. */
+MUST_CHECK enum status wire_request(const struct message *m, int i, struct request *out,
+                                    struct problem *problem);
+MUST_CHECK enum status wire_feedback(const struct message *m, int i, struct feedback *out,
+                                     struct problem *problem);
+
+/* Replies; rendered without a tree. The text may be continued: batches write {"v":1,"items":[...]}.
+ * reply_decision renders from the record alone (retries are answered from the log), names from the
+ * catalog; id "" leaves decision_id out (dry run). explain adds the arms' numbers. */
+void reply_decision(struct text *t, const struct event *decided, const struct catalog *catalog,
+                    const uint8_t mac_key[16], bool explain);
+void reply_answer(struct text *t, enum feedback_result result, const char *decision_id);
+void reply_error(struct text *t, const struct problem *problem);
+/* reply_batch_begin / next / end frame the items of a batch. */
+void reply_batch_begin(struct text *t);
+void reply_batch_next(struct text *t, int i);
+void reply_batch_end(struct text *t);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_WIRE_ITEM_H
+#define PURSER_CORE_WIRE_ITEM_H
+
+#include <stdint.h>
+#include "core/json.h"
+#include "core/wire.h"
+
+/* What wire.c and wire_request.c share. Private to them. */
+
+/* One operation inside a message, and where it stands. `items` is the middle of the path. */
+struct wire_item {
+    json_t *object;
+    struct json_at items, item;
+    const struct json_at *at; /* NULL when the message is the operation */
+};
+
+/* wire_item_open finds item i of a message of op `single` or `many`. Call wire_item_head after the
+ * fields have been read: it checks key, and v and op, which an item may repeat. */
+MUST_CHECK enum status wire_item_open(const struct message *m, int i, struct wire_item *out,
+                                      struct problem *problem);
+MUST_CHECK enum status wire_item_head(const struct wire_item *it, const char *op,
+                                      struct problem *problem);
+
+/* Digests: a chain of hashes over decoded fields in a fixed order, so neither key order nor the
+ * spelling of a number matters. */
+uint64_t digest_int(uint64_t h, int64_t v);
+uint64_t digest_real(uint64_t h, double v);
+uint64_t digest_text(uint64_t h, const char *s, size_t n);
+
+#endif

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Route requests. The prompt is borrowed from the parsed tree and never copied, logged or quoted in
+ * a message; of its content only features and a digest leave this file's caller.
+ *
+ * The digest covers what a decision depends on: not `key` (who asks does not change the answer's
+ * content), and not `explain` and `dry_run` (they change the reply, so a retry may ask for more).
+ * Lists and features count as sets: their parts are summed, so their order does not matter.
+ *
+ * A limit of 0 dollars or milliseconds is refused instead of meaning "none": whoever writes it
+ * wants something no model can do.
+ */
+#include "core/wire_item.h"
+
+#include <math.h>
+#include <string.h>
+#include "bandit/rng.h"
+#include "core/fields.h"
+
+static const double value_max = 1e6; /* of features and embedding entries, either sign */
+
+enum { SAID_CACHED = 1, SAID_PROMPT_TOKENS = 2 };
+
+#define R(member) .offset = offsetof(struct request, member)
+#define ID .kind = FIELD_NAME, .min = 1, .max = NAME_LEN
+#define OTHER .kind = FIELD_OTHER
+
+static const struct field rows[] = {
+    {.path = "v", OTHER},
+    {.path = "op", OTHER},
+    {.path = "key", OTHER},
+    {.path = "request_id", ID, R(request_id)},
+    {.path = "tenant", ID, R(labels.tenant), .text = "default"},
+    {.path = "task", ID, R(labels.task)},
+    {.path = "domain", ID, R(labels.domain)},
+    {.path = "user_tier", ID, R(labels.user_tier)},
+    {.path = "group", ID, R(labels.group)},
+    {.path = "session", ID, R(labels.session)},
+    {.path = "prompt", OTHER},
+    {.path = "features", OTHER},
+    {.path = "embedding", OTHER},
+    {.path = "embedding_b64", OTHER},
+    {.path = "prompt_tokens",
+     .kind = FIELD_INT,
+     R(prompt_tokens),
+     .max = 1e9,
+     .number = -1,
+     .bit = SAID_PROMPT_TOKENS},
+    {.path = "cached_tokens", .kind = FIELD_INT, R(cached_tokens), .max = 1e9, .bit = SAID_CACHED},
+    {.path = "max_output_tokens", .kind = FIELD_INT, R(max_output_tokens), .max = 1e9},
+    {.path = "value", .kind = FIELD_REAL, R(value), .min = 0.01, .max = 100, .number = 1},
+    {.path = "constraints/allow", OTHER},
+    {.path = "constraints/deny", OTHER},
+    {.path = "constraints/needs", OTHER},
+    {.path = "constraints/min_tier", ID, R(constraints.min_tier)},
+    {.path = "constraints/min_quality", .kind = FIELD_REAL, R(constraints.min_quality), .max = 1},
+    {.path = "constraints/max_cost_usd",
+     .kind = FIELD_REAL,
+     R(constraints.max_cost_usd),
+     .min = 1e-9,
+     .max = 1e6},
+    {.path = "constraints/max_latency_ms",
+     .kind = FIELD_REAL,
+     R(constraints.max_latency_ms),
+     .min = 1e-3,
+     .max = 1e9},
+    {.path = "explain", .kind = FIELD_BOOL, R(explain)},
+    {.path = "dry_run", .kind = FIELD_BOOL, R(dry_run)},
+};
+static const struct field_table table = {rows, sizeof rows / sizeof rows[0]};
+
+static enum status expected(struct problem *p, const struct json_at *at, const char *what,
+                            const json_t *v)
+{
+    char found[FOUND_CAP];
+    return json_fail(p, STATUS_BAD_REQUEST, at, "expected %s, found %s", what,
+                     json_found(found, v));
+}
+
+static enum status read_prompt(const struct wire_item *it, struct request *r, struct problem *p)
+{
+    struct json_at at = {.up = it->at, .key = "prompt"};
+    const json_t *v = json_object_get(it->object, "prompt");
+    if (!v)
+        return STATUS_OK;
+    if (!json_is_string(v))
+        return expected(p, &at, "a string", v);
+    r->prompt = json_string_value(v);
+    r->prompt_len = json_string_length(v);
+    return STATUS_OK;
+}
+
+/* A string feature is a category: its text is part of the name, its value 1. */
+static enum status read_feature(const char *name, const json_t *v, const struct json_at *at,
+                                struct named_feature *out, struct problem *p)
+{
+    size_t n = strlen(name);
+    if (n < 1 || n > NAME_LEN)
+        return json_fail(p, STATUS_BAD_REQUEST, at, "expected a key of 1 to %d bytes, found %zu",
+                         NAME_LEN, n);
+    memcpy(out->name, name, n + 1);
+    out->hash = hash64(name, n, 0);
+    if (json_is_boolean(v)) {
+        out->value = json_is_true(v) ? 1 : 0;
+    } else if (json_is_number(v)) {
+        out->value = json_number_value(v) + 0.0;
+        if (!(fabs(out->value) <= value_max))
+            return expected(p, at, "a number from -1e6 to 1e6", v);
+    } else if (json_is_string(v) && json_string_length(v) <= NAME_LEN) {
+        char both[2 * NAME_LEN + 1];
+        size_t text = json_string_length(v);
+        memcpy(both, name, n);
+        both[n] = '=';
+        memcpy(both + n + 1, json_string_value(v), text);
+        out->hash = hash64(both, n + 1 + text, 0);
+        out->value = 1;
+    } else {
+        return expected(p, at, "a number, a boolean or a string of at most 64 bytes", v);
+    }
+    return STATUS_OK;
+}
+
+static enum status read_features(const struct wire_item *it, struct request *r, struct problem *p)
+{
+    struct json_at at = {.up = it->at, .key = "features"};
+    json_t *object = json_object_get(it->object, "features"), *v;
+    if (!object)
+        return STATUS_OK;
+    if (!json_is_object(object) || json_object_size(object) > FEATURES_MAX)
+        return expected(p, &at, "an object of at most 64 members", object);
+    const char *key;
+    json_object_foreach(object, key, v)
+    {
+        struct json_at here = {.up = &at, .key = key};
+        enum status st = read_feature(key, v, &here, &r->feature[r->n_features], p);
+        if (st != STATUS_OK)
+            return st;
+        r->n_features++;
+    }
+    return STATUS_OK;
+}
+
+static enum status read_embedding(const json_t *array, const struct json_at *at, struct request *r,
+                                  struct problem *p)
+{
+    size_t n = json_array_size(array);
+    if (n < 1 || n > EMBEDDING_MAX)
+        return expected(p, at, "an array of 1 to 4096 numbers", array);
+    for (size_t i = 0; i < n; i++) {
+        struct json_at here = {.up = at, .index = (int)i};
+        const json_t *v = json_array_get(array, i);
+        double x = json_number_value(v);
+        if (!json_is_number(v) || !(fabs(x) <= value_max))
+            return expected(p, &here, "a number from -1e6 to 1e6", v);
+        r->embedding[i] = (float)x + 0.0f;
+    }
+    r->n_embedding = (int)n;
+    return STATUS_OK;
+}
+
+static int base64_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Decodes RFC 4648 section 4, padding required and unused bits zero. Gives the number of bytes, 0
+ * when it is none of that or does not fit. */
+static size_t base64_decode(const char *s, size_t n, unsigned char *out, size_t cap)
+{
+    size_t pad = n > 1 && s[n - 1] == '=' ? 1 + (s[n - 2] == '=') : 0, len = 0;
+    if (n == 0 || n % 4 != 0 || n / 4 * 3 - pad > cap)
+        return 0;
+    for (size_t i = 0; i < n; i += 4) {
+        unsigned word = 0;
+        size_t skip = i + 4 == n ? pad : 0;
+        for (size_t k = 0; k < 4; k++) {
+            int digit = k < 4 - skip ? base64_digit(s[i + k]) : 0;
+            if (digit < 0)
+                return 0;
+            word = word << 6 | (unsigned)digit;
+        }
+        if (word & ((1u << 8 * skip) - 1))
+            return 0;
+        for (size_t k = 0; k < 3 - skip; k++)
+            out[len++] = (unsigned char)(word >> (16 - 8 * k));
+    }
+    return len;
+}
+
+static enum status read_embedding_b64(const json_t *v, const struct json_at *at, struct request *r,
+                                      struct problem *p)
+{
+    unsigned char bytes[EMBEDDING_MAX * 4];
+    size_t n = base64_decode(json_string_value(v) ? json_string_value(v) : "",
+                             json_string_length(v), bytes, sizeof bytes);
+    if (n == 0 || n % 4 != 0)
+        return expected(p, at, "standard base64 of 1 to 4096 little-endian float32", v);
+    for (size_t i = 0; i < n / 4; i++) {
+        const unsigned char *b = bytes + 4 * i;
+        uint32_t word = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+        float x;
+        memcpy(&x, &word, sizeof x);
+        if (!(fabs((double)x) <= value_max)) /* false for NaN too */
+            return json_fail(p, STATUS_BAD_REQUEST, at,
+                             "entry %zu is not a number from -1e6 to 1e6", i);
+        r->embedding[i] = x + 0.0f;
+    }
+    r->n_embedding = (int)(n / 4);
+    return STATUS_OK;
+}
+
+static enum status read_embeddings(const struct wire_item *it, struct request *r, struct problem *p)
+{
+    struct json_at array_at = {.up = it->at, .key = "embedding"},
+                   b64_at = {.up = it->at, .key = "embedding_b64"};
+    const json_t *array = json_object_get(it->object, "embedding"),
+                 *b64 = json_object_get(it->object, "embedding_b64");
+    if (array && b64)
+        return json_fail(p, STATUS_BAD_REQUEST, &b64_at,
+                         "give embedding or embedding_b64, not both");
+    if (array)
+        return read_embedding(array, &array_at, r, p);
+    return b64 ? read_embedding_b64(b64, &b64_at, r, p) : STATUS_OK;
+}
+
+static enum status read_list(const struct wire_item *it, const char *key, int most,
+                             const char **out, int *n, struct problem *p)
+{
+    struct json_at up = {.up = it->at, .key = "constraints"}, at = {.up = &up, .key = key};
+    const json_t *v = json_object_get(json_object_get(it->object, "constraints"), key);
+    if (!v)
+        return STATUS_OK;
+    if (!json_is_array(v) || json_array_size(v) > (size_t)most)
+        return expected(
+            p, &at,
+            most == NEEDS_MAX ? "an array of at most 32 names" : "an array of at most 64 names", v);
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        struct json_at here = {.up = &at, .index = (int)i};
+        const json_t *entry = json_array_get(v, i);
+        if (!json_is_string(entry) || !json_name_ok(json_string_value(entry)))
+            return expected(p, &here, "a name of 1 to 64 of [A-Za-z0-9._:/@-]", entry);
+        out[i] = json_string_value(entry);
+    }
+    *n = (int)json_array_size(v);
+    return STATUS_OK;
+}
+
+static enum status read_lists(const struct wire_item *it, struct request *r, struct problem *p)
+{
+    enum status st =
+        read_list(it, "allow", MODELS_MAX, r->constraints.allow, &r->constraints.n_allow, p);
+    if (st == STATUS_OK)
+        st = read_list(it, "deny", MODELS_MAX, r->constraints.deny, &r->constraints.n_deny, p);
+    if (st == STATUS_OK)
+        st = read_list(it, "needs", NEEDS_MAX, r->constraints.needs, &r->constraints.n_needs, p);
+    return st;
+}
+
+static uint64_t digest_name(uint64_t h, const char *s)
+{
+    return digest_text(h, s, strlen(s));
+}
+
+static uint64_t digest_set(uint64_t h, const char *const *names, int n)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += digest_name(0, names[i]);
+    return digest_int(digest_int(h, n), (int64_t)sum);
+}
+
+static uint64_t digest_features(uint64_t h, const struct request *r)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < r->n_features; i++)
+        sum += digest_real(r->feature[i].hash, r->feature[i].value);
+    h = digest_int(digest_int(h, r->n_features), (int64_t)sum);
+    h = digest_int(h, r->n_embedding);
+    for (int i = 0; i < r->n_embedding; i++)
+        h = digest_real(h, (double)r->embedding[i]);
+    return h;
+}
+
+static uint64_t request_digest(const struct request *r)
+{
+    const char *const names[] = {r->request_id,     r->labels.tenant,       r->labels.task,
+                                 r->labels.domain,  r->labels.user_tier,    r->labels.group,
+                                 r->labels.session, r->constraints.min_tier};
+    uint64_t h = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        h = digest_name(h, names[i]);
+    h = digest_int(h, r->prompt != NULL);
+    h = r->prompt ? digest_text(h, r->prompt, r->prompt_len) : h;
+    h = digest_features(h, r);
+    h = digest_int(digest_int(h, r->prompt_tokens), r->cached_tokens);
+    h = digest_real(digest_int(h, r->max_output_tokens), r->value);
+    h = digest_set(h, r->constraints.allow, r->constraints.n_allow);
+    h = digest_set(h, r->constraints.deny, r->constraints.n_deny);
+    h = digest_set(h, r->constraints.needs, r->constraints.n_needs);
+    h = digest_real(digest_real(h, r->constraints.min_quality), r->constraints.max_cost_usd);
+    return digest_real(h, r->constraints.max_latency_ms);
+}
+
+static enum status read_all(const struct wire_item *it, struct request *r, struct problem *p)
+{
+    struct json_at cached_at = {.up = it->at, .key = "cached_tokens"};
+    unsigned seen = 0;
+    void *base[] = {r};
+    enum status st = fields_read(table, it->object, it->at, base, &seen, p);
+    if (st == STATUS_OK)
+        st = wire_item_head(it, "route", p);
+    if (st == STATUS_OK)
+        st = read_prompt(it, r, p);
+    if (st == STATUS_OK)
+        st = read_features(it, r, p);
+    if (st == STATUS_OK)
+        st = read_embeddings(it, r, p);
+    if (st == STATUS_OK)
+        st = read_lists(it, r, p);
+    unsigned both = SAID_CACHED | SAID_PROMPT_TOKENS;
+    if (st == STATUS_OK && (seen & both) == both && r->cached_tokens > r->prompt_tokens)
+        st = json_fail(p, STATUS_BAD_REQUEST, &cached_at, "more than prompt_tokens");
+    return st;
+}
+
+enum status wire_request(const struct message *m, int i, struct request *out,
+                         struct problem *problem)
+{
+    struct wire_item it;
+    enum status st = wire_item_open(m, i, &it, problem);
+    if (st != STATUS_OK)
+        return st;
+    memset(out, 0, sizeof *out);
+    fields_default(table, 0, out);
+    st = read_all(&it, out, problem);
+    if (st == STATUS_OK)
+        out->digest = request_digest(out);
+    return st;
+}

@@ -1,0 +1,942 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The numeric layer against independent answers: libm, a dense GSL solve built row by row, the
+ * test vectors of ALGORITHMS.md 1.5, and golden bits that pin the fold on every machine.
+ */
+#include "bandit/pmf.h"
+#include "bandit/policy.h"
+#include "bandit/repro.h"
+#include "bandit/pool.h"
+#include "bandit/ridge.h"
+#include "bandit/rng.h"
+
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_linalg.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define assert_close(a, b, tolerance) check_close((a), (b), (tolerance), __LINE__)
+
+static void check_close(double a, double b, double tolerance, int line)
+{
+    if (fabs(a - b) <= tolerance)
+        return;
+    print_error("line %d: %.17g against %.17g\n", line, a, b);
+    fail();
+}
+
+#define assert_bits(a, b) check_bits((a), (b), __LINE__)
+
+static void check_bits(uint64_t a, uint64_t b, int line)
+{
+    if (a == b)
+        return;
+    print_error("line %d: 0x%016llxu\n", line, (unsigned long long)a);
+    fail();
+}
+
+/* ---- rng ---- */
+
+static void rng_known_answers(void **state)
+{
+    (void)state;
+    /* The first outputs of the reference splitmix64.c for seed 1234567. */
+    const uint64_t g = 0x9e3779b97f4a7c15u;
+    assert_true(mix64(1234567 + g) == 6457827717110365317u);
+    assert_true(mix64(1234567 + 2 * g) == 3203168211198807973u);
+    struct rng r = rng_stream(1, 2, 3);
+    assert_bits(rng_next(&r), 0xf9a321bac6164bd8u);
+    assert_bits(hash64("purser", 6, 7), 0x461609255efd55efu);
+    assert_true(hash64("a", 1, 0) != hash64("a\0", 2, 0));
+    assert_true(hash64("12345678", 8, 0) != hash64("12345678", 8, 1));
+}
+
+static void rng_streams_differ(void **state)
+{
+    (void)state;
+    struct rng a = rng_stream(0, 0, 0), again = rng_stream(0, 0, 0);
+    struct rng others[3] = {rng_stream(1, 0, 0), rng_stream(0, 1, 0), rng_stream(0, 0, 1)};
+    for (int i = 0; i < 1000; i++) {
+        uint64_t word = rng_next(&a);
+        assert_true(word == rng_next(&again));
+        for (int j = 0; j < 3; j++)
+            assert_true(word != rng_next(&others[j]));
+    }
+}
+
+static void rng_distributions(void **state)
+{
+    (void)state;
+    enum { N = 200000, CELLS = 7 };
+    struct rng r = rng_stream(5, 0, 0);
+    double sum = 0, square = 0, normal = 0, normal2 = 0;
+    int cell[CELLS] = {0};
+    for (int i = 0; i < N; i++) {
+        double u = rng_uniform(&r), z = rng_normal(&r);
+        assert_true(u >= 0 && u < 1);
+        sum += u;
+        square += u * u;
+        normal += z;
+        normal2 += z * z;
+        cell[rng_below(&r, CELLS)]++;
+    }
+    assert_close(sum / N, 0.5, 0.003);
+    assert_close(square / N, 1.0 / 3, 0.003);
+    assert_close(normal / N, 0, 0.01);
+    assert_close(normal2 / N, 1, 0.015);
+    double chi2 = 0;
+    for (int i = 0; i < CELLS; i++)
+        chi2 += pow(cell[i] - (double)N / CELLS, 2) / ((double)N / CELLS);
+    assert_true(chi2 < 22.5); /* 6 degrees of freedom, 99.9% */
+    assert_true(rng_below(&r, 1) == 0);
+}
+
+/* ---- repro ---- */
+
+static void repro_against_libm(void **state)
+{
+    (void)state;
+    struct rng r = rng_stream(9, 0, 0);
+    double worst[4] = {0};
+    for (int i = 0; i < 300000; i++) {
+        double wide = i % 3 == 0 ? 1.0 : (i % 3 == 1 ? 40.0 : 1021.9);
+        double x = (2 * rng_uniform(&r) - 1) * wide;
+        worst[0] = fmax(worst[0], fabs(repro_exp2(x) / exp2(x) - 1));
+        worst[1] = fmax(worst[1], fabs(repro_exp(x * 0.693) / exp(x * 0.693) - 1));
+        double y = exp2(x);
+        worst[2] = fmax(worst[2], (double)fabsl(repro_log2(y) - log2l(y)));
+        worst[3] = fmax(worst[3], (double)fabsl(repro_log(y) - logl(y)));
+    }
+    for (int i = 0; i < 100000; i++) { /* near 1, where log cancels: relative too */
+        double y = 1 + (2 * rng_uniform(&r) - 1) * 0.3;
+        worst[3] = fmax(worst[3], (double)fabsl(repro_log(y) - logl(y)));
+        assert_true(fabs(repro_log(y) - log(y)) <= 1e-14 * fabs(log(y)));
+    }
+    for (int i = 0; i < 2; i++)
+        assert_true(worst[i] < 2e-15);
+    for (int i = 2; i < 4; i++)
+        assert_true(worst[i] < 1e-13);
+}
+
+static void repro_edges(void **state)
+{
+    (void)state;
+    for (int k = -1022; k <= 1023; k++) {
+        assert_true(repro_exp2(k) == ldexp(1, k));
+        assert_true(repro_log2(ldexp(1, k)) == k);
+    }
+    assert_true(repro_exp2(-1022.5) == 0 && repro_exp2(-1e300) == 0);
+    assert_true(repro_exp2(1023.7) == 0x1p1023 && repro_exp2(1e300) == 0x1p1023);
+    assert_true(repro_exp(-1e300) == 0 && repro_exp(1e300) == 0x1p1023);
+    assert_true(repro_exp(0) == 1 && repro_log(1) == 0);
+    assert_true(repro_log2(0) == -1022 && repro_log2(5e-324) == -1022);
+    assert_close(repro_log(0), log(0x1p-1022), 1.2e-13);
+    double most = 1.7976931348623157e308;
+    assert_close(repro_log2(most), 1024, 1e-13);
+}
+
+static void repro_golden_bits(void **state)
+{
+    (void)state;
+    struct rng r = rng_stream(11, 0, 0);
+    uint64_t digest = 0;
+    for (int i = 0; i < 20000; i++) {
+        double x = (2 * rng_uniform(&r) - 1) * 900;
+        double out[4] = {repro_exp2(x), repro_exp(x * 0.5), repro_log2(fabs(x)),
+                         repro_log(fabs(x))};
+        digest = hash64(out, sizeof out, digest);
+    }
+    assert_bits(digest, 0x8b56efd503a7de9fu);
+}
+
+/* ---- ridge ---- */
+
+enum { HOUR = 3600000 };
+
+struct row {
+    float x[64];
+    double y;
+    int64_t t_ms;
+    double v;
+};
+
+/* Uniform numbers only, no libm: the rows are the same bits everywhere. */
+static struct row row_at(uint64_t seed, uint64_t i, int d)
+{
+    struct rng r = rng_stream(seed, 1, i);
+    struct row row = {.t_ms = 1700000000000 + (int64_t)rng_below(&r, 400 * HOUR)};
+    row.x[0] = 1;
+    row.y = 0.3;
+    for (int j = 1; j < d; j++) {
+        row.x[j] = (float)(2 * rng_uniform(&r) - 1);
+        row.y += (double)row.x[j] / (j + 1);
+    }
+    row.y += 0.2 * (rng_uniform(&r) - 0.5);
+    row.v = 0.5 + rng_uniform(&r);
+    return row;
+}
+
+static void add_row(struct ridge *r, const struct row *row)
+{
+    ridge_add(r, row->x, row->y, row->t_ms, row->v);
+}
+
+static struct ridge *ridge_some(int d, int64_t half_life_ms)
+{
+    struct ridge *r = ridge_new(d, half_life_ms, 0.25, 2);
+    double precision[64], mean[64];
+    for (int j = 0; j < d; j++) {
+        precision[j] = 0.5 + j;
+        mean[j] = 0.1 * j - 0.2;
+    }
+    ridge_prior(r, precision, mean);
+    return r;
+}
+
+/* What ridge.h promises, the plain way: explicit weights, full matrices, LU instead of Cholesky. */
+struct dense {
+    int d;
+    gsl_matrix *s, *inverse;
+    gsl_vector *b, *theta;
+    double yy, w, sigma2;
+};
+
+static void dense_sums(struct dense *e, const struct row *rows, int n, int64_t half_life_ms,
+                       int64_t now_ms)
+{
+    for (int i = 0; i < n; i++) {
+        double halves =
+            half_life_ms > 0 ? (double)(rows[i].t_ms - now_ms) / (double)half_life_ms : 0;
+        double w = rows[i].v * exp2(halves);
+        for (size_t j = 0; j < (size_t)e->d; j++) {
+            double xj = (double)rows[i].x[j];
+            *gsl_vector_ptr(e->b, j) += w * rows[i].y * xj;
+            for (size_t k = 0; k < (size_t)e->d; k++)
+                *gsl_matrix_ptr(e->s, j, k) += w * xj * (double)rows[i].x[k];
+        }
+        e->yy += w * rows[i].y * rows[i].y;
+        e->w += w;
+    }
+}
+
+static struct dense dense_fit(const struct row *rows, int n, int d, int64_t half_life_ms,
+                              int64_t now_ms)
+{
+    size_t dd = (size_t)d;
+    struct dense e = {d,
+                      gsl_matrix_calloc(dd, dd),
+                      gsl_matrix_calloc(dd, dd),
+                      gsl_vector_calloc(dd),
+                      gsl_vector_calloc(dd),
+                      0,
+                      0,
+                      0};
+    dense_sums(&e, rows, n, half_life_ms, now_ms);
+    gsl_matrix *a = gsl_matrix_calloc(dd, dd);
+    gsl_matrix_memcpy(a, e.s);
+    gsl_vector *h = gsl_vector_calloc(dd);
+    gsl_vector_memcpy(h, e.b);
+    for (size_t j = 0; j < dd; j++) {
+        double precision = 0.5 + (double)j, mean = 0.1 * (double)j - 0.2;
+        *gsl_matrix_ptr(a, j, j) += precision;
+        *gsl_vector_ptr(h, j) += precision * mean;
+    }
+    gsl_permutation *p = gsl_permutation_alloc(dd);
+    int sign;
+    assert_int_equal(gsl_linalg_LU_decomp(a, p, &sign), GSL_SUCCESS);
+    assert_int_equal(gsl_linalg_LU_solve(a, p, h, e.theta), GSL_SUCCESS);
+    assert_int_equal(gsl_linalg_LU_invert(a, p, e.inverse), GSL_SUCCESS);
+    double rss = 0;
+    for (int i = 0; i < n; i++) {
+        double halves =
+            half_life_ms > 0 ? (double)(rows[i].t_ms - now_ms) / (double)half_life_ms : 0;
+        double miss = rows[i].y;
+        for (size_t j = 0; j < dd; j++)
+            miss -= gsl_vector_get(e.theta, j) * (double)rows[i].x[j];
+        rss += rows[i].v * exp2(halves) * miss * miss;
+    }
+    e.sigma2 = (2 * 0.25 + rss) / (2 + e.w);
+    gsl_permutation_free(p);
+    gsl_vector_free(h);
+    gsl_matrix_free(a);
+    return e;
+}
+
+static void dense_free(struct dense *e)
+{
+    gsl_matrix_free(e->s);
+    gsl_matrix_free(e->inverse);
+    gsl_vector_free(e->b);
+    gsl_vector_free(e->theta);
+}
+
+static void assert_fits(const struct ridge *r, const struct dense *e, double tolerance)
+{
+    double x[64], work[64], mean = 0, width = 0;
+    for (int j = 0; j < e->d; j++)
+        x[j] = 0.3 * j - 1;
+    for (size_t j = 0; j < (size_t)e->d; j++) {
+        assert_close(ridge_theta(r)[j], gsl_vector_get(e->theta, j), tolerance);
+        mean += gsl_vector_get(e->theta, j) * x[j];
+        for (size_t k = 0; k < (size_t)e->d; k++)
+            width += x[j] * gsl_matrix_get(e->inverse, j, k) * x[k];
+    }
+    assert_close(ridge_mean(r, x), mean, tolerance * (1 + fabs(mean)));
+    assert_close(ridge_width(r, x, work), width, tolerance * width);
+    assert_close(ridge_sigma2(r), e->sigma2, tolerance);
+    assert_close(ridge_weight(r), e->w, tolerance * (1 + e->w));
+}
+
+static void ridge_equals_dense(void **state)
+{
+    (void)state;
+    const int dims[] = {1, 2, 3, 4, 5, 7, 8, 13, 26, 31, 64};
+    const int64_t lives[] = {0, 48 * (int64_t)HOUR, HOUR};
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        for (size_t k = 0; k < 3; k++) {
+            struct row rows[300];
+            struct ridge *r = ridge_some(dims[i], lives[k]);
+            for (int j = 0; j < 300; j++) {
+                rows[j] = row_at(77 + i, (uint64_t)j, dims[i]);
+                add_row(r, &rows[j]);
+            }
+            int64_t now = 1700000000000 + 401 * (int64_t)HOUR;
+            assert_int_equal(ridge_stale(r), 300);
+            assert_true(ridge_refresh(r, now));
+            assert_int_equal(ridge_stale(r), 0);
+            struct dense e = dense_fit(rows, 300, dims[i], lives[k], now);
+            assert_fits(r, &e, 1e-9);
+            dense_free(&e);
+            ridge_free(r);
+        }
+    }
+}
+
+static void ridge_without_data_is_the_prior(void **state)
+{
+    (void)state;
+    const double precision[2] = {4, 100}, mean[2] = {2, -1}, x[2] = {1, 10};
+    double work[2];
+    struct ridge *r = ridge_new(2, 0, 0.5, 0);
+    assert_true(ridge_mean(r, x) == 0 && ridge_width(r, x, work) == 101);
+    ridge_prior(r, precision, mean);
+    for (int i = 0; i < 2; i++) { /* before the first refresh and after it */
+        assert_close(ridge_mean(r, x), -8, 1e-15);
+        assert_close(ridge_width(r, x, work), 1.25, 1e-15); /* not 4 + 10000: MABWiser's bug */
+        assert_true(ridge_sigma2(r) == 0.5);
+        assert_true(ridge_refresh(r, 5));
+    }
+    const double other[2] = {0, 0};
+    ridge_prior(r, precision, other);
+    assert_close(ridge_mean(r, x), -8, 1e-15); /* refreshed once: changes at refreshes only */
+    assert_true(ridge_refresh(r, 5));
+    assert_true(ridge_mean(r, x) == 0);
+    ridge_free(r);
+    ridge_free(NULL);
+}
+
+static void shuffle(int *order, int n, struct rng *g)
+{
+    for (int i = 0; i < n; i++)
+        order[i] = i;
+    for (int i = n - 1; i > 0; i--) {
+        int j = (int)rng_below(g, (uint64_t)i + 1);
+        int swap = order[i];
+        order[i] = order[j];
+        order[j] = swap;
+    }
+}
+
+/* Rows arrive in any order; some with a wrong label that is amended later, some that are taken out
+ * again. Every 50th step refreshes at its own time, which moves the epoch in between. */
+static void ridge_any_order(void **state)
+{
+    (void)state;
+    enum { D = 9, N = 400, EXTRA = 40 };
+    const int64_t now = 1700000000000 + 401 * (int64_t)HOUR, life = 7 * HOUR; /* over 40 lives */
+    struct row rows[N];
+    for (int i = 0; i < N; i++)
+        rows[i] = row_at(3, (uint64_t)i, D);
+    struct dense e = dense_fit(rows, N, D, life, now);
+    struct rng g = rng_stream(4, 0, 0);
+    for (int round = 0; round < 20; round++) {
+        struct ridge *r = ridge_some(D, life);
+        int order[N];
+        shuffle(order, N, &g);
+        for (int i = 0; i < N; i++) {
+            const struct row *row = &rows[order[i]];
+            struct row extra = row_at(99, (uint64_t)i, D);
+            double wrong = i % 5 == 0 ? 0.9 : row->y;
+            if (i < EXTRA)
+                add_row(r, &extra);
+            ridge_add(r, row->x, wrong, row->t_ms, row->v);
+            if (i % 50 == 0)
+                assert_true(ridge_refresh(r, row->t_ms));
+            if (i % 5 == 0)
+                ridge_amend(r, row->x, wrong, row->y, row->t_ms, row->v);
+        }
+        for (int i = EXTRA - 1; i >= 0; i--) {
+            struct row extra = row_at(99, (uint64_t)i, D);
+            ridge_remove(r, extra.x, extra.y, extra.t_ms, extra.v);
+        }
+        assert_int_equal(ridge_count(r), N);
+        assert_true(ridge_refresh(r, now));
+        assert_fits(r, &e, 1e-9);
+        ridge_free(r);
+    }
+    dense_free(&e);
+}
+
+static void ridge_merge_equals_one_stream(void **state)
+{
+    (void)state;
+    enum { D = 12, N = 300 };
+    const int64_t now = 1700000000000 + 401 * (int64_t)HOUR, life = 6 * HOUR;
+    struct row rows[N];
+    struct ridge *part[3], *sum = ridge_some(D, life), *back = ridge_some(D, life);
+    for (int i = 0; i < 3; i++)
+        part[i] = ridge_some(D, life);
+    for (int i = 0; i < N; i++) {
+        rows[i] = row_at(8, (uint64_t)i, D);
+        add_row(part[i % 3], &rows[i]);
+    }
+    assert_true(ridge_refresh(part[1], now)); /* another epoch than its fellows */
+    for (int i = 0; i < 3; i++) {
+        ridge_merge(sum, part[i]);
+        ridge_merge(back, part[2 - i]);
+    }
+    assert_int_equal(ridge_stale(sum), N);
+    assert_int_equal(ridge_count(sum), N);
+    struct dense e = dense_fit(rows, N, D, life, now);
+    assert_true(ridge_refresh(sum, now) && ridge_refresh(back, now));
+    assert_fits(sum, &e, 1e-9);
+    assert_fits(back, &e, 1e-9);
+    dense_free(&e);
+    for (int i = 0; i < 3; i++)
+        ridge_free(part[i]);
+    ridge_free(sum);
+    ridge_free(back);
+}
+
+static void ridge_half_life_changes(void **state)
+{
+    (void)state;
+    const float x[1] = {1};
+    struct ridge *r = ridge_new(1, 1000, 1, 1);
+    ridge_add(r, x, 1, 5000, 1);
+    ridge_set_half_life(r, 0, 6000); /* worth 1/2 now and from here on for ever */
+    ridge_add(r, x, 0.5, 1, 1);
+    assert_true(ridge_refresh(r, 1000000));
+    assert_true(ridge_weight(r) == 1.5);
+    ridge_set_half_life(r, 500, 2000000);
+    assert_true(ridge_refresh(r, 2001000));
+    assert_true(ridge_weight(r) == 1.5 / 4);
+    assert_close(ridge_theta(r)[0], 0.25 / 1.375, 1e-15);
+    ridge_free(r);
+}
+
+static void ridge_keeps_the_old_snapshot(void **state)
+{
+    (void)state;
+    const float x[2] = {1, 2}, bad[2] = {1, NAN};
+    const double at[2] = {1, 1};
+    double work[2];
+    struct ridge *r = ridge_new(2, 0, 1, 1);
+    ridge_add(r, x, 3, 0, 1);
+    assert_true(ridge_refresh(r, 0));
+    double mean = ridge_mean(r, at), width = ridge_width(r, at, work);
+    ridge_remove(r, x, 0, 0, 9); /* never added: indefinite */
+    assert_false(ridge_refresh(r, 0));
+    ridge_add(r, bad, 3, 0, 1);
+    assert_false(ridge_refresh(r, 0));
+    assert_true(ridge_mean(r, at) == mean && ridge_width(r, at, work) == width);
+    assert_int_equal(ridge_stale(r), 2);
+    ridge_free(r);
+    /* Collinear data with a prior that rounds away: jitter carries it. */
+    const double tiny[2] = {1e-18, 1e-18}, zero[2] = {0, 0};
+    r = ridge_new(2, 0, 1, 1);
+    ridge_prior(r, tiny, zero);
+    for (int i = 0; i < 50; i++)
+        ridge_add(r, x, 5, 0, 1);
+    assert_true(ridge_refresh(r, 0));
+    const double along[2] = {1, 2};
+    assert_close(ridge_mean(r, along), 5, 1e-6);
+    ridge_free(r);
+}
+
+static void ridge_saves_every_bit(void **state)
+{
+    (void)state;
+    enum { D = 17 };
+    size_t n = ridge_state_len(D);
+    double *one = malloc(n * sizeof *one), *two = malloc(n * sizeof *two);
+    struct ridge *r = ridge_some(D, 30 * (int64_t)HOUR);
+    for (uint64_t i = 0; i < 150; i++) {
+        struct row row = row_at(21, i, D);
+        add_row(r, &row);
+        if (i == 100)
+            assert_true(ridge_refresh(r, row.t_ms));
+    }
+    ridge_save(r, one);
+    struct ridge *copy = ridge_new(D, 1, 9, 9), *other = ridge_new(D - 1, 1, 1, 1);
+    assert_true(ridge_load(copy, one));
+    assert_false(ridge_load(other, one));
+    ridge_save(copy, two);
+    assert_memory_equal(one, two, n * sizeof *one);
+    for (uint64_t i = 150; i < 400; i++) {
+        struct row row = row_at(21, i, D);
+        add_row(r, &row);
+        add_row(copy, &row);
+        if (i % 60 == 0)
+            assert_true(ridge_refresh(r, row.t_ms) && ridge_refresh(copy, row.t_ms));
+    }
+    ridge_save(r, one);
+    ridge_save(copy, two);
+    assert_memory_equal(one, two, n * sizeof *one);
+    for (size_t i = 0; i < n; i++) { /* no damaged value gets in, and a refusal changes nothing */
+        double kept = one[i];
+        one[i] = NAN;
+        assert_false(ridge_load(copy, one));
+        one[i] = kept;
+    }
+    one[3] = 0.5; /* an epoch that is no integer */
+    assert_false(ridge_load(copy, one));
+    ridge_save(copy, one);
+    assert_memory_equal(one, two, n * sizeof *one);
+    ridge_free(r);
+    ridge_free(copy);
+    ridge_free(other);
+    free(one);
+    free(two);
+}
+
+/* These bits must come out on every CPU, compiler and C library, or replay lies. */
+static void ridge_golden_bits(void **state)
+{
+    (void)state;
+    enum { D = 26 };
+    size_t n = ridge_state_len(D);
+    double *out = malloc(n * sizeof *out);
+    struct ridge *r = ridge_some(D, 24 * (int64_t)HOUR);
+    for (uint64_t i = 0; i < 500; i++) {
+        struct row row = row_at(31, i, D);
+        add_row(r, &row);
+        if (i % 9 == 0)
+            ridge_amend(r, row.x, row.y, 0.25, row.t_ms, row.v);
+        if (i % 32 == 31)
+            assert_true(ridge_refresh(r, row.t_ms));
+    }
+    struct ridge *const both[2] = {r, r};
+    double x[D], work[D], mean[D], ones[D];
+    struct pool_prior pp = {.precision = ones, .shared = ones};
+    for (int j = 0; j < D; j++) {
+        x[j] = 1.0 / (j + 1);
+        ones[j] = 1;
+    }
+    ridge_save(r, out);
+    uint64_t digest = hash64(out, n * sizeof *out, 0);
+    double read[2] = {ridge_mean(r, x), ridge_width(r, x, work)};
+    digest = hash64(read, sizeof read, digest);
+    assert_true(ridge_pool(both, 2, &pp, 1700000000000 + 401 * (int64_t)HOUR, mean, NULL));
+    digest = hash64(mean, sizeof mean, digest);
+    assert_bits(digest, 0xf755a423c69a0274u);
+    ridge_free(r);
+    free(out);
+}
+
+/* ---- pooling ---- */
+
+static double level_of(int arm)
+{
+    return 0.3 * arm - 0.2;
+}
+
+/* theta_0 the long way: one joint system in (theta_0, theta_1 .. theta_n), solved by GSL. */
+static void pool_reference(struct row rows[][60], int n, int d, double *mean)
+{
+    size_t dd = (size_t)d, all = dd * ((size_t)n + 1);
+    gsl_matrix *a = gsl_matrix_calloc(all, all);
+    gsl_vector *h = gsl_vector_calloc(all), *out = gsl_vector_calloc(all);
+    for (size_t j = 0; j < dd; j++) {
+        *gsl_matrix_ptr(a, j, j) += 2;
+    }
+    for (size_t m = 1; m <= (size_t)n; m++) {
+        for (size_t j = 0; j < dd; j++) {
+            double precision = 0.5 + (double)j;
+            *gsl_matrix_ptr(a, j, j) += precision;
+            *gsl_matrix_ptr(a, m * dd + j, m * dd + j) += precision;
+            *gsl_matrix_ptr(a, j, m * dd + j) -= precision;
+            *gsl_matrix_ptr(a, m * dd + j, j) -= precision;
+        }
+        for (int i = 0; i < 60; i++) {
+            const struct row *row = &rows[m - 1][i];
+            for (size_t j = 0; j < dd; j++) {
+                double xj = row->v * (double)row->x[j];
+                *gsl_vector_ptr(h, m * dd + j) +=
+                    xj * (row->y - level_of((int)m - 1) * (double)row->x[0]);
+                for (size_t k = 0; k < dd; k++)
+                    *gsl_matrix_ptr(a, m * dd + j, m * dd + k) += xj * (double)row->x[k];
+            }
+        }
+    }
+    assert_int_equal(gsl_linalg_HH_solve(a, h, out), GSL_SUCCESS);
+    for (size_t j = 0; j < dd; j++)
+        mean[j] = gsl_vector_get(out, j);
+    gsl_matrix_free(a);
+    gsl_vector_free(h);
+    gsl_vector_free(out);
+}
+
+static void ridge_pool_equals_joint_fit(void **state)
+{
+    (void)state;
+    enum { D = 7, ARMS = 4 };
+    static struct row rows[ARMS][60];
+    struct ridge *arm[ARMS + 1];
+    for (int m = 0; m < ARMS; m++) {
+        arm[m] = ridge_some(D, 0);
+        for (int i = 0; i < 60; i++) {
+            rows[m][i] = row_at(50 + (uint64_t)m, (uint64_t)i, D);
+            add_row(arm[m], &rows[m][i]);
+        }
+    }
+    arm[ARMS] = ridge_some(D, 0); /* without rows: no difference */
+    double precision[D], shared[D], level[ARMS + 1], got[D], want[D];
+    for (int j = 0; j < D; j++) {
+        precision[j] = 0.5 + j;
+        shared[j] = 2;
+    }
+    for (int m = 0; m <= ARMS; m++)
+        level[m] = level_of(m);
+    struct pool_prior prior = {.level = level, .precision = precision, .shared = shared};
+    assert_true(ridge_pool(arm, ARMS + 1, &prior, 0, got, NULL));
+    pool_reference(rows, ARMS, D, want);
+    for (int j = 0; j < D; j++)
+        assert_close(got[j], want[j], 1e-9);
+    assert_true(ridge_pool(&arm[ARMS], 1, &prior, 0, got, NULL));
+    for (int j = 0; j < D; j++)
+        assert_close(got[j], 0, 1e-15);
+    shared[3] = -1e9;
+    got[0] = 42;
+    assert_false(ridge_pool(arm, ARMS, &prior, 0, got, NULL));
+    assert_true(got[0] == 42);
+    for (int m = 0; m <= ARMS; m++)
+        ridge_free(arm[m]);
+}
+
+/* The marginal likelihood the long way: labels are jointly normal with covariance
+ * I + x'(Lambda^-1 [same arm] + Lambda_0^-1) x. */
+static double evidence_reference(struct row rows[][12], int arms, int d, const struct pool_prior *p)
+{
+    size_t n = (size_t)arms * 12;
+    gsl_matrix *c = gsl_matrix_calloc(n, n);
+    gsl_vector *y = gsl_vector_alloc(n), *z = gsl_vector_alloc(n);
+    for (size_t i = 0; i < n; i++) {
+        const struct row *a = &rows[i / 12][i % 12];
+        gsl_vector_set(y, i, a->y - level_of((int)(i / 12)) * (double)a->x[0]);
+        for (size_t k = 0; k < n; k++) {
+            const struct row *b = &rows[k / 12][k % 12];
+            double sum = i == k ? 1 : 0;
+            for (int j = 0; j < d; j++)
+                sum += (double)a->x[j] * (double)b->x[j] *
+                       (1 / p->shared[j] + (i / 12 == k / 12 ? 1 / p->precision[j] : 0));
+            gsl_matrix_set(c, i, k, sum);
+        }
+    }
+    assert_int_equal(gsl_linalg_cholesky_decomp1(c), GSL_SUCCESS);
+    assert_int_equal(gsl_linalg_cholesky_solve(c, y, z), GSL_SUCCESS);
+    double log_det = 0, fit = p->nu_0 * p->sigma2_0;
+    for (size_t i = 0; i < n; i++) {
+        log_det += 2 * log(gsl_matrix_get(c, i, i));
+        fit += gsl_vector_get(y, i) * gsl_vector_get(z, i);
+    }
+    gsl_matrix_free(c);
+    gsl_vector_free(y);
+    gsl_vector_free(z);
+    return -0.5 * log_det - 0.5 * ((double)n + p->nu_0) * log(fit);
+}
+
+static void ridge_pool_evidence_equals_dense(void **state)
+{
+    (void)state;
+    enum { D = 5, ARMS = 3 };
+    static struct row rows[ARMS][12];
+    struct ridge *arm[ARMS];
+    double precision[D], shared[D], level[ARMS], mean[D], got;
+    for (int m = 0; m < ARMS; m++) {
+        arm[m] = ridge_some(D, 0);
+        level[m] = level_of(m);
+        for (int i = 0; i < 12; i++) {
+            rows[m][i] = row_at(70 + (uint64_t)m, (uint64_t)i, D);
+            rows[m][i].v = 1;
+            add_row(arm[m], &rows[m][i]);
+        }
+    }
+    for (int k = 0; k < 5; k++) {
+        for (int j = 0; j < D; j++) {
+            precision[j] = pow(3, k - 2) * (1 + j);
+            shared[j] = 0.7 * precision[j];
+        }
+        struct pool_prior prior = {level, precision, shared, 0.12, 20};
+        assert_true(ridge_pool(arm, ARMS, &prior, 0, mean, &got));
+        assert_close(got, evidence_reference(rows, ARMS, D, &prior), 1e-9);
+    }
+    for (int m = 0; m < ARMS; m++)
+        ridge_free(arm[m]);
+}
+
+/* ---- pmf ---- */
+
+static double sum_of(const double *p, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += p[i];
+    return sum;
+}
+
+static void pmf_floors(void **state)
+{
+    (void)state;
+    struct rng g = rng_stream(60, 0, 0);
+    for (int round = 0; round < 20000; round++) {
+        int n = 1 + (int)rng_below(&g, PMF_MAX);
+        double p[PMF_MAX], share[PMF_MAX], e = rng_uniform(&g);
+        for (int i = 0; i < n; i++) {
+            p[i] = rng_below(&g, 3) == 0 ? 0 : rng_uniform(&g);
+            share[i] = rng_below(&g, 4) == 0 ? 0 : rng_uniform(&g);
+        }
+        bool even = round % 3 == 0 || sum_of(share, n) <= 0;
+        pmf_normalise(p, n);
+        assert_true(pmf_valid(p, n));
+        pmf_floor(p, n, e, round % 3 == 0 ? NULL : share);
+        assert_true(pmf_valid(p, n));
+        double total = sum_of(share, n);
+        for (int i = 0; i < n; i++)
+            assert_true(p[i] >= (even ? e / n : e * share[i] / total));
+    }
+    double one[3] = {1, 0, 0}; /* VW's own test of the uniform floor */
+    pmf_floor(one, 3, 0.3, NULL);
+    assert_close(one[0], 0.8, 1e-15);
+    assert_close(one[1], 0.1, 1e-15);
+}
+
+static void pmf_edges(void **state)
+{
+    (void)state;
+    double zero[4] = {0}, huge[2] = {1e308, 1e308}, bad[2] = {NAN, 1};
+    pmf_normalise(zero, 4);
+    assert_true(zero[0] == 0.25 && zero[3] == 0.25);
+    pmf_normalise(huge, 2);
+    assert_true(huge[0] == 0.5);
+    assert_false(pmf_valid(bad, 2));
+    pmf_normalise(bad, 2);
+    assert_true(bad[0] == 0.5 && bad[1] == 0.5);
+    const double off[2] = {0.5, 0.50001}, negative[2] = {-0.1, 1.1};
+    assert_false(pmf_valid(off, 2));
+    assert_false(pmf_valid(negative, 2));
+    /* u below everything, and above a sum that rounding left short of 1. */
+    const double p[5] = {0, 0.3, 0, 0.7 - 1e-12, 0};
+    assert_int_equal(pmf_draw(p, 5, 0), 1);
+    assert_int_equal(pmf_draw(p, 5, 0.3), 3);
+    assert_int_equal(pmf_draw(p, 5, 1 - 0x1p-53), 3);
+}
+
+static void pmf_draws_what_it_says(void **state)
+{
+    (void)state;
+    enum { N = 400000, K = 9 };
+    struct rng g = rng_stream(61, 0, 0);
+    double p[K] = {0.3, 0, 0.01, 0.2, 0.002, 0, 0.25, 0.2, 0.038}, chi2 = 0;
+    int count[K] = {0};
+    for (int i = 0; i < N; i++)
+        count[pmf_draw(p, K, rng_uniform(&g))]++;
+    for (int i = 0; i < K; i++) {
+        if (p[i] > 0)
+            chi2 += pow(count[i] - N * p[i], 2) / (N * p[i]);
+        else
+            assert_int_equal(count[i], 0);
+    }
+    assert_true(chi2 < 22.5); /* 6 degrees of freedom, 99.9% */
+}
+
+/* ---- policies ---- */
+
+static void policies_are_listed(void **state)
+{
+    (void)state;
+    const char *const names[] = {"lints", "fixed", "uniform", "greedy", "rules"};
+    for (int i = 0; i < 5; i++) {
+        assert_string_equal(policy_at(i)->name, names[i]);
+        assert_int_equal(policy_index(names[i]), i);
+        assert_ptr_equal(policy_find(names[i]), policy_at(i));
+    }
+    assert_null(policy_at(5));
+    assert_null(policy_at(-1));
+    assert_null(policy_find("thompson"));
+    assert_int_equal(policy_index(""), -1);
+}
+
+static void plain_policies(void **state)
+{
+    (void)state;
+    const double mean[4] = {-3, 0.5, 0.5, 0.1}, sd[4] = {0, 1, 0, 2};
+    struct policy_view v = {4, mean, sd, 0, 3, 1};
+    double p[4];
+    policy_find("uniform")->pmf(&v, p);
+    assert_true(p[0] == 0.25 && p[3] == 0.25);
+    policy_find("greedy")->pmf(&v, p);
+    assert_true(p[0] == 0 && p[1] == 0.5 && p[2] == 0.5 && p[3] == 0);
+    const char *const named[] = {"fixed", "rules"};
+    for (int i = 0; i < 2; i++) {
+        v.preferred = 3;
+        policy_find(named[i])->pmf(&v, p);
+        assert_true(p[3] == 1 && sum_of(p, 4) == 1);
+        v.preferred = -1;
+        policy_find(named[i])->pmf(&v, p);
+        assert_true(p[1] == 0.5 && p[2] == 0.5);
+    }
+}
+
+static void lints(int n, const double *mean, const double *sd, double width, double *p)
+{
+    struct policy_view v = {n, mean, sd, 0, -1, width};
+    policy_find("lints")->pmf(&v, p);
+    assert_true(pmf_valid(p, n));
+}
+
+static void lints_test_vectors(void **state)
+{
+    (void)state;
+    double p[8];
+    lints(3, (double[]){.80, .78, .70}, (double[]){.03, .05, .10}, 1, p);
+    assert_close(p[0], .54134324, 1.5e-3);
+    assert_close(p[1], .32177661, 1.5e-3);
+    assert_close(p[2], .13688015, 1.5e-3);
+    lints(2, (double[]){.8, .79}, (double[]){.001, .2}, 1, p);
+    assert_close(p[0], .51993856, 1e-7);
+    lints(2, (double[]){.8, .79}, (double[]){.0005, .1}, 2, p); /* width scales sd */
+    assert_close(p[0], .51993856, 1e-7);
+    lints(2, (double[]){1e6 + .8, 1e6 + .79}, (double[]){.001, .2}, 1,
+          p); /* only differences count */
+    assert_close(p[0], .51993856, 1e-6);
+}
+
+static void lints_without_uncertainty(void **state)
+{
+    (void)state;
+    double p[4];
+    const double zero[4] = {0};
+    lints(1, (double[]){-5}, zero, 1, p);
+    assert_true(p[0] == 1);
+    lints(3, (double[]){.2, .2, .2}, zero, 1, p);
+    assert_true(p[0] == 1.0 / 3 && p[1] == 1.0 / 3);
+    lints(4, (double[]){.1, .9, .9, -7}, zero, 1, p);
+    assert_true(p[0] == 0 && p[3] == 0);
+    assert_close(p[1], .5, 1e-12);
+    lints(2, (double[]){.3, .2}, (double[]){1, 1}, 0, p); /* width 0: greedy */
+    assert_true(p[0] == 1 && p[1] == 0);
+    lints(2, (double[]){.5, .4}, (double[]){0, .1}, 1, p); /* a sure arm against a normal one */
+    assert_close(p[0], 0.5 * erfc(-1 / sqrt(2)), 1e-7);
+    lints(4, (double[]){.5, .5, .5, .5}, (double[]){.1, .1, .1, .1}, 1, p);
+    assert_close(p[0], .25, 1e-12);
+    assert_close(p[3], .25, 1e-12);
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The formula of ALGORITHMS.md 1.5 as it stands, points per arm free; libm, no cuts, K^2. */
+static void lints_plain(int n, const double *mean, const double *sd, int points, double *p)
+{
+    int total = n * points;
+    double *u = malloc((size_t)total * sizeof *u);
+    for (int i = 0; i < total; i++)
+        u[i] = mean[i / points] + sd[i / points] * (12.0 * (i % points) / (points - 1) - 6);
+    qsort(u, (size_t)total, sizeof *u, compare);
+    memset(p, 0, (size_t)n * sizeof *p);
+    for (int i = 0; i + 1 < total; i++) {
+        double from[PMF_MAX], to[PMF_MAX];
+        for (int a = 0; a < n; a++) {
+            from[a] = 0.5 * erfc((mean[a] - u[i]) / sd[a] / sqrt(2));
+            to[a] = 0.5 * erfc((mean[a] - u[i + 1]) / sd[a] / sqrt(2));
+        }
+        for (int a = 0; a < n; a++) {
+            double others = 1;
+            for (int j = 0; j < n; j++)
+                others *= j == a ? 1 : 0.5 * (from[j] + to[j]);
+            p[a] += (to[a] - from[a]) * others;
+        }
+    }
+    double sum = sum_of(p, n);
+    for (int a = 0; a < n; a++)
+        p[a] /= sum;
+    free(u);
+}
+
+static void lints_equals_the_formula(void **state)
+{
+    (void)state;
+    struct rng g = rng_stream(70, 0, 0);
+    double worst = 0;
+    for (int round = 0; round < 60; round++) {
+        int n = round < 2 ? PMF_MAX : 2 + (int)rng_below(&g, 11);
+        double mean[PMF_MAX], sd[PMF_MAX], p[PMF_MAX], plain[PMF_MAX], fine[PMF_MAX];
+        for (int a = 0; a < n; a++) {
+            mean[a] = 0.5 * rng_uniform(&g) - 0.2;
+            sd[a] = 0.001 * exp2(9 * rng_uniform(&g));
+        }
+        lints(n, mean, sd, 1, p);
+        lints_plain(n, mean, sd, 17, plain);
+        for (int a = 0; a < n; a++)
+            assert_close(p[a], plain[a], 1e-8);
+        if (n > 20)
+            continue;
+        lints_plain(n, mean, sd, 401, fine);
+        for (int a = 0; a < n; a++)
+            worst = fmax(worst, fabs(p[a] - fine[a]));
+    }
+    assert_true(worst < 8e-3); /* what 17 points leave: against P itself, not against the draw */
+}
+
+int main(void)
+{
+    gsl_set_error_handler_off();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rng_known_answers),
+        cmocka_unit_test(rng_streams_differ),
+        cmocka_unit_test(rng_distributions),
+        cmocka_unit_test(repro_against_libm),
+        cmocka_unit_test(repro_edges),
+        cmocka_unit_test(repro_golden_bits),
+        cmocka_unit_test(ridge_equals_dense),
+        cmocka_unit_test(ridge_without_data_is_the_prior),
+        cmocka_unit_test(ridge_any_order),
+        cmocka_unit_test(ridge_merge_equals_one_stream),
+        cmocka_unit_test(ridge_half_life_changes),
+        cmocka_unit_test(ridge_keeps_the_old_snapshot),
+        cmocka_unit_test(ridge_saves_every_bit),
+        cmocka_unit_test(ridge_golden_bits),
+        cmocka_unit_test(ridge_pool_equals_joint_fit),
+        cmocka_unit_test(ridge_pool_evidence_equals_dense),
+        cmocka_unit_test(pmf_floors),
+        cmocka_unit_test(pmf_edges),
+        cmocka_unit_test(pmf_draws_what_it_says),
+        cmocka_unit_test(policies_are_listed),
+        cmocka_unit_test(plain_policies),
+        cmocka_unit_test(lints_test_vectors),
+        cmocka_unit_test(lints_without_uncertainty),
+        cmocka_unit_test(lints_equals_the_formula),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

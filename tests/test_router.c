@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: MIT */
+/* The fold: what is decided, what is learned, and that replay and snapshots give the same state. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "bandit/rng.h"
+#include "core/config.h"
+#include "core/decision_id.h"
+#include "core/router.h"
+#include "core/snapshot.h"
+
+static const char CONFIG[] =
+    "{\"models\":["
+    "{\"name\":\"small\",\"tier\":\"small\",\"usd_per_mtok_in\":0.1,\"usd_per_mtok_out\":0.1},"
+    "{\"name\":\"mid\",\"tier\":\"medium\",\"usd_per_mtok_in\":0.5,\"usd_per_mtok_out\":1.5},"
+    "{\"name\":\"big\",\"tier\":\"large\",\"usd_per_mtok_in\":2.5,\"usd_per_mtok_out\":10,"
+    "\"context_tokens\":1000}]}";
+enum { LOG_MAX = 20000, T0 = 1700000000 };
+
+/* A host that keeps the log in memory, as encoded records. */
+struct host {
+    struct router *router;
+    uint8_t *record[LOG_MAX];
+    size_t len[LOG_MAX];
+    uint64_t n;
+    int64_t now;
+    struct label_book evicted[LOG_MAX];
+    char json[CONFIG_MAX];
+    struct event ev;
+    struct problem problem;
+};
+
+static const struct router_init INIT = {.seed = 42, .mac_key = {1, 2, 3}, .max_open = 1000};
+
+static void on_evict(void *ctx, uint64_t seq, const struct label_book *book)
+{
+    ((struct host *)ctx)->evicted[seq] = *book;
+}
+
+static void log_event(struct host *h)
+{
+    static uint8_t bytes[EVENT_BYTES_MAX];
+    if (h->ev.kind == EVENT_NONE)
+        return;
+    size_t n = event_encode(&h->ev, bytes, sizeof bytes);
+    assert_true(n > 0);
+    assert_int_equal(h->ev.seq, h->n + 1);
+    h->n++;
+    h->record[h->n] = malloc(n);
+    memcpy(h->record[h->n], bytes, n);
+    h->len[h->n] = n;
+}
+
+static void configure(struct host *h, const char *patch)
+{
+    struct params p;
+    if (router_params(h->router)->catalog.n == 0)
+        assert_int_equal(config_parse(CONFIG, strlen(CONFIG), &p, NULL, &h->problem), STATUS_OK);
+    else
+        p = *router_params(h->router);
+    if (patch && config_patch(&p, patch, strlen(patch), &h->problem) != STATUS_OK)
+        fail_msg("%s: %s", h->problem.path, h->problem.text);
+    if (router_configure(h->router, h->now, &p, "test", 0, h->json, sizeof h->json, &h->ev,
+                         &h->problem) != STATUS_OK)
+        fail_msg("%s: %s", h->problem.path, h->problem.text);
+    log_event(h);
+}
+
+static struct host *host_new(const char *patch, int64_t max_open)
+{
+    struct host *h = calloc(1, sizeof *h);
+    struct router_init init = INIT;
+    init.max_open = max_open;
+    h->router = router_new(&init);
+    h->now = (int64_t)T0 * 1000;
+    router_on_evict(h->router, on_evict, h);
+    router_start(h->router, h->now, &h->ev);
+    log_event(h);
+    configure(h, patch);
+    return h;
+}
+
+static void host_free(struct host *h)
+{
+    router_free(h->router);
+    for (uint64_t i = 1; i <= h->n; i++)
+        free(h->record[i]);
+    free(h);
+}
+
+static struct request *request_of(const char *id, const char *task, const char *prompt)
+{
+    static struct request r;
+    memset(&r, 0, sizeof r);
+    (void)snprintf(r.request_id, NAME_CAP, "%s", id);
+    (void)snprintf(r.labels.tenant, NAME_CAP, "acme");
+    (void)snprintf(r.labels.task, NAME_CAP, "%s", task);
+    r.prompt = prompt;
+    r.prompt_len = strlen(prompt);
+    r.prompt_tokens = -1;
+    r.value = 1;
+    r.digest = hash64(prompt, r.prompt_len, hash64(task, strlen(task), 1));
+    return &r;
+}
+
+static enum status route(struct host *h, const struct request *r, enum route_result *result)
+{
+    enum status s = router_route(h->router, h->now, r, &h->ev, result, &h->problem);
+    if (s == STATUS_OK && *result == ROUTE_DECIDED)
+        log_event(h);
+    return s;
+}
+
+static struct feedback feedback_on(const struct host *h, uint64_t seq, double quality)
+{
+    struct feedback f = {.epoch = router_epoch(h->router),
+                         .seq = seq,
+                         .has = FB_QUALITY,
+                         .quality = quality,
+                         .version = -1};
+    f.mac = decision_mac(f.epoch, f.seq, INIT.mac_key);
+    f.digest = hash64(&quality, sizeof quality, seq);
+    return f;
+}
+
+static enum status feed(struct host *h, const struct feedback *f, enum feedback_result *result)
+{
+    enum status s = router_feedback(h->router, h->now, f, NULL, &h->ev, result, &h->problem);
+    if (s == STATUS_OK)
+        log_event(h);
+    return s;
+}
+
+/* What the test world says: the small model fails on "hard" tasks. */
+static double world_quality(int arm, bool hard, struct rng *g)
+{
+    double p = hard ? (arm == 0 ? 0.2 : arm == 1 ? 0.6 : 0.9) : 0.9;
+    return rng_uniform(g) < p ? 1 : 0;
+}
+
+/* Plays n requests, half of them hard; gives the share of dear models on hard ones at the end. */
+static void play(struct host *h, int n, uint64_t seed, double *hard_big, double *easy_cheap)
+{
+    struct rng g = rng_stream(seed, 1, 1);
+    int late = 0, hard_n = 0, big = 0, cheap = 0;
+    for (int i = 0; i < n; i++) {
+        char id[32];
+        (void)snprintf(id, sizeof id, "r%llu-%d", (unsigned long long)seed, i);
+        bool hard = rng_uniform(&g) < 0.5;
+        enum route_result rr;
+        enum feedback_result fr;
+        h->now += 1000;
+        assert_int_equal(route(h, request_of(id, hard ? "fraud" : "balance", "what is it?"), &rr),
+                         STATUS_OK);
+        int arm = h->ev.decided.arm;
+        if (i >= n / 2) {
+            late++;
+            hard_n += hard;
+            big += hard && arm != 0;
+            cheap += !hard && arm != 2;
+        }
+        struct feedback f = feedback_on(h, h->ev.seq, world_quality(arm, hard, &g));
+        f.has |= FB_OUTPUT_TOKENS | FB_LATENCY;
+        f.output_tokens = 100 + (int64_t)rng_below(&g, 200);
+        f.latency_ms = 300;
+        assert_int_equal(feed(h, &f, &fr), STATUS_OK);
+        assert_int_equal(fr, FEEDBACK_APPLIED);
+        router_pace(h->router, h->now, &h->ev);
+        log_event(h);
+        if (i % 50 == 0) {
+            router_tick(h->router, h->now, &h->ev);
+            log_event(h);
+        }
+    }
+    if (hard_big)
+        *hard_big = (double)big / hard_n;
+    if (easy_cheap)
+        *easy_cheap = (double)cheap / (late - hard_n);
+}
+
+static struct router *replay(const struct host *h, uint64_t until)
+{
+    static struct event ev;
+    struct problem problem;
+    struct router_init init = INIT;
+    init.max_open = 7; /* the log, not the host, says how many stay in memory */
+    struct router *r = router_new(&init);
+    for (uint64_t i = 1; i <= until; i++) {
+        assert_int_equal(event_decode(h->record[i], h->len[i], &ev, &problem), STATUS_OK);
+        if (router_apply(r, &ev, &problem) != STATUS_OK)
+            fail_msg("event %llu: %s", (unsigned long long)i, problem.text);
+    }
+    return r;
+}
+
+static void test_learns_and_replays(void **state)
+{
+    (void)state;
+    struct host *h = host_new("{\"objective\":{\"cost\":0.3}}", 500);
+    double hard_big, easy_cheap;
+    play(h, 3000, 7, &hard_big, &easy_cheap);
+    assert_true(hard_big > 0.85);
+    assert_true(easy_cheap > 0.9);
+    struct router *r = replay(h, h->n);
+    assert_int_equal(snapshot_digest(r), snapshot_digest(h->router));
+    router_free(r);
+    host_free(h);
+}
+
+static void test_paced(void **state)
+{
+    (void)state;
+    struct host *h =
+        host_new("{\"budget\":{\"usd_per_request\":0.0004},\"objective\":{\"cost\":0}}", 500);
+    play(h, 3000, 9, NULL, NULL);
+    struct router_stats s;
+    router_stats(h->router, &s);
+    double per_request = (double)s.spent_nano * 1e-9 / 3000;
+    assert_true(per_request > 0.8 * 0.0004 && per_request < 1.03 * 0.0004);
+    struct router *r = replay(h, h->n);
+    assert_int_equal(snapshot_digest(r), snapshot_digest(h->router));
+    router_free(r);
+    host_free(h);
+}
+
+/* ---- snapshots ---- */
+
+struct items {
+    uint8_t key[4096][ITEM_KEY_LEN];
+    uint8_t *bytes[4096];
+    size_t len[4096];
+    int n;
+};
+
+static void keep_item(void *ctx, const uint8_t key[ITEM_KEY_LEN], const void *bytes, size_t n)
+{
+    struct items *it = ctx;
+    int i = 0;
+    while (i < it->n && memcmp(it->key[i], key, ITEM_KEY_LEN) != 0)
+        i++;
+    if (i == it->n) {
+        memcpy(it->key[it->n++], key, ITEM_KEY_LEN);
+        it->bytes[i] = NULL;
+    }
+    free(it->bytes[i]);
+    it->bytes[i] = malloc(n);
+    memcpy(it->bytes[i], bytes, n);
+    it->len[i] = n;
+}
+
+static struct router *load_items(const struct items *it, int g)
+{
+    struct problem problem;
+    struct router *r = router_new(&INIT);
+    for (int type = 0; type < 8; type++)
+        for (int i = 0; i < it->n; i++)
+            if (it->key[i][0] == type &&
+                snapshot_load(r, g, it->key[i], it->bytes[i], it->len[i], &problem) != STATUS_OK)
+                fail_msg("%s", problem.text);
+    assert_int_equal(snapshot_done(r, g, &problem), STATUS_OK);
+    return r;
+}
+
+static void free_items(struct items *it)
+{
+    for (int i = 0; i < it->n; i++)
+        free(it->bytes[i]);
+    free(it);
+}
+
+/* Two generations written in turn while events go on: each, loaded, is the state it was taken of,
+ * and continues to the same state as the original. */
+static void test_snapshot_generations(void **state)
+{
+    (void)state;
+    struct host *h = host_new("{\"learner\":{\"pool_labels\":64}}", 300);
+    struct items *it[2] = {calloc(1, sizeof **it), calloc(1, sizeof **it)};
+    static struct event ev;
+    for (int round = 0; round < 6; round++) {
+        play(h, 137, 100 + (uint64_t)round, NULL, NULL);
+        int g = round % 2;
+        snapshot_write(h->router, g, keep_item, it[g]);
+        uint64_t digest = snapshot_digest(h->router), at = h->n;
+        struct router *r = load_items(it[g], g);
+        assert_int_equal(snapshot_digest(r), digest);
+        assert_int_equal(router_seq(r), at);
+        if (round == 3)
+            configure(h, "{\"objective\":{\"cost\":0.2},\"models\":[{\"name\":\"huge\","
+                         "\"tier\":\"large\",\"usd_per_mtok_in\":5,\"usd_per_mtok_out\":25}]}");
+        play(h, 61, 200 + (uint64_t)round, NULL, NULL);
+        for (uint64_t i = at + 1; i <= h->n; i++) {
+            struct problem problem;
+            assert_int_equal(event_decode(h->record[i], h->len[i], &ev, &problem), STATUS_OK);
+            assert_int_equal(router_apply(r, &ev, &problem), STATUS_OK);
+        }
+        assert_int_equal(snapshot_digest(r), snapshot_digest(h->router));
+        router_free(r);
+    }
+    free_items(it[0]);
+    free_items(it[1]);
+    host_free(h);
+}
+
+/* ---- idempotency and labels ---- */
+
+static void test_retry_and_conflict(void **state)
+{
+    (void)state;
+    struct host *h = host_new(NULL, 100);
+    enum route_result rr;
+    assert_int_equal(route(h, request_of("a", "t", "hello"), &rr), STATUS_OK);
+    uint64_t seq = h->ev.seq, digest = snapshot_digest(h->router);
+    assert_int_equal(route(h, request_of("a", "t", "hello"), &rr), STATUS_OK);
+    assert_int_equal(rr, ROUTE_RETRY);
+    assert_int_equal(h->ev.seq, seq);
+    assert_int_equal(route(h, request_of("a", "t", "other"), &rr), STATUS_CONFLICT);
+    struct request *dry = request_of("b", "t", "hello");
+    dry->dry_run = true;
+    assert_int_equal(route(h, dry, &rr), STATUS_OK);
+    assert_int_equal(rr, ROUTE_DRY);
+    assert_int_equal(snapshot_digest(h->router), digest);
+    host_free(h);
+}
+
+static void test_feedback_kinds(void **state)
+{
+    (void)state;
+    struct host *h = host_new(NULL, 100);
+    enum route_result rr;
+    enum feedback_result fr;
+    assert_int_equal(route(h, request_of("a", "t", "hello"), &rr), STATUS_OK);
+    uint64_t seq = h->ev.seq, fresh = snapshot_digest(h->router);
+    struct feedback f = feedback_on(h, seq, 0.5);
+    (void)snprintf(f.feedback_id, NAME_CAP, "f1");
+    assert_int_equal(feed(h, &f, &fr), STATUS_OK);
+    assert_int_equal(fr, FEEDBACK_APPLIED);
+    assert_true(snapshot_digest(h->router) != fresh);
+    assert_int_equal(feed(h, &f, &fr), STATUS_OK);
+    assert_int_equal(fr, FEEDBACK_DUPLICATE);
+    f.digest++;
+    assert_int_equal(feed(h, &f, &fr), STATUS_CONFLICT);
+    struct feedback g = feedback_on(h, seq, 0.75);
+    assert_int_equal(feed(h, &g, &fr), STATUS_OK);
+    assert_int_equal(fr, FEEDBACK_AMENDED);
+    struct router_stats s;
+    router_stats(h->router, &s);
+    assert_true(fabs(s.model[0].quality_sum + s.model[1].quality_sum + s.model[2].quality_sum -
+                     0.75) < 1e-12);
+    struct feedback back = {
+        .epoch = g.epoch, .seq = seq, .mac = g.mac, .retract = true, .version = -1, .digest = 99};
+    assert_int_equal(feed(h, &back, &fr), STATUS_OK);
+    assert_int_equal(fr, FEEDBACK_RETRACTED);
+    router_stats(h->router, &s);
+    assert_int_equal(s.model[0].labels[TARGET_QUALITY] + s.model[1].labels[TARGET_QUALITY] +
+                         s.model[2].labels[TARGET_QUALITY],
+                     0);
+    struct feedback forged = feedback_on(h, seq, 1);
+    forged.mac ^= 1;
+    assert_int_equal(feed(h, &forged, &fr), STATUS_UNKNOWN_DECISION);
+    struct feedback none = feedback_on(h, seq + 1000, 1);
+    assert_int_equal(feed(h, &none, &fr), STATUS_UNKNOWN_DECISION);
+    h->now += (int64_t)721 * 3600 * 1000;
+    struct feedback late = feedback_on(h, seq, 0.1);
+    assert_int_equal(feed(h, &late, &fr), STATUS_OK);
+    assert_int_equal(fr, FEEDBACK_LATE);
+    host_free(h);
+}
+
+/* I8: versioned messages in any order, with repetitions, end in the same labels and sums. */
+static void test_order_does_not_matter(void **state)
+{
+    (void)state;
+    double reference[3] = {0};
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct host *h = host_new("{\"learner\":{\"pool_labels\":0}}", 100);
+        enum route_result rr;
+        enum feedback_result fr;
+        uint64_t seq[20];
+        for (int i = 0; i < 20; i++) {
+            char id[16];
+            (void)snprintf(id, sizeof id, "q%d", i);
+            h->now += 1000;
+            assert_int_equal(route(h, request_of(id, i % 2 ? "x" : "y", "prompt"), &rr), STATUS_OK);
+            seq[i] = h->ev.seq;
+        }
+        int order[120];
+        struct rng g = rng_stream(seed, 5, 5);
+        for (int i = 0; i < 120; i++)
+            order[i] = i;
+        for (int i = 119; i > 0 && seed > 0; i--) {
+            int j = (int)rng_below(&g, (uint64_t)i + 1), t = order[i];
+            order[i] = order[j];
+            order[j] = t;
+        }
+        for (int k = 0; k < 120; k++) {
+            int i = order[k] % 20, kind = order[k] / 20;
+            struct feedback f = feedback_on(h, seq[i], 0.1 * (kind + 1));
+            f.version = kind % 3;
+            f.digest = (uint64_t)(i * 10 + kind % 3) + 1;
+            f.quality = 0.1 + 0.3 * (kind % 3);
+            f.has |= kind % 3 == 2 ? FB_OUTPUT_TOKENS | FB_COST : 0;
+            f.output_tokens = 50 + i;
+            f.cost_nano = 1000 + i;
+            f.retract = kind % 3 == 1 && i % 5 == 0;
+            assert_int_equal(feed(h, &f, &fr), STATUS_OK);
+        }
+        struct router_stats s;
+        router_stats(h->router, &s);
+        router_tick(h->router, h->now, &h->ev);
+        log_event(h);
+        assert_int_equal(route(h, request_of("probe", "x", "prompt"), &rr), STATUS_OK);
+        double probe[3] = {(double)h->ev.decided.view[0].mean[TARGET_QUALITY],
+                           (double)h->ev.decided.view[1].mean[TARGET_TOKENS], (double)s.spent_nano};
+        for (int i = 0; i < 3; i++) {
+            if (seed == 0)
+                reference[i] = probe[i];
+            assert_true(fabs(probe[i] - reference[i]) <= 1e-6 * fabs(reference[i]));
+        }
+        host_free(h);
+    }
+}
+
+/* A decision that left memory is learned from its record, once; the fold stays the same. */
+static void test_recall(void **state)
+{
+    (void)state;
+    struct host *h = host_new(NULL, 8);
+    enum route_result rr;
+    enum feedback_result fr;
+    static struct recalled rec;
+    assert_int_equal(route(h, request_of("first", "t", "hello"), &rr), STATUS_OK);
+    uint64_t seq = h->ev.seq;
+    struct feedback f = feedback_on(h, seq, 0.25);
+    assert_int_equal(feed(h, &f, &fr), STATUS_OK);
+    play(h, 20, 3, NULL, NULL);
+    assert_false(router_has(h->router, seq));
+    assert_int_equal(h->evicted[seq].n_seen, 1);
+    assert_int_equal(event_decode(h->record[seq], h->len[seq], &rec.decided, &h->problem),
+                     STATUS_OK);
+    rec.book = h->evicted[seq];
+    assert_int_equal(router_feedback(h->router, h->now, &f, &rec, &h->ev, &fr, &h->problem),
+                     STATUS_OK);
+    assert_int_equal(fr, FEEDBACK_DUPLICATE);
+    struct feedback g = feedback_on(h, seq, 0.5);
+    assert_int_equal(router_feedback(h->router, h->now, &g, &rec, &h->ev, &fr, &h->problem),
+                     STATUS_OK);
+    assert_int_equal(fr, FEEDBACK_AMENDED);
+    log_event(h);
+    assert_int_equal(h->evicted[seq].n_seen, 2);
+    struct router *r = replay(h, h->n);
+    assert_int_equal(snapshot_digest(r), snapshot_digest(h->router));
+    router_free(r);
+    host_free(h);
+}
+
+/* ---- the decision itself ---- */
+
+/* I4: the pmf sums to 1 over the eligible set, respects its floor, and the draw comes from it. */
+static void test_pmf_invariants(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"lints", "greedy", "uniform", "fixed", "rules"};
+    for (int k = 0; k < 5; k++) {
+        char patch[80];
+        (void)snprintf(patch, sizeof patch, "{\"policy\":{\"name\":\"%s\"}}", policies[k]);
+        struct host *h = host_new(patch, 100);
+        enum route_result rr;
+        double weight = 0;
+        play(h, 200, 11, NULL, NULL);
+        for (int i = 0; i < 2000; i++) {
+            char id[24];
+            (void)snprintf(id, sizeof id, "p%d", i);
+            assert_int_equal(route(h, request_of(id, i % 2 ? "fraud" : "balance", "x"), &rr),
+                             STATUS_OK);
+            const struct event_decided *d = &h->ev.decided;
+            double sum = 0;
+            for (int a = 0; a < 3; a++) {
+                assert_true(d->view[a].pmf >= d->floor * 1e-3);
+                sum += d->view[a].pmf;
+            }
+            assert_true(fabs(sum - 1) < 1e-9);
+            assert_true(d->view[d->arm].pmf > 0);
+            weight += (d->arm == 1 ? 1 : 0) / d->view[d->arm].pmf; /* mean(pi/p) for "always 1" */
+        }
+        if (k < 3)
+            assert_true(fabs(weight / 2000 - 1) < 0.6);
+        host_free(h);
+    }
+}
+
+static void test_constraints(void **state)
+{
+    (void)state;
+    struct host *h = host_new(NULL, 100);
+    enum route_result rr;
+    struct request *r = request_of("", "t", "hello");
+    r->constraints.n_deny = 1;
+    r->constraints.deny[0] = "small";
+    (void)snprintf(r->constraints.min_tier, NAME_CAP, "medium");
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(route(h, r, &rr), STATUS_OK);
+        assert_true(h->ev.decided.arm != 0);
+        assert_int_equal(h->ev.decided.eligible, 6);
+        assert_true(h->ev.decided.reasons & REASON_CONSTRAINED);
+    }
+    r->prompt_tokens = 5000; /* beyond big's context */
+    assert_int_equal(route(h, r, &rr), STATUS_OK);
+    assert_int_equal(h->ev.decided.eligible, 2);
+    r->constraints.max_cost_usd = 1e-9;
+    assert_int_equal(route(h, r, &rr), STATUS_NO_ELIGIBLE_MODEL);
+    assert_string_equal(h->problem.path, "/constraints/max_cost_usd");
+    r->constraints.deny[0] = "smal";
+    assert_int_equal(route(h, r, &rr), STATUS_UNKNOWN_MODEL);
+    host_free(h);
+}
+
+/* I7: a change of price equals a restart with the new price. */
+static void test_price_change(void **state)
+{
+    (void)state;
+    struct host *h = host_new(NULL, 400);
+    play(h, 300, 21, NULL, NULL);
+    configure(h,
+              "{\"models\":[{\"name\":\"small\",\"usd_per_mtok_in\":50,\"usd_per_mtok_out\":50}]}");
+    enum route_result rr;
+    struct request *r = request_of("", "balance", "what is it?");
+    r->dry_run = true;
+    assert_int_equal(route(h, r, &rr), STATUS_OK);
+    struct event live = h->ev;
+    struct router *again = replay(h, h->n);
+    assert_int_equal(router_route(again, h->now, r, &h->ev, &rr, &h->problem), STATUS_OK);
+    assert_memory_equal(&live.decided.view, &h->ev.decided.view, sizeof live.decided.view);
+    assert_true(live.decided.view[0].cost_nano > 20 * 1000);
+    router_free(again);
+    host_free(h);
+}
+
+/* A model that leaves and comes back keeps what was learned; slots follow names. */
+static void test_retired_model(void **state)
+{
+    (void)state;
+    struct host *h = host_new(NULL, 400);
+    play(h, 300, 31, NULL, NULL);
+    struct router_stats before, after;
+    router_stats(h->router, &before);
+    configure(h, "{\"models\":[{\"name\":\"mid\",\"active\":false}]}");
+    enum route_result rr;
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(route(h, request_of("", "t", "x"), &rr), STATUS_OK);
+        assert_int_equal(h->ev.decided.eligible, 5);
+    }
+    configure(h, "{\"models\":[{\"name\":\"mid\",\"active\":true}]}");
+    router_stats(h->router, &after);
+    assert_int_equal(after.model[1].labels[0], before.model[1].labels[0]);
+    assert_true(fabs(after.model[1].quality_mean - before.model[1].quality_mean) < 0.05);
+    host_free(h);
+}
+
+/* An event that does not fit is refused and changes nothing. */
+static void test_apply_is_total(void **state)
+{
+    (void)state;
+    struct host *h = host_new(NULL, 50);
+    play(h, 30, 41, NULL, NULL);
+    uint64_t digest = snapshot_digest(h->router);
+    static struct event ev;
+    for (uint64_t i = 1; i <= h->n; i++) {
+        assert_int_equal(event_decode(h->record[i], h->len[i], &ev, &h->problem), STATUS_OK);
+        assert_int_equal(router_apply(h->router, &ev, &h->problem), STATUS_INTERNAL);
+    }
+    ev.seq = h->n + 1;
+    ev.time_ms = 0;
+    assert_int_equal(router_apply(h->router, &ev, &h->problem), STATUS_INTERNAL);
+    assert_int_equal(snapshot_digest(h->router), digest);
+    host_free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_learns_and_replays),
+        cmocka_unit_test(test_paced),
+        cmocka_unit_test(test_snapshot_generations),
+        cmocka_unit_test(test_retry_and_conflict),
+        cmocka_unit_test(test_feedback_kinds),
+        cmocka_unit_test(test_order_does_not_matter),
+        cmocka_unit_test(test_recall),
+        cmocka_unit_test(test_pmf_invariants),
+        cmocka_unit_test(test_constraints),
+        cmocka_unit_test(test_price_change),
+        cmocka_unit_test(test_retired_model),
+        cmocka_unit_test(test_apply_is_total),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
