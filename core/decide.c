@@ -66,14 +66,12 @@ static double cost_scale(const struct router *r, const struct prediction *pr)
     return dearest > 0 ? dearest : 1e-3;
 }
 
-static void view_arm(const struct router *r, struct event_decided *d, const struct prediction *pr,
-                     struct arm_view *v)
+static void view_arm(const struct router *r, const struct event_decided *d,
+                     const struct prediction *pr, struct arm_view *v)
 {
     const struct objective *w = &r->params.objective;
-    double lambda = fmax(d->weight_cost / d->cost_scale_usd, d->multiplier);
     double wq = w->quality * d->value, wl = w->latency / w->latency_scale_ms;
-    double u =
-        wq * pr->quality - wl * pr->latency_ms - w->failure * pr->failure - lambda * pr->cost_usd;
+    double merit = wq * pr->quality - wl * pr->latency_ms - w->failure * pr->failure;
     double sq = wq * pr->quality_sd, sl = wl * pr->latency_sd, sf = w->failure * pr->failure_sd;
     v->mean[TARGET_QUALITY] = (float)pr->quality;
     v->mean[TARGET_TOKENS] = (float)pr->tokens;
@@ -83,8 +81,8 @@ static void view_arm(const struct router *r, struct event_decided *d, const stru
     v->sd[TARGET_TOKENS] = (float)pr->tokens_sd;
     v->sd[TARGET_LATENCY] = (float)pr->latency_sd;
     v->sd[TARGET_FAILURE] = (float)pr->failure_sd;
-    v->utility = (float)u;
-    v->utility_sd = (float)(r->params.policy.width * sqrt(sq * sq + sl * sl + sf * sf));
+    v->merit = (float)merit;
+    v->merit_sd = (float)(r->params.policy.width * sqrt(sq * sq + sl * sl + sf * sf));
     v->cost_nano = (int64_t)(pr->cost_usd * 1e9 + 0.5);
 }
 
@@ -152,8 +150,8 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
                                .labels = r->learner.labels[TARGET_QUALITY],
                                .width = 1};
     for (int i = 0; i < n; i++) {
-        mean[i] = (double)d->view[slots[i]].utility;
-        sd[i] = (double)d->view[slots[i]].utility_sd;
+        mean[i] = decided_utility(d, slots[i]);
+        sd[i] = (double)d->view[slots[i]].merit_sd;
         if (slots[i] == preferred)
             view.preferred = i;
     }
@@ -177,7 +175,7 @@ static void rank_fallbacks(struct event_decided *d)
         int best = -1;
         for (uint64_t m = left; m; m &= m - 1) {
             int a = __builtin_ctzll(m);
-            if (best < 0 || d->view[a].utility > d->view[best].utility)
+            if (best < 0 || decided_utility(d, a) > decided_utility(d, best))
                 best = a;
         }
         d->fallback[d->n_fallbacks] = (uint8_t)best;
@@ -189,7 +187,7 @@ static void note_reasons(const struct router *r, struct event_decided *d, bool c
 {
     if (ridge_count(r->learner.ridge[d->arm][TARGET_QUALITY]) < 20)
         d->reasons |= REASON_COLD_START;
-    if (d->n_fallbacks > 0 && d->view[d->fallback[0]].utility > d->view[d->arm].utility)
+    if (d->n_fallbacks > 0 && decided_utility(d, d->fallback[0]) > decided_utility(d, d->arm))
         d->reasons |= REASON_EXPLORED;
     if (d->multiplier > 0)
         d->reasons |= REASON_BUDGET_PRESSURE;

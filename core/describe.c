@@ -72,8 +72,8 @@ static void arm(struct text *t, int slot, const struct arm_view *v)
 {
     text_printf(t, "{\"model\":%d", slot);
     number(t, "propensity", v->pmf);
-    real(t, "utility", v->utility);
-    real(t, "utility_sd", v->utility_sd);
+    real(t, "merit", v->merit);
+    real(t, "merit_sd", v->merit_sd);
     usd(t, "cost_usd", v->cost_nano);
     for (int k = 0; k < TARGETS; k++) {
         text_printf(t, ",\"%s\":[", target_name[k]);

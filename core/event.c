@@ -29,7 +29,7 @@ static bool in_unit(double v)
 
 static bool view_valid(const struct arm_view *v)
 {
-    bool number = !isnan(v->utility) && !isnan(v->utility_sd);
+    bool number = !isnan(v->merit) && !isnan(v->merit_sd);
     for (int t = 0; t < TARGETS; t++)
         number = number && !isnan(v->mean[t]) && !isnan(v->sd[t]);
     return number && in_unit(v->pmf);
@@ -142,8 +142,8 @@ static void view_put(struct filler *w, const struct arm_view *v)
         put_f32(w, v->mean[t]);
     for (int t = 0; t < TARGETS; t++)
         put_f32(w, v->sd[t]);
-    put_f32(w, v->utility);
-    put_f32(w, v->utility_sd);
+    put_f32(w, v->merit);
+    put_f32(w, v->merit_sd);
     put_i64(w, v->cost_nano);
 }
 
@@ -154,8 +154,8 @@ static void view_get(struct reader *r, struct arm_view *v)
         v->mean[t] = get_f32(r);
     for (int t = 0; t < TARGETS; t++)
         v->sd[t] = get_f32(r);
-    v->utility = get_f32(r);
-    v->utility_sd = get_f32(r);
+    v->merit = get_f32(r);
+    v->merit_sd = get_f32(r);
     v->cost_nano = get_i64(r);
 }
 

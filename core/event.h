@@ -34,8 +34,9 @@ struct arm_view {
     double pmf;          /* logged probability */
     float mean[TARGETS]; /* predictions: quality, output tokens, latency ms, failure probability */
     float sd[TARGETS];   /* posterior standard deviations of the means */
-    float utility, utility_sd; /* sd already scaled by the policy's width */
-    int64_t cost_nano;         /* expected cost at the prices of the moment */
+    float merit;         /* utility before its cost term: see decided_utility */
+    float merit_sd;      /* its deviation, already scaled by the policy's width */
+    int64_t cost_nano;   /* expected cost at the prices of the moment */
 };
 
 struct event_decided {
@@ -155,6 +156,11 @@ void book_init(struct label_book *b);
 enum { BOOK_BYTES_MAX = 1024 };
 size_t book_encode(const struct label_book *b, uint8_t *out, size_t cap);
 MUST_CHECK enum status book_decode(const uint8_t *bytes, size_t n, struct label_book *out);
+/* decided_price gives what a dollar counted in the decision, in quality points: the greater of the
+ * objective's cost weight and the pacer's multiplier. decided_utility gives an eligible model's
+ * utility = merit - price * expected cost. */
+double decided_price(const struct event_decided *d);
+double decided_utility(const struct event_decided *d, int arm);
 /* row_from_decided gives the row of a decision from its record; x stays in the record. */
 void row_from_decided(const struct event *e, struct decision_row *row);
 /* event_describe writes one line of JSON for people and tools (`purser log`). */

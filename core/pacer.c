@@ -38,17 +38,15 @@ static double noise(uint64_t seq, int arm)
 static void push(struct pacer *p, const struct event_decided *d, uint64_t seq, bool noisy)
 {
     struct pace_entry *e = &p->window[p->total % PACE_WINDOW];
-    double lambda = d->weight_cost / d->cost_scale_usd, explored = 0, shares = 0;
-    if (d->multiplier > lambda)
-        lambda = d->multiplier;
+    double explored = 0, shares = 0;
     e->eligible = d->eligible;
     for (uint64_t m = d->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
         double cost = (double)d->view[a].cost_nano * 1e-9;
         double share = p->rate_usd > 0 && cost > p->rate_usd ? p->rate_usd / cost : 1;
-        double z = noisy ? noise(seq, a) * (double)d->view[a].utility_sd : 0;
+        double z = noisy ? noise(seq, a) * (double)d->view[a].merit_sd : 0;
         e->cost_usd[a] = (float)cost;
-        e->utility[a] = (float)((double)d->view[a].utility + lambda * cost + z);
+        e->merit[a] = (float)((double)d->view[a].merit + z);
         explored += share * cost;
         shares += share;
     }
@@ -60,7 +58,8 @@ static void push(struct pacer *p, const struct event_decided *d, uint64_t seq, b
 
 void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bool noisy)
 {
-    push(p, d, seq, noisy);
+    if (d->eligible & (d->eligible - 1)) /* where there was a choice */
+        push(p, d, seq, noisy);
     p->since++;
     if (p->rate_usd > 0)
         p->carry_usd += p->rate_usd - (double)d->booked_nano * 1e-9;
@@ -84,7 +83,7 @@ static double choice_cost(const struct pace_entry *e, double mu)
     double best = -INFINITY, cost = 0;
     for (uint64_t m = e->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
-        double u = (double)e->utility[a] - mu * (double)e->cost_usd[a];
+        double u = (double)e->merit[a] - mu * (double)e->cost_usd[a];
         if (u > best) {
             best = u;
             cost = (double)e->cost_usd[a];
@@ -102,17 +101,37 @@ static double mean_cost(const struct pacer *p, double mu)
     return sum / (double)n;
 }
 
-double pacer_solve(const struct pacer *p)
+/* What the window costs when price is everything. */
+static double least_cost(const struct pacer *p)
+{
+    int64_t n = p->total < PACE_WINDOW ? p->total : PACE_WINDOW;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const struct pace_entry *e = &p->window[i];
+        double least = INFINITY;
+        for (uint64_t m = e->eligible; m; m &= m - 1)
+            least = fmin(least, (double)e->cost_usd[__builtin_ctzll(m)]);
+        sum += (double)e->floor * (double)e->explored_usd + (1 - (double)e->floor) * least;
+    }
+    return sum / (double)n;
+}
+
+/* A target below what the cheapest models cost cannot be met: then aim a hair above that, so that
+ * the multiplier stays finite and still tells models apart. */
+static double reachable_target(const struct pacer *p)
 {
     double target = p->rate_usd + p->carry_usd / HORIZON;
-    if (target > FASTEST * p->rate_usd)
-        target = FASTEST * p->rate_usd;
-    if (target < SLOWEST * p->rate_usd)
-        target = SLOWEST * p->rate_usd;
+    target = fmax(fmin(target, FASTEST * p->rate_usd), SLOWEST * p->rate_usd);
+    return fmax(target, 1.001 * least_cost(p));
+}
+
+double pacer_solve(const struct pacer *p)
+{
+    double target = reachable_target(p);
     if (mean_cost(p, 0) <= target)
         return 0;
-    double lo = 0, hi = p->mu > 0 ? 2 * p->mu : 0.01 / p->rate_usd;
-    for (int i = 0; i < 60 && mean_cost(p, hi) > target; i++) {
+    double lo = 0, hi = p->mu > 0 ? 2 * p->mu : 0.01 / p->rate_usd, most = 1e6 / p->rate_usd;
+    while (hi < most && mean_cost(p, hi) > target) {
         lo = hi;
         hi *= 4;
     }

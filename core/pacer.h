@@ -15,7 +15,7 @@ enum { PACE_WINDOW = 512, PACE_EVERY = 16 };
 
 struct pace_entry {
     uint64_t eligible;
-    float utility[MODELS_MAX]; /* without the cost term, with one draw of the policy's own noise */
+    float merit[MODELS_MAX]; /* with one draw of the policy's own noise */
     float cost_usd[MODELS_MAX];
     float explored_usd; /* expected cost of an exploring draw */
     float floor;        /* probability of one */

@@ -126,9 +126,9 @@ static void put_arm(struct text *t, const struct event_decided *d, const struct 
         return;
     key_number(t, "propensity", v->pmf, 17);
     text_put(t, ",");
-    key_number(t, "utility", (double)v->utility, 6);
+    key_number(t, "utility", decided_utility(d, slot), 6);
     text_put(t, ",");
-    key_number(t, "utility_sd", (double)v->utility_sd, 6);
+    key_number(t, "utility_sd", (double)v->merit_sd, 6);
     text_put(t, ",");
     key_number(t, "quality", (double)v->mean[TARGET_QUALITY], 6);
     text_put(t, ",");

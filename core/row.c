@@ -43,6 +43,18 @@ void row_from_decided(const struct event *e, struct decision_row *row)
     };
 }
 
+double decided_price(const struct event_decided *d)
+{
+    double weight = d->weight_cost / d->cost_scale_usd;
+    return d->multiplier > weight ? d->multiplier : weight;
+}
+
+double decided_utility(const struct event_decided *d, int arm)
+{
+    const struct arm_view *v = &d->view[arm];
+    return (double)v->merit - decided_price(d) * (double)v->cost_nano * 1e-9;
+}
+
 void row_put(struct filler *w, const struct decision_row *row)
 {
     put_u64(w, row->seq);

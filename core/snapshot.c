@@ -268,7 +268,7 @@ static void put_window(struct filler *w, const struct pacer *p)
         put_f32(w, p->window[i].explored_usd);
         put_f32(w, p->window[i].floor);
         for (uint64_t m = p->window[i].eligible; m; m &= m - 1) {
-            put_f32(w, p->window[i].utility[__builtin_ctzll(m)]);
+            put_f32(w, p->window[i].merit[__builtin_ctzll(m)]);
             put_f32(w, p->window[i].cost_usd[__builtin_ctzll(m)]);
         }
     }
@@ -281,7 +281,7 @@ static void get_window(struct reader *r, struct pacer *p)
         p->window[i].explored_usd = get_f32(r);
         p->window[i].floor = get_f32(r);
         for (uint64_t m = p->window[i].eligible; m; m &= m - 1) {
-            p->window[i].utility[__builtin_ctzll(m)] = get_f32(r);
+            p->window[i].merit[__builtin_ctzll(m)] = get_f32(r);
             p->window[i].cost_usd[__builtin_ctzll(m)] = get_f32(r);
         }
     }

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One seed of a replay: the shipped router, fed from a table in virtual time. A request is a
+ * second; the engine is ticked every 100. What the chosen model did comes back as one feedback
+ * message, N requests late, through a queue; what is still out at the end of the learning rows is
+ * delivered before counting starts (history is history).
+ * A full history is fed through the front door: one decision per model, forced by
+ * constraints.allow, each with its feedback. So nothing is learned in a way the service could not
+ * learn it. The pacer is off while learning, since forced decisions are not spending.
+ * Randomness: the order comes from streams of (seed, purpose), the draws from a router seeded by
+ * the same seed; policies compared under one seed see the same requests in the same order.
+ */
+#include "sim/play.h"
+
+#include "bandit/rng.h"
+#include "core/config.h"
+#include "core/decision_id.h"
+#include "core/router.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TICK_EVERY = 100, STEP_MS = 1000 };
+static const int64_t epoch_ms = 1700000000000;
+
+enum purpose { ORDER_LEARN = 1, ORDER_COUNT = 2, DRAWS = 3 };
+
+/* An outcome on its way back. */
+struct outcome {
+    uint64_t seq;
+    uint32_t epoch;
+    uint32_t row;
+    int model; /* of the table in play */
+    int64_t due;
+};
+
+struct game {
+    const struct play *play;
+    struct router *router;
+    struct event *ev;
+    struct request *request;
+    struct outcome *queue; /* ring of cap entries, oldest first */
+    size_t cap, head, len;
+    int64_t step; /* requests so far */
+    char *json;
+    struct play_result *out;
+    /* of the phase */
+    const struct table *table;
+    int slot[MODELS_MAX];  /* table model -> catalog slot, -1 = not in the pool */
+    int model[MODELS_MAX]; /* and back */
+    int n_usable;
+    const char *usable[MODELS_MAX]; /* names of the models with a slot */
+};
+
+static int64_t now_ms(const struct game *g)
+{
+    return epoch_ms + g->step * STEP_MS;
+}
+
+static void shuffle(uint32_t *row, size_t n, struct rng rng)
+{
+    for (size_t i = n; i > 1; i--) {
+        size_t j = (size_t)rng_below(&rng, i);
+        uint32_t t = row[i - 1];
+        row[i - 1] = row[j];
+        row[j] = t;
+    }
+}
+
+static void fill_feedback(const struct game *g, const struct outcome *o, struct feedback *f)
+{
+    const struct table *t = g->table;
+    size_t cell = table_cell(t, o->row, o->model);
+    *f = (struct feedback){.epoch = o->epoch, .seq = o->seq, .version = -1, .attempt = 1};
+    f->mac = decision_mac(o->epoch, o->seq, router_mac_key(g->router));
+    snprintf(f->feedback_id, sizeof f->feedback_id, "f%llu", (unsigned long long)o->seq);
+    f->digest = hash64(f->feedback_id, strlen(f->feedback_id), 0);
+    f->has = FB_QUALITY | FB_COST;
+    f->quality = t->q[cell];
+    f->cost_nano = t->cost_nano[cell];
+    if (t->out[cell] != TABLE_UNKNOWN) {
+        f->has |= FB_PROMPT_TOKENS | FB_OUTPUT_TOKENS;
+        f->prompt_tokens = t->in[cell];
+        f->output_tokens = t->out[cell];
+    }
+    if (t->lat_ms[cell] >= 0) {
+        f->has |= FB_LATENCY;
+        f->latency_ms = (double)t->lat_ms[cell];
+    }
+}
+
+/* Delivers what is due at this step; all of it when everything is asked for. */
+static enum status deliver(struct game *g, bool everything, struct problem *problem)
+{
+    while (g->len > 0 && (everything || g->queue[g->head].due <= g->step)) {
+        struct feedback f;
+        enum feedback_result result;
+        fill_feedback(g, &g->queue[g->head], &f);
+        g->head = (g->head + 1) % g->cap;
+        g->len--;
+        enum status s = router_feedback(g->router, now_ms(g), &f, NULL, g->ev, &result, problem);
+        if (s != STATUS_OK)
+            return s;
+        assert(result == FEEDBACK_APPLIED);
+    }
+    return STATUS_OK;
+}
+
+static void expect(struct game *g, uint32_t row, int model)
+{
+    assert(g->len < g->cap);
+    g->queue[(g->head + g->len) % g->cap] = (struct outcome){.seq = g->ev->seq,
+                                                             .epoch = g->ev->decided.epoch,
+                                                             .row = row,
+                                                             .model = model,
+                                                             .due = g->step + g->play->delay};
+    g->len++;
+}
+
+/* Decides one row among the allowed models and gives the model chosen. */
+static enum status decide(struct game *g, uint32_t row, const char *const *allow, int n_allow,
+                          int *model, struct problem *problem)
+{
+    struct request *r = g->request;
+    enum route_result result;
+    r->prompt = table_prompt(g->table, row);
+    r->prompt_len = g->table->row[row].prompt_len;
+    r->prompt_tokens = table_input_tokens(g->table, row);
+    r->digest = row;
+    table_identifier(r->labels.task, table_task(g->table, row));
+    r->constraints.n_allow = n_allow;
+    for (int i = 0; i < n_allow; i++)
+        r->constraints.allow[i] = allow[i];
+    enum status s = router_route(g->router, now_ms(g), r, g->ev, &result, problem);
+    if (s != STATUS_OK)
+        return s;
+    assert(result == ROUTE_DECIDED);
+    *model = g->model[g->ev->decided.arm];
+    assert(*model >= 0);
+    expect(g, row, *model);
+    router_pace(g->router, now_ms(g), g->ev);
+    return STATUS_OK;
+}
+
+/* Time goes on: feedback that is due, then the next second. */
+static enum status advance(struct game *g, struct problem *problem)
+{
+    enum status s = deliver(g, false, problem);
+    g->step++;
+    if (s == STATUS_OK && g->step % TICK_EVERY == 0)
+        router_tick(g->router, now_ms(g), g->ev);
+    return s;
+}
+
+static enum status learn_row(struct game *g, uint32_t row, struct problem *problem)
+{
+    int all = g->table->n_models, model;
+    enum status s = STATUS_OK;
+    if (!g->play->full_history)
+        s = decide(g, row, g->usable, g->n_usable, &model, problem);
+    for (int i = 0; g->play->full_history && s == STATUS_OK && i < all; i++) {
+        if (g->slot[i] >= 0)
+            s = decide(g, row, (const char *[]){g->table->model[i].engine_name}, 1, &model,
+                       problem);
+    }
+    return s == STATUS_OK ? advance(g, problem) : s;
+}
+
+/* Gives the best quality of a row. */
+static double best_quality(const struct table *t, uint32_t row)
+{
+    double best = 0;
+    for (int m = 0; m < t->n_models; m++)
+        best = fmax(best, t->q[table_cell(t, row, m)]);
+    return best;
+}
+
+/* Finds the phase's table in the pool: which models can be chosen for its rows. */
+static enum status enter(struct game *g, const struct table *t, struct problem *problem)
+{
+    const struct catalog *c = &router_params(g->router)->catalog;
+    g->table = t;
+    g->n_usable = 0;
+    for (int i = 0; i < MODELS_MAX; i++)
+        g->model[i] = -1;
+    for (int i = 0; i < t->n_models; i++) {
+        g->slot[i] = catalog_find(c, t->model[i].engine_name);
+        if (g->slot[i] < 0)
+            continue;
+        g->model[g->slot[i]] = i;
+        g->usable[g->n_usable++] = t->model[i].engine_name;
+    }
+    if (g->n_usable == 0)
+        return problem_set(problem, STATUS_UNKNOWN_MODEL, "",
+                           "the table to learn from has none of the models to choose from");
+    return STATUS_OK;
+}
+
+static enum status configure(struct game *g, const struct params *p, struct problem *problem)
+{
+    return router_configure(g->router, now_ms(g), p, "simulator", 0, g->json, CONFIG_MAX, g->ev,
+                            problem);
+}
+
+static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
+{
+    const struct play_rows *rows = &g->play->learn;
+    if (rows->n == 0)
+        return STATUS_OK;
+    enum status s = configure(g, g->play->learn_params, problem);
+    if (s == STATUS_OK)
+        s = enter(g, rows->table, problem);
+    uint32_t *order = malloc(rows->n * sizeof *order);
+    if (s == STATUS_OK && order == NULL)
+        s = problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    if (s == STATUS_OK) {
+        memcpy(order, rows->row, rows->n * sizeof *order);
+        shuffle(order, rows->n, rng_stream(seed, ORDER_LEARN, 0));
+    }
+    for (size_t i = 0; s == STATUS_OK && i < rows->n; i++)
+        s = learn_row(g, order[i], problem);
+    free(order);
+    return s == STATUS_OK ? deliver(g, true, problem) : s;
+}
+
+/* Sums of the counted rows; window is a ring of the last costs. */
+struct tally {
+    double quality, best;
+    int64_t cost_nano, window_nano, worst_nano;
+    int64_t window[PLAY_WINDOW];
+};
+
+static void tally_add(struct tally *a, const struct table *t, uint32_t row, int model, size_t i)
+{
+    size_t cell = table_cell(t, row, model);
+    int64_t cost = t->cost_nano[cell];
+    a->quality += t->q[cell];
+    a->best += best_quality(t, row);
+    a->cost_nano += cost;
+    a->window_nano += cost - a->window[i % PLAY_WINDOW];
+    a->window[i % PLAY_WINDOW] = cost;
+    if (i + 1 >= PLAY_WINDOW && a->window_nano > a->worst_nano)
+        a->worst_nano = a->window_nano;
+}
+
+static enum status count_rows(struct game *g, const uint32_t *order, struct tally *tally,
+                              struct problem *problem)
+{
+    const struct play_rows *rows = &g->play->count;
+    for (size_t i = 0; i < rows->n; i++) {
+        int model;
+        enum status s = decide(g, order[i], NULL, 0, &model, problem);
+        if (s != STATUS_OK)
+            return s;
+        tally_add(tally, rows->table, order[i], model, i);
+        g->out->chosen[model]++;
+        s = advance(g, problem);
+        if (s != STATUS_OK)
+            return s;
+    }
+    return deliver(g, true, problem);
+}
+
+static enum status count(struct game *g, uint64_t seed, struct problem *problem)
+{
+    const struct play_rows *rows = &g->play->count;
+    struct tally tally = {0};
+    struct router_stats *stats = malloc(sizeof *stats);
+    uint32_t *order = malloc(rows->n * sizeof *order);
+    enum status s = stats == NULL || order == NULL
+                        ? problem_set(problem, STATUS_INTERNAL, "", "out of memory")
+                        : configure(g, g->play->count_params, problem);
+    if (s == STATUS_OK)
+        s = enter(g, rows->table, problem);
+    if (s == STATUS_OK) {
+        memcpy(order, rows->row, rows->n * sizeof *order);
+        shuffle(order, rows->n, rng_stream(seed, ORDER_COUNT, 0));
+        s = count_rows(g, order, &tally, problem);
+    }
+    if (s == STATUS_OK) {
+        double n = (double)rows->n;
+        router_stats(g->router, stats);
+        g->out->quality = tally.quality / n;
+        g->out->regret = (tally.best - tally.quality) / n;
+        g->out->spend_usd = (double)tally.cost_nano / 1e9 / n;
+        g->out->worst_window = (double)tally.worst_nano / 1e9 / PLAY_WINDOW;
+        g->out->multiplier = stats->multiplier;
+    }
+    free(order);
+    free(stats);
+    return s;
+}
+
+/* Room for the decisions whose feedback may be out at once. */
+static size_t queue_room(const struct play *p)
+{
+    size_t rows = p->learn.n + p->count.n, late = (size_t)p->delay + 1;
+    size_t models = p->full_history && p->learn.n > 0 ? (size_t)p->learn.table->n_models : 1;
+    return (late < rows ? late : rows) * models + models;
+}
+
+static enum status open_game(struct game *g, uint64_t seed, struct problem *problem)
+{
+    struct rng draws = rng_stream(seed, DRAWS, 0);
+    g->cap = queue_room(g->play);
+    struct router_init init = {.seed = rng_next(&draws), .max_open = (int64_t)g->cap + 64};
+    g->router = router_new(&init);
+    g->ev = calloc(1, sizeof *g->ev);
+    g->request = calloc(1, sizeof *g->request);
+    g->queue = calloc(g->cap, sizeof *g->queue);
+    g->json = malloc(CONFIG_MAX);
+    if (g->router == NULL || g->ev == NULL || g->request == NULL || g->queue == NULL ||
+        g->json == NULL)
+        return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    g->request->value = 1;
+    router_start(g->router, now_ms(g), g->ev);
+    return STATUS_OK;
+}
+
+static void close_game(struct game *g)
+{
+    router_free(g->router);
+    free(g->ev);
+    free(g->request);
+    free(g->queue);
+    free(g->json);
+}
+
+void play_seed(const struct play *play, uint64_t seed, struct play_result *out)
+{
+    struct game g = {.play = play, .out = out};
+    assert(play->count.n > 0 && play->delay >= 0);
+    *out = (struct play_result){0};
+    out->status = open_game(&g, seed, &out->problem);
+    if (out->status == STATUS_OK)
+        out->status = learn(&g, seed, &out->problem);
+    if (out->status == STATUS_OK)
+        out->status = count(&g, seed, &out->problem);
+    close_game(&g);
+}

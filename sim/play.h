@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_SIM_PLAY_H
+#define PURSER_SIM_PLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/params.h"
+#include "core/status.h"
+#include "sim/table.h"
+
+/* Rows of a table to be played, in an order the seed decides. */
+struct play_rows {
+    const struct table *table;
+    const uint32_t *row;
+    size_t n;
+};
+
+/* One run: rows that are only learned from, then rows that count. All borrowed. */
+struct play {
+    struct play_rows learn, count; /* learn.n may be 0; learn.table may be another table */
+    const struct params *learn_params, *count_params;
+    bool full_history; /* learning rows tell every model's outcome, not only the chosen one's */
+    int64_t delay;     /* feedback arrives this many requests late */
+};
+
+/* What the counted rows came to. */
+struct play_result {
+    double quality;             /* mean */
+    double spend_usd;           /* mean per request */
+    double regret;              /* mean quality the oracle had more */
+    double worst_window;        /* highest mean spend over WINDOW consecutive requests, USD */
+    double multiplier;          /* of the pacer at the end */
+    int64_t chosen[MODELS_MAX]; /* by the counted table's models */
+    enum status status;
+    struct problem problem; /* when status is not OK */
+};
+enum { PLAY_WINDOW = 200 };
+
+/* play_seed plays one seed. Pure but for memory: same inputs, same result. */
+void play_seed(const struct play *play, uint64_t seed, struct play_result *out);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A replay: which rows are learned, which count, all seeds over them, and the sums. Hulls, oracle
+ * and fixed models are of the counted rows only. Halves of a split depend on the rows' ids alone,
+ * so they are the same in every run and program; seeds change order and draws.
+ * Intervals are over seeds: they tell how sure we are of the router's mean on THESE rows, not of
+ * other rows. Gain is taken per seed against the hull at that seed's own spend, then averaged:
+ * hull(mean spend) would hide a router whose spend wanders.
+ */
+#include "sim/replay.h"
+
+#include "bandit/rng.h"
+#include "sim/play.h"
+
+#include <assert.h>
+#include <gsl/gsl_cdf.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows of the two phases and the params they run under. */
+struct phases {
+    uint32_t *learn, *count;
+    struct params *learn_params;
+    struct play play;
+    uint64_t first_seed;
+};
+
+bool replay_learned_first(const char *id, double split)
+{
+    return (double)hash64(id, strlen(id), 0) < split * 0x1p64;
+}
+
+struct interval interval_over(const double *value, int n)
+{
+    double mean = 0, square = 0;
+    for (int i = 0; i < n; i++)
+        mean += value[i] / n;
+    for (int i = 0; i < n; i++)
+        square += (value[i] - mean) * (value[i] - mean);
+    if (n < 2)
+        return (struct interval){mean, NAN, NAN};
+    double half = gsl_cdf_tdist_Pinv(0.975, n - 1) * sqrt(square / (n - 1) / n);
+    return (struct interval){mean, mean - half, mean + half};
+}
+
+static void phases_fini(struct phases *p)
+{
+    free(p->learn);
+    free(p->count);
+    free(p->learn_params);
+    *p = (struct phases){0};
+}
+
+static enum status phases_init(struct phases *p, const struct replay *r, struct problem *problem)
+{
+    const struct table *from = r->learn != NULL ? r->learn : r->table;
+    *p = (struct phases){.first_seed = r->first_seed};
+    p->learn = malloc(from->n * sizeof *p->learn);
+    p->count = malloc(r->table->n * sizeof *p->count);
+    p->learn_params = malloc(sizeof *p->learn_params);
+    if (p->learn == NULL || p->count == NULL || p->learn_params == NULL) {
+        phases_fini(p);
+        return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    }
+    p->play = (struct play){.learn = {.table = from, .row = p->learn},
+                            .count = {.table = r->table, .row = p->count},
+                            .learn_params = p->learn_params,
+                            .count_params = r->params,
+                            .full_history = r->full_history,
+                            .delay = r->delay};
+    for (uint32_t i = 0; r->learn != NULL && i < r->learn->n; i++)
+        p->learn[p->play.learn.n++] = i;
+    for (uint32_t i = 0; i < r->table->n; i++) {
+        if (r->learn == NULL && replay_learned_first(table_id(r->table, i), r->split))
+            p->learn[p->play.learn.n++] = i;
+        else
+            p->count[p->play.count.n++] = i;
+    }
+    *p->learn_params = *r->params;
+    p->learn_params->budget.usd_per_request = 0;
+    if (p->play.count.n > 0)
+        return STATUS_OK;
+    phases_fini(p);
+    return problem_set(problem, STATUS_BAD_REQUEST, "", "the split leaves no row to count");
+}
+
+static void seed_job(void *ctx, int i, void *result)
+{
+    const struct phases *p = ctx;
+    play_seed(&p->play, p->first_seed + (uint64_t)i, result);
+}
+
+/* A quantity of one seed's result. */
+typedef double (*quantity)(const struct play_result *p, const struct replay_report *r);
+
+static double quality_of(const struct play_result *p, const struct replay_report *r)
+{
+    (void)r;
+    return p->quality;
+}
+
+static double spend_of(const struct play_result *p, const struct replay_report *r)
+{
+    (void)r;
+    return p->spend_usd;
+}
+
+static double regret_of(const struct play_result *p, const struct replay_report *r)
+{
+    (void)r;
+    return p->regret;
+}
+
+static double multiplier_of(const struct play_result *p, const struct replay_report *r)
+{
+    (void)r;
+    return p->multiplier;
+}
+
+static double hull_of(const struct play_result *p, const struct replay_report *r)
+{
+    return hull_value(r->hull, r->n_hull, p->spend_usd);
+}
+
+static double gain_of(const struct play_result *p, const struct replay_report *r)
+{
+    return p->quality - hull_of(p, r);
+}
+
+static double budget_ratio_of(const struct play_result *p, const struct replay_report *r)
+{
+    return p->spend_usd / r->budget;
+}
+
+static double worst_window_of(const struct play_result *p, const struct replay_report *r)
+{
+    return p->worst_window / r->budget;
+}
+
+static struct interval over(quantity what, const struct play_result *result, int seeds,
+                            double *work, const struct replay_report *r)
+{
+    for (int i = 0; i < seeds; i++)
+        work[i] = what(&result[i], r);
+    return interval_over(work, seeds);
+}
+
+static void sum_up(struct replay_report *out, const struct play_result *result, int seeds,
+                   double *work)
+{
+    out->quality = over(quality_of, result, seeds, work, out);
+    out->spend = over(spend_of, result, seeds, work, out);
+    out->regret = over(regret_of, result, seeds, work, out);
+    out->multiplier = over(multiplier_of, result, seeds, work, out);
+    out->hull_at_spend = over(hull_of, result, seeds, work, out);
+    out->gain = over(gain_of, result, seeds, work, out);
+    for (int m = 0; m < out->n_models; m++) {
+        for (int i = 0; i < seeds; i++)
+            work[i] = (double)result[i].chosen[m] / (double)out->n;
+        out->share[m] = interval_over(work, seeds);
+    }
+    if (!out->has_budget)
+        return;
+    out->budget_ratio = over(budget_ratio_of, result, seeds, work, out);
+    out->worst_window_ratio = over(worst_window_of, result, seeds, work, out);
+    out->hull_at_budget = hull_value(out->hull, out->n_hull, out->budget);
+}
+
+/* The dearest (sign 1) or cheapest (sign -1) model by list price; on ties the better one. */
+static struct pick by_price(const struct table *t, const struct point *fixed, double sign)
+{
+    int best = 0;
+    for (int m = 1; m < t->n_models; m++) {
+        double more = sign * (t->model[m].usd_in + t->model[m].usd_out - t->model[best].usd_in -
+                              t->model[best].usd_out);
+        if (more > 0 || (more >= 0 && fixed[m].quality > fixed[best].quality))
+            best = m;
+    }
+    return (struct pick){best, fixed[best]};
+}
+
+/* Everything of the report that needs no router. */
+static void survey(struct replay_report *out, const struct replay *r, const struct play *play)
+{
+    const struct table *t = r->table;
+    *out = (struct replay_report){.n = play->count.n,
+                                  .learned = play->learn.n,
+                                  .n_models = t->n_models,
+                                  .has_budget = r->params->budget.usd_per_request > 0,
+                                  .budget = r->params->budget.usd_per_request};
+    hull_fixed(t, play->count.row, play->count.n, out->fixed);
+    out->n_hull = hull_build(out->fixed, t->n_models, out->hull);
+    out->best_single = hull_best_single(out->fixed, t->n_models);
+    out->oracle = hull_oracle(t, play->count.row, play->count.n);
+    out->largest = by_price(t, out->fixed, 1);
+    out->smallest = by_price(t, out->fixed, -1);
+}
+
+static enum status first_failure(const struct play_result *result, int seeds,
+                                 struct problem *problem)
+{
+    for (int i = 0; i < seeds; i++) {
+        if (result[i].status == STATUS_OK)
+            continue;
+        if (problem != NULL)
+            *problem = result[i].problem;
+        return result[i].status;
+    }
+    return STATUS_OK;
+}
+
+enum status replay_run(const struct replay *r, struct replay_report *out, struct problem *problem)
+{
+    struct phases phases;
+    assert(r->seeds >= 1 && r->seeds <= SEEDS_MAX);
+    enum status s = phases_init(&phases, r, problem);
+    if (s != STATUS_OK)
+        return s;
+    struct play_result *result = calloc((size_t)r->seeds, sizeof *result);
+    double *work = calloc((size_t)r->seeds, sizeof *work);
+    if (result == NULL || work == NULL)
+        s = problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    if (s == STATUS_OK)
+        s = crew_run(&r->crew, r->seeds, seed_job, &phases, result, sizeof *result, problem);
+    if (s == STATUS_OK)
+        s = first_failure(result, r->seeds, problem);
+    if (s == STATUS_OK) {
+        survey(out, r, &phases.play);
+        sum_up(out, result, r->seeds, work);
+    }
+    free(work);
+    free(result);
+    phases_fini(&phases);
+    return s;
+}
+
+/* Plays the declared rules alone: one seed is enough, since nothing is drawn. */
+static enum status play_rules(const struct replay *r, struct phases *phases, struct point *out,
+                              struct problem *problem)
+{
+    struct params *rules = malloc(sizeof *rules);
+    struct play_result *result = malloc(sizeof *result);
+    enum status s = STATUS_OK;
+    if (rules == NULL || result == NULL) {
+        s = problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+        goto out;
+    }
+    *rules = *r->params;
+    strcpy(rules->policy.name, "rules");
+    rules->policy.floor = rules->policy.floor_min = 0;
+    rules->budget.usd_per_request = 0;
+    phases->play.count_params = rules;
+    phases->play.learn.n = 0;
+    play_seed(&phases->play, r->first_seed, result);
+    s = first_failure(result, 1, problem);
+    if (s == STATUS_OK)
+        *out = (struct point){result->spend_usd, result->quality};
+out:
+    free(rules);
+    free(result);
+    return s;
+}
+
+enum status replay_baselines(const struct replay *r, double spend_usd, struct baselines *out,
+                             struct problem *problem)
+{
+    struct phases phases;
+    struct replay_report report;
+    struct baselines b = {.has_rules = r->params->n_rules > 0};
+    enum status s = phases_init(&phases, r, problem);
+    if (s != STATUS_OK)
+        return s;
+    survey(&report, r, &phases.play);
+    b.largest = report.largest;
+    b.smallest = report.smallest;
+    b.best_single = report.best_single;
+    b.oracle = report.oracle;
+    b.hull = (struct point){spend_usd, hull_value(report.hull, report.n_hull, spend_usd)};
+    if (b.has_rules)
+        s = play_rules(r, &phases, &b.rules, problem);
+    if (s == STATUS_OK)
+        *out = b;
+    phases_fini(&phases);
+    return s;
+}

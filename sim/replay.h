@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_SIM_REPLAY_H
+#define PURSER_SIM_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "core/params.h"
+#include "sim/crew.h"
+#include "sim/hull.h"
+#include "sim/table.h"
+
+/* What to replay. All borrowed. */
+struct replay {
+    const struct table *table;
+    const struct table *learn;   /* learn from this table first, NULL = see split */
+    double split;                /* fraction of rows learned first, [0,1); by a hash of the id */
+    const struct params *params; /* as for the counted rows, budget included */
+    bool full_history;
+    int64_t delay; /* feedback arrives this many requests late */
+    int seeds;     /* >= 1 */
+    uint64_t first_seed;
+    struct crew crew;
+};
+enum { SEEDS_MAX = 10000 };
+
+/* A mean over seeds with its 95% t-interval; low and high are NaN for a single seed. */
+struct interval {
+    double mean, low, high;
+};
+
+struct replay_report {
+    size_t n, learned; /* rows counted, rows learned from */
+    int n_models;
+    bool has_budget;
+    double budget; /* USD per request */
+    struct interval quality, spend, budget_ratio, worst_window_ratio, hull_at_spend, gain, regret;
+    struct interval multiplier, share[MODELS_MAX];
+    double hull_at_budget;
+    struct point fixed[MODELS_MAX]; /* by model of the table */
+    struct point hull[MODELS_MAX];
+    int n_hull;
+    struct pick best_single, oracle, largest, smallest;
+};
+
+/* replay_run plays every seed and sums up. Same inputs, same report, whatever the workers. */
+MUST_CHECK enum status replay_run(const struct replay *r, struct replay_report *out,
+                                  struct problem *problem);
+
+/* What the counted rows come to without learning. */
+struct baselines {
+    struct pick largest, smallest; /* the dearest and the cheapest model by list price */
+    struct pick best_single, oracle;
+    bool has_rules;
+    struct point rules; /* the keyword rules of params, nothing explored */
+    struct point hull;  /* the best mix of fixed models at the spend asked for */
+};
+
+/* replay_baselines evaluates them over the rows that replay_run counts. */
+MUST_CHECK enum status replay_baselines(const struct replay *r, double spend_usd,
+                                        struct baselines *out, struct problem *problem);
+
+/* replay_learned_first tells on which side of a split the row of this id falls. */
+bool replay_learned_first(const char *id, double split);
+
+/* interval_over gives mean and 95% t-interval of n values. */
+struct interval interval_over(const double *value, int n);
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A replay's report as JSON for programs and as a table for people. Both render from the same
+ * struct without computing anything, so they cannot disagree. Numbers carry six (money nine)
+ * significant digits: more would be noise, fewer would hide a difference of 1e-4.
+ */
+#include "sim/report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void key(struct text *t, const char *name)
+{
+    text_put(t, t->len > 0 && t->at[t->len - 1] == '{' ? "" : ",");
+    text_json_string(t, name);
+    text_put(t, ":");
+}
+
+static void key_number(struct text *t, const char *name, double v)
+{
+    key(t, name);
+    text_json_number(t, v, 9);
+}
+
+static void key_interval(struct text *t, const char *name, struct interval v)
+{
+    key(t, name);
+    text_put(t, "{");
+    key_number(t, "mean", v.mean);
+    key_number(t, "low", v.low);
+    key_number(t, "high", v.high);
+    text_put(t, "}");
+}
+
+static void key_null(struct text *t, const char *name)
+{
+    key(t, name);
+    text_put(t, "null");
+}
+
+static void pick_body(struct text *t, const struct table *table, struct pick p)
+{
+    text_put(t, "{");
+    key(t, "model");
+    if (p.model < 0)
+        text_put(t, "null");
+    else
+        text_json_string(t, table->model[p.model].name);
+    key_number(t, "quality", p.at.quality);
+    key_number(t, "cost", p.at.cost);
+    text_put(t, "}");
+}
+
+static void key_pick(struct text *t, const char *name, const struct table *table, struct pick p)
+{
+    key(t, name);
+    pick_body(t, table, p);
+}
+
+static void key_point(struct text *t, const char *name, struct point p)
+{
+    key(t, name);
+    text_put(t, "{");
+    key_number(t, "quality", p.quality);
+    key_number(t, "cost", p.cost);
+    text_put(t, "}");
+}
+
+static void json_budget(struct text *t, const struct replay_report *p)
+{
+    if (!p->has_budget) {
+        key_null(t, "budget");
+        key_null(t, "budget_ratio");
+        key_null(t, "worst_window_ratio");
+        key_null(t, "hull_at_budget");
+        return;
+    }
+    key_number(t, "budget", p->budget);
+    key_interval(t, "budget_ratio", p->budget_ratio);
+    key_interval(t, "worst_window_ratio", p->worst_window_ratio);
+    key_interval(t, "hull_at_budget",
+                 (struct interval){p->hull_at_budget, p->hull_at_budget, p->hull_at_budget});
+}
+
+static void json_pool(struct text *t, const struct table *table, const struct replay_report *p)
+{
+    key(t, "share");
+    text_put(t, "{");
+    for (int m = 0; m < p->n_models; m++)
+        key_number(t, table->model[m].name, p->share[m].mean);
+    text_put(t, "}");
+    key(t, "fixed");
+    text_put(t, "[");
+    for (int m = 0; m < p->n_models; m++) {
+        text_put(t, m > 0 ? "," : "");
+        pick_body(t, table, (struct pick){m, p->fixed[m]});
+    }
+    text_put(t, "]");
+    key(t, "hull");
+    text_put(t, "[");
+    for (int i = 0; i < p->n_hull; i++) {
+        text_put(t, i > 0 ? ",{" : "{");
+        key_number(t, "cost", p->hull[i].cost);
+        key_number(t, "quality", p->hull[i].quality);
+        text_put(t, "}");
+    }
+    text_put(t, "]");
+}
+
+void report_json(struct text *t, const struct replay *r, const struct replay_report *p,
+                 const struct baselines *base)
+{
+    text_put(t, "{");
+    key_number(t, "n", (double)p->n);
+    key_number(t, "learned", (double)p->learned);
+    key_number(t, "seeds", r->seeds);
+    key_number(t, "first_seed", (double)r->first_seed);
+    key(t, "policy");
+    text_json_string(t, r->params->policy.name);
+    key(t, "history");
+    text_json_string(t, r->full_history ? "full" : "bandit");
+    key_number(t, "delay", (double)r->delay);
+    key_interval(t, "quality", p->quality);
+    key_interval(t, "spend_per_request", p->spend);
+    json_budget(t, p);
+    key_interval(t, "hull_at_spend", p->hull_at_spend);
+    key_interval(t, "gain_over_hull", p->gain);
+    key_interval(t, "regret", p->regret);
+    key_interval(t, "multiplier", p->multiplier);
+    key_pick(t, "best_single", r->table, p->best_single);
+    key_pick(t, "oracle", r->table, p->oracle);
+    key_pick(t, "always_largest", r->table, p->largest);
+    key_pick(t, "always_smallest", r->table, p->smallest);
+    if (base != NULL && base->has_rules)
+        key_point(t, "rules", base->rules);
+    json_pool(t, r->table, p);
+    text_put(t, "}\n");
+}
+
+/* One line: a mean over seeds and its interval. */
+static void line(struct text *t, const char *name, struct interval v, const char *format)
+{
+    char number[3][32];
+    snprintf(number[0], sizeof number[0], format, v.mean);
+    text_printf(t, "%-22s %12s", name, number[0]);
+    if (!isnan(v.low)) {
+        snprintf(number[1], sizeof number[1], format, v.low);
+        snprintf(number[2], sizeof number[2], format, v.high);
+        text_printf(t, "   %s .. %s", number[1], number[2]);
+    }
+    text_put(t, "\n");
+}
+
+static void row(struct text *t, const char *name, struct point p, const char *note)
+{
+    text_printf(t, "%-44.44s %8.4f %14.9f  %s\n", name, p.quality, p.cost, note);
+}
+
+static void table_baselines(struct text *t, const struct replay *r, const struct replay_report *p,
+                            const struct baselines *base)
+{
+    text_printf(t, "\n%-44s %8s %14s  %s\n", "on the same requests", "quality", "USD/request",
+                "share of requests");
+    row(t, "purser", (struct point){p->spend.mean, p->quality.mean}, "");
+    row(t, "best fixed mix at that spend (static hull)",
+        (struct point){p->spend.mean, p->hull_at_spend.mean}, "");
+    if (base != NULL && base->has_rules)
+        row(t, "keyword rules", base->rules, "");
+    row(t, "oracle (every outcome known, luck included)", p->oracle.at, "");
+    for (int m = 0; m < p->n_models; m++) {
+        char note[64];
+        snprintf(note, sizeof note, "%5.1f%%%s%s", 100 * p->share[m].mean,
+                 m == p->largest.model ? "  largest" : "",
+                 m == p->smallest.model ? "  smallest" : "");
+        row(t, r->table->model[m].name, p->fixed[m], note);
+    }
+}
+
+void report_table(struct text *t, const struct replay *r, const struct replay_report *p,
+                  const struct baselines *base)
+{
+    text_printf(
+        t, "%zu requests counted, %zu learned from first (%s history), policy %s, %d seed%s\n\n",
+        p->n, p->learned, r->full_history ? "full" : "bandit", r->params->policy.name, r->seeds,
+        r->seeds == 1 ? "" : "s");
+    text_printf(t, "%-22s %12s   %s\n", "", "mean", "95% interval over seeds");
+    line(t, "quality", p->quality, "%.4f");
+    line(t, "USD per request", p->spend, "%.9f");
+    if (p->has_budget) {
+        line(t, "spend / budget", p->budget_ratio, "%.4f");
+        line(t, "worst 200 requests", p->worst_window_ratio, "%.3f");
+        text_printf(t, "%-22s %12.4f\n", "hull at the budget", p->hull_at_budget);
+    }
+    line(t, "hull at that spend", p->hull_at_spend, "%.4f");
+    line(t, "gain over the hull", p->gain, "%+.4f");
+    table_baselines(t, r, p, base);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_SIM_REPORT_H
+#define PURSER_SIM_REPORT_H
+
+#include "core/text.h"
+#include "sim/replay.h"
+
+/* report_json writes one JSON object; the keys are a contract (docs/man/purser-sim.1). base may be
+ * NULL. */
+void report_json(struct text *t, const struct replay *r, const struct replay_report *report,
+                 const struct baselines *base);
+/* report_table writes the same for people. */
+void report_table(struct text *t, const struct replay *r, const struct replay_report *report,
+                  const struct baselines *base);
+
+#endif

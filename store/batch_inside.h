@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_STORE_BATCH_INSIDE_H
+#define PURSER_STORE_BATCH_INSIDE_H
+
+#include "core/snapshot.h"
+#include "store/batch.h"
+
+/* The body of a batch: for batch.c, which fills it, and db_commit.c, which walks it. */
+
+struct slice { /* of the arena */
+    size_t at, n;
+};
+struct batch_book_entry {
+    uint64_t seq;
+    struct slice bytes;
+};
+struct batch_item_entry {
+    uint8_t key[1 + ITEM_KEY_LEN]; /* generation, item key: the key of the state table */
+    struct slice bytes;
+};
+
+struct batch {
+    struct {
+        uint8_t *at;
+        size_t n, cap;
+    } arena;            /* all the bytes */
+    uint64_t first_seq; /* of event[0] */
+    struct slice *event;
+    struct batch_book_entry *book; /* in order of arrival: a later one overwrites an earlier */
+    struct batch_item_entry *item;
+    void **held;
+    size_t n_events, n_books, n_items, n_held;
+    size_t cap_events, cap_books, cap_items, cap_held;
+    int snapshot_g; /* generation that this batch completes, -1 = none */
+    uint64_t snapshot_seq;
+    uint64_t prune_below; /* 0 = nothing */
+    int64_t prune_most;
+};
+
+#endif

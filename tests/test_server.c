@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The service as its clients, operators and vandals see it: the real purserd in a process of its
+ * own. Numbers in comments (P4, R1, ...) are those of the list of faults in docs/testing.md.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <pthread.h>
+#include <unistd.h>
+#include <nng/nng.h>
+#include <nng/protocol/pipeline0/push.h>
+#include <nng/protocol/pubsub0/sub.h>
+#include "core/status.h"
+#include "store/maintain.h"
+#include "tests/service.h"
+
+static const enum purser_client_door R = PURSER_CLIENT_ROUTE, F = PURSER_CLIENT_FEEDBACK,
+                                     C = PURSER_CLIENT_CONTROL;
+
+static int setup(void **state)
+{
+    struct service *s = calloc(1, sizeof *s);
+    service_new(s, "", "");
+    service_start(s);
+    *state = s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    service_remove(*state);
+    free(*state);
+    return 0;
+}
+
+static void route(struct service *s, const char *request_id, char id[64])
+{
+    char json[256];
+    snprintf(json, sizeof json,
+             "{\"v\":1,\"op\":\"route\",\"request_id\":\"%s\",\"tenant\":\"acme\","
+             "\"prompt\":\"sum the bill\"}",
+             request_id);
+    const char *reply = service_call(s, R, json);
+    if (!service_string(reply, "decision_id", id, 64))
+        fail_msg("no decision: %s", reply);
+}
+
+static const char *feed(struct service *s, const char *id, const char *rest)
+{
+    static _Thread_local char status[64];
+    char json[512];
+    snprintf(json, sizeof json, "{\"v\":1,\"op\":\"feedback\",\"decision_id\":\"%s\",%s}", id,
+             rest);
+    const char *reply = service_call(s, F, json);
+    if (!service_string(reply, "status", status, sizeof status))
+        snprintf(status, sizeof status, "%.63s", reply);
+    return status;
+}
+
+static int64_t stat_of(struct service *s, const char *name)
+{
+    return service_int(service_call(s, C, "{\"v\":1,\"op\":\"stats\"}"), name);
+}
+
+static void test_lap(void **state)
+{
+    struct service *s = *state;
+    char id[64];
+    route(s, "q1", id);
+    assert_string_equal(feed(s, id, "\"quality\":0.8,\"output_tokens\":50"), "applied");
+    assert_string_equal(feed(s, id, "\"quality\":0.8,\"output_tokens\":50"), "duplicate");
+    assert_string_equal(feed(s, id, "\"quality\":0.6,\"version\":5"), "amended");
+    assert_string_equal(feed(s, id, "\"quality\":0.9,\"version\":3"), "superseded");
+    assert_string_equal(feed(s, id, "\"retract\":true,\"version\":6"), "retracted");
+    assert_int_equal(stat_of(s, "decisions"), 1);
+}
+
+static void test_struct_api(void **state)
+{
+    struct service *s = *state;
+    struct purser_client_error e;
+    struct purser_client_decision d;
+    struct purser_client_request q = {.tenant = "acme", .task = "chat", .prompt = "hello"};
+    assert_int_equal(purser_client_route(s->client, &q, &d, &e), 0);
+    assert_true(d.propensity > 0 && d.propensity <= 1 && d.model[0] && d.decision_id[0]);
+    assert_true(d.quality.mean >= -1 && d.quality.low <= d.quality.high);
+    char status[16];
+    struct purser_client_report r = {.decision_id = d.decision_id,
+                                     .has = PURSER_CLIENT_QUALITY | PURSER_CLIENT_COST,
+                                     .quality = 0.5,
+                                     .cost_usd = 0.001};
+    assert_int_equal(purser_client_feedback(s->client, &r, status, &e), 0);
+    assert_string_equal(status, "applied");
+    q.dry_run = true;
+    assert_int_equal(purser_client_route(s->client, &q, &d, &e), 0);
+    assert_string_equal(d.decision_id, "");
+    q.max_cost_usd = 1e-9;
+    assert_int_equal(purser_client_route(s->client, &q, &d, &e), -1);
+    assert_string_equal(e.code, "no_eligible_model");
+}
+
+/* R5, R2: a retry is the same decision; another body under the same id is not a retry. */
+static void test_retry(void **state)
+{
+    struct service *s = *state;
+    char a[64], b[64];
+    route(s, "same", a);
+    route(s, "same", b);
+    assert_string_equal(a, b);
+    assert_int_equal(stat_of(s, "decisions"), 1);
+    assert_string_equal(service_call(s, R,
+                                     "{\"v\":1,\"op\":\"route\",\"request_id\":\"same\","
+                                     "\"tenant\":\"acme\",\"prompt\":\"another\"}"),
+                        "error:conflict");
+    assert_string_equal(feed(s, a, "\"feedback_id\":\"f1\",\"quality\":1"), "applied");
+    assert_string_equal(feed(s, a, "\"feedback_id\":\"f1\",\"quality\":0"), "error:conflict");
+}
+
+/* S8: forged, truncated, bit-flipped. */
+static void test_forged(void **state)
+{
+    struct service *s = *state;
+    char id[64];
+    route(s, "q", id);
+    size_t n = strlen(id);
+    id[n - 1] = id[n - 1] == '0' ? '1' : '0';
+    assert_string_equal(feed(s, id, "\"quality\":1"), "error:unknown_decision");
+    id[n - 1] = '\0';
+    assert_memory_equal(feed(s, id, "\"quality\":1"), "error:", 6);
+    assert_string_equal(feed(s, "1-1-0000000000000000", "\"quality\":1"), "error:unknown_decision");
+    assert_int_equal(stat_of(s, "feedbacks"), 0);
+}
+
+static void test_errors(void **state)
+{
+    static const struct {
+        enum purser_client_door door;
+        const char *json, *error;
+    } cases[] = {
+        {PURSER_CLIENT_ROUTE, "{\"v\":1,\"op\":\"routes\"}", "error:bad_request"},
+        {PURSER_CLIENT_ROUTE, "{\"v\":1,\"op\":\"feedback\",\"decision_id\":\"1\"}",
+         "error:bad_request"},
+        {PURSER_CLIENT_FEEDBACK, "{\"v\":1,\"op\":\"route\"}", "error:bad_request"},
+        {PURSER_CLIENT_ROUTE, "{\"v\":999,\"op\":\"route\"}", "error:unsupported_version"},
+        {PURSER_CLIENT_ROUTE, "{\"v\":1,\"op\":\"route\",\"max_cst\":1}", "error:unknown_field"},
+        {PURSER_CLIENT_ROUTE, "{\"v\":1,\"op\":\"route\",\"constraints\":{\"allow\":[\"gpt-9\"]}}",
+         "error:unknown_model"},
+        {PURSER_CLIENT_CONTROL, "{\"v\":1,\"op\":\"stat\"}", "error:bad_request"},
+        {PURSER_CLIENT_CONTROL, "{\"v\":1,\"op\":\"stats\",\"limt\":1}", "error:unknown_field"},
+        {PURSER_CLIENT_CONTROL, "{\"v\":1,\"op\":\"weights.set\"}", "error:bad_request"},
+        {PURSER_CLIENT_CONTROL, "{\"v\":1,\"op\":\"weights.set\",\"weights\":{\"quality\":-1}}",
+         "error:bad_request"},
+        {PURSER_CLIENT_CONTROL, "{\"v\":1,\"op\":\"explain\",\"decision_id\":\"7\"}",
+         "error:bad_request"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *got = service_call(*state, cases[i].door, cases[i].json);
+        if (strcmp(got, cases[i].error) != 0)
+            fail_msg("%s: got %s, expected %s", cases[i].json, got, cases[i].error);
+    }
+    assert_int_equal(stat_of(*state, "decisions"), 0);
+}
+
+static void test_batches(void **state)
+{
+    struct service *s = *state;
+    enum { N = 256 };
+    char *json = calloc(1, 1 << 20), *p = json;
+    p += sprintf(p, "{\"v\":1,\"op\":\"route_many\",\"items\":[");
+    for (int i = 0; i < N; i++)
+        p += sprintf(p, "%s{\"request_id\":\"m%d\",\"task\":\"t\",\"prompt\":\"n %d\"%s}",
+                     i ? "," : "", i, i, i == 7 ? ",\"typo\":1" : "");
+    sprintf(p, "]}");
+    char *reply = strdup(service_call(s, R, json));
+    assert_int_equal(stat_of(s, "decisions"), N - 1);
+    assert_non_null(strstr(reply, "unknown_field"));
+    p = json + sprintf(json, "{\"v\":1,\"op\":\"feedback_many\",\"items\":[");
+    int n = 0;
+    for (const char *at = reply; (at = strstr(at, "\"decision_id\":\"")) != NULL; n++) {
+        char id[64];
+        service_string(at, "decision_id", id, sizeof id);
+        p += sprintf(p, "%s{\"decision_id\":\"%s\",\"quality\":0.5}", n ? "," : "", id);
+        at += 10;
+    }
+    sprintf(p, "]}");
+    assert_int_equal(n, N - 1);
+    assert_non_null(strstr(service_call(s, F, json), "applied"));
+    assert_int_equal(stat_of(s, "feedbacks"), N - 1);
+    free(reply);
+    free(json);
+}
+
+struct same {
+    struct service *s;
+    const char *id;
+    int applied, other;
+    char decision[64];
+};
+
+static void *send_same(void *arg)
+{
+    struct same *j = arg;
+    for (int i = 0; i < 50; i++) {
+        const char *a = feed(j->s, j->id, "\"quality\":0.7");
+        if (strcmp(a, "applied") == 0)
+            j->applied++;
+        else if (strcmp(a, "duplicate") != 0)
+            j->other++;
+    }
+    route(j->s, "parallel", j->decision);
+    return NULL;
+}
+
+/* R1, R4: the same things said by eight at once count once, and all get the same answer. */
+static void test_parallel_same(void **state)
+{
+    struct service *s = *state;
+    char id[64];
+    route(s, "q", id);
+    struct same job[8];
+    pthread_t thread[8];
+    int applied = 0;
+    for (int i = 0; i < 8; i++) {
+        job[i] = (struct same){.s = s, .id = id};
+        pthread_create(&thread[i], NULL, send_same, &job[i]);
+    }
+    for (int i = 0; i < 8; i++) {
+        pthread_join(thread[i], NULL);
+        applied += job[i].applied;
+        assert_int_equal(job[i].other, 0);
+        assert_string_equal(job[i].decision, job[0].decision);
+    }
+    assert_int_equal(applied, 1);
+    assert_int_equal(stat_of(s, "decisions"), 2);
+    assert_int_equal(stat_of(s, "feedbacks"), 1);
+}
+
+static void test_control(void **state)
+{
+    struct service *s = *state;
+    char text[192], json[400], id[64];
+    assert_non_null(strstr(service_call(s, C,
+                                        "{\"v\":1,\"op\":\"weights.set\",\"reason\":\"test\","
+                                        "\"weights\":{\"cost\":0.25}}"),
+                           "0.25"));
+    assert_non_null(strstr(service_call(s, C,
+                                        "{\"v\":1,\"op\":\"models.set\",\"models\":[{\"name\":"
+                                        "\"mid-1\",\"usd_per_mtok_out\":1.25}]}"),
+                           "1.25"));
+    assert_non_null(strstr(
+        service_call(s, C, "{\"v\":1,\"op\":\"policy.set\",\"policy\":{\"name\":\"uniform\"}}"),
+        "uniform"));
+    route(s, "q", id);
+    snprintf(json, sizeof json, "{\"v\":1,\"op\":\"explain\",\"decision_id\":\"%s\"}", id);
+    assert_non_null(strstr(service_call(s, C, json), "\"record\""));
+    assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"log\"}"), "configured"));
+    assert_true(service_int(service_call(s, C, "{\"v\":1,\"op\":\"snapshot\"}"), "snapshot_seq") >
+                0);
+    snprintf(json, sizeof json, "{\"v\":1,\"op\":\"backup\",\"to\":\"%s/copy\"}", s->dir);
+    assert_non_null(strstr(service_call(s, C, json), "\"ok\":true"));
+    assert_memory_equal(service_call(s, C, json), "error:", 6); /* the target exists now */
+    /* Live changes survive a restart: the file's content has not changed. */
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    service_start(s);
+    assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"weights.get\"}"), "0.25"));
+    assert_true(service_string(service_call(s, C, "{\"v\":1,\"op\":\"policy.get\"}"), "name", text,
+                               sizeof text));
+    assert_string_equal(text, "uniform");
+}
+
+static void load(struct service *s, int n)
+{
+    for (int i = 0; i < n; i++) {
+        char name[32], id[64];
+        snprintf(name, sizeof name, "l%d", i);
+        route(s, name, id);
+        assert_string_equal(feed(s, id, i % 3 ? "\"quality\":0.9" : "\"quality\":0.2"), "applied");
+    }
+}
+
+/* What was learned is there after kill -9, bit for bit, and after a graceful stop. */
+static void test_restart(void **state)
+{
+    struct service *s = *state;
+    char before[64], id[64], again[64];
+    load(s, 60);
+    route(s, "kept", id);
+    const char *status = service_call(s, C, "{\"v\":1,\"op\":\"status\",\"digest\":true}");
+    int64_t seq = service_int(status, "seq");
+    assert_true(service_string(status, "digest", before, sizeof before));
+    service_stop(s, SIGKILL);
+    struct verify_report report;
+    struct problem p = {0};
+    if (store_verify(s->data, NULL, NULL, &report, &p) != STATUS_OK)
+        fail_msg("%s: %s", p.path, p.text);
+    if ((int64_t)report.seq == seq) { /* a tick may have come between */
+        char digest[64];
+        snprintf(digest, sizeof digest, "%016llx", (unsigned long long)report.digest);
+        assert_string_equal(digest, before);
+    }
+    service_start(s);
+    assert_int_equal(stat_of(s, "decisions"), 61);
+    assert_int_equal(stat_of(s, "feedbacks"), 60);
+    route(s, "kept", again);
+    assert_string_equal(id, again);
+    assert_string_equal(feed(s, id, "\"quality\":1"), "applied");
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    if (store_verify(s->data, NULL, NULL, &report, &p) != STATUS_OK)
+        fail_msg("%s: %s", p.path, p.text);
+    assert_true(report.ok);
+    service_start(s);
+    assert_int_equal(stat_of(s, "feedbacks"), 61);
+}
+
+/* R14: a second service on the same directory is refused; C3: so is an address in use, and ipc. */
+static void test_refused_starts(void **state)
+{
+    struct service *s = *state;
+    struct service other;
+    assert_int_equal(service_try(s, s->config), 73);
+    service_new(&other, "", "");
+    snprintf(other.url[0], sizeof other.url[0], "%s", s->url[0]);
+    service_configure(&other, "", "");
+    assert_int_equal(service_try(&other, other.config), 78);
+    assert_true(service_logged(&other, "cannot listen on"));
+    snprintf(other.url[0], sizeof other.url[0], "ipc:///tmp/purser-test.sock");
+    service_configure(&other, "", "");
+    assert_int_equal(service_try(&other, other.config), 78);
+    assert_true(service_logged(&other, "NNG 1.6"));
+    assert_int_equal(service_try(&other, "/nowhere.json"), 78);
+    service_remove(&other);
+}
+
+/* C6, C7 */
+static void test_reload(void **state)
+{
+    struct service *s = *state;
+    service_configure(s, "", "\"objective\":{\"cost\":0.5}");
+    kill(s->pid, SIGHUP);
+    assert_true(service_logged(s, "event=reloaded"));
+    assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"weights.get\"}"), "\"cost\":0.5"));
+    service_configure(s, "", "\"objctive\":{}");
+    kill(s->pid, SIGHUP);
+    assert_true(service_logged(s, "event=reload_refused"));
+    service_configure(s, "\"route_slots\":3", "");
+    kill(s->pid, SIGHUP);
+    assert_true(service_logged(s, "route_slots changes only with a restart"));
+    assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"weights.get\"}"), "\"cost\":0.5"));
+}
+
+static void test_late(void **state)
+{
+    struct service *s = calloc(1, sizeof *s);
+    (void)state;
+    service_new(s, "\"open_decisions\":1", "\"learner\":{\"join_window_hours\":0.001}");
+    service_start(s);
+    char a[64], b[64], c[64];
+    route(s, "a", a);
+    route(s, "b", b);
+    route(s, "c", c);
+    assert_string_equal(feed(s, a, "\"quality\":1"), "applied"); /* recalled from the store */
+    assert_string_equal(feed(s, a, "\"quality\":1"), "duplicate");
+    assert_string_equal(feed(s, a, "\"quality\":0.5,\"version\":9"), "amended");
+    for (int64_t end = service_ms() + 4200; service_ms() < end;)
+        (void)stat_of(s, "seq");
+    assert_string_equal(feed(s, b, "\"quality\":1"), "late");
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    service_remove(s);
+    free(s);
+}
+
+static void test_intake_and_events(void **state)
+{
+    struct service *s = *state;
+    nng_socket sub, push;
+    char id[64], json[256];
+    assert_int_equal(nng_sub0_open(&sub), 0);
+    nng_socket_set(sub, NNG_OPT_SUB_SUBSCRIBE, "", 0);
+    nng_socket_set_ms(sub, NNG_OPT_RECVTIMEO, 5000);
+    assert_int_equal(nng_dial(sub, s->url[3], NULL, 0), 0);
+    assert_int_equal(nng_push0_open(&push), 0);
+    assert_int_equal(nng_dial(push, s->url[4], NULL, 0), 0);
+    route(s, "q", id);
+    int n = snprintf(json, sizeof json,
+                     "{\"v\":1,\"op\":\"feedback\",\"decision_id\":\"%s\",\"quality\":0.25}", id);
+    assert_int_equal(nng_send(push, json, (size_t)n, 0), 0);
+    assert_int_equal(nng_send(push, (char[]){"garbage"}, 7, 0), 0);
+    bool decided = false, fed = false;
+    while (!fed) {
+        char *line = NULL;
+        size_t len;
+        assert_int_equal(nng_recv(sub, &line, &len, NNG_FLAG_ALLOC), 0);
+        decided |= memmem(line, len, "decided", 7) != NULL;
+        fed |= memmem(line, len, "0.25", 4) != NULL;
+        nng_free(line, len);
+    }
+    assert_true(decided);
+    assert_int_equal(stat_of(s, "feedbacks"), 1);
+    nng_close(sub);
+    nng_close(push);
+}
+
+struct hammer {
+    struct service *s;
+    int me, acked;
+    volatile bool *stop;
+    char id[4096][64];
+};
+
+/* Routes and reports until the service goes away; remembers what was acknowledged. */
+static void *hammer(void *arg)
+{
+    struct hammer *h = arg;
+    for (int i = 0; i < 4096 && !*h->stop; i++) {
+        char json[200], id[64];
+        snprintf(json, sizeof json, "{\"v\":1,\"op\":\"route\",\"request_id\":\"h%d-%d\"}", h->me,
+                 i);
+        if (!service_string(service_call(h->s, R, json), "decision_id", id, sizeof id))
+            break;
+        snprintf(h->id[h->acked++], 64, "%s", id);
+        if (strcmp(feed(h->s, id, "\"quality\":0.5"), "applied") != 0)
+            break;
+    }
+    return NULL;
+}
+
+/* G1: SIGTERM under load ends in time, with exit code 0, and nothing acknowledged is lost. */
+static void test_drain(void **state)
+{
+    struct service *s = *state;
+    enum { THREADS = 8, ROUNDS = 20 };
+    static struct hammer h[THREADS];
+    for (int round = 0; round < ROUNDS; round++) {
+        pthread_t thread[THREADS];
+        volatile bool stop = false;
+        if (round > 0)
+            service_start(s);
+        purser_client_close(s->client);
+        struct purser_client_options o = {
+            .timeout_ms = 1500, .retries = -1, .control_url = s->url[2]};
+        assert_int_equal(purser_client_open(s->url[0], s->url[1], &o, &s->client, NULL), 0);
+        for (int i = 0; i < THREADS; i++) {
+            h[i] = (struct hammer){.s = s, .me = round * THREADS + i, .stop = &stop};
+            pthread_create(&thread[i], NULL, hammer, &h[i]);
+        }
+        usleep(50000 + (unsigned)round * 5000); /* some load first: any moment will do */
+        pid_t pid = s->pid;
+        int64_t began = service_ms();
+        kill(pid, SIGTERM);
+        stop = round % 2;
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(thread[i], NULL);
+        assert_int_equal(service_stop(s, 0), 0);
+        assert_true(service_ms() - began < 10000);
+        service_start(s);
+        for (int i = 0; i < THREADS; i++)
+            for (int k = 0; k < h[i].acked; k += 1 + h[i].acked / 5)
+                assert_string_equal(feed(s, h[i].id[k], "\"latency_ms\":1,\"source\":\"x\""),
+                                    "applied");
+        assert_int_equal(service_stop(s, SIGINT), 0);
+    }
+    struct verify_report report;
+    struct problem p = {0};
+    if (store_verify(s->data, NULL, NULL, &report, &p) != STATUS_OK)
+        fail_msg("%s: %s", p.path, p.text);
+    assert_true(report.ok);
+    service_start(s);
+}
+
+/* The disk fills up and is freed again (THREADS.md 6.4). */
+static void test_full_disk(void **state)
+{
+    struct service *s = *state;
+    char id[64], other[64];
+    (void)other;
+    if (!getenv("PURSER_TEST_PRELOAD"))
+        skip();
+    route(s, "before", id);
+    fclose(fopen(s->full_flag, "we"));
+    const char *r = service_call(s, R, "{\"v\":1,\"op\":\"route\",\"request_id\":\"during\"}");
+    assert_string_equal(r, "error:storage_full");
+    r = service_call(s, R, "{\"v\":1,\"op\":\"route\",\"request_id\":\"later\"}");
+    assert_non_null(strstr(r, "not_recorded"));
+    assert_null(strstr(r, "decision_id"));
+    assert_string_equal(feed(s, id, "\"quality\":1"), "error:storage_full");
+    assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"status\"}"), "storage_full"));
+    unlink(s->full_flag);
+    assert_true(service_logged(s, "event=storage_back"));
+    assert_string_equal(feed(s, id, "\"quality\":1"), "applied");
+    route(s, "after", other);
+    int64_t n = stat_of(s, "decisions");
+    r = service_call(s, R, "{\"v\":1,\"op\":\"route\",\"request_id\":\"during\"}");
+    assert_non_null(strstr(r, "decision_id")); /* the decision made before the disk was full */
+    assert_int_equal(stat_of(s, "decisions"), n);
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    service_start(s);
+    assert_int_equal(stat_of(s, "decisions"), n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_lap, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_struct_api, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_forged, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parallel_same, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_control, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused_starts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test_setup_teardown(test_intake_and_events, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_drain, setup, teardown),
+    };
+    cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
