@@ -25,6 +25,7 @@ struct router *router_new(const struct router_init *init)
         return NULL;
     r->init = *init;
     params_default(&r->params);
+    r->pacer.dirty = 3; /* neither generation holds it yet */
     r->json = malloc(CONFIG_MAX);
     r->scratch = malloc(snapshot_scratch());
     if (!r->json || !r->scratch || !pending_init(&r->pending, init->max_open, 0)) {

@@ -306,6 +306,27 @@ static void test_snapshot_generations(void **state)
     host_free(h);
 }
 
+/* After a restart every item is new to the other generation, even where nothing happened since. */
+static void test_snapshot_after_load(void **state)
+{
+    (void)state;
+    struct host *h = host_new("{\"budget\":{\"usd_per_request\":0.0004}}", 300);
+    struct items *it[2] = {calloc(1, sizeof **it), calloc(1, sizeof **it)};
+    play(h, 50, 1, NULL, NULL);
+    snapshot_write(h->router, 1, keep_item, it[1]);
+    play(h, 150, 2, NULL, NULL);
+    snapshot_write(h->router, 0, keep_item, it[0]);
+    struct router *r = load_items(it[0], 0);
+    snapshot_write(r, 1, keep_item, it[1]);
+    struct router *again = load_items(it[1], 1);
+    assert_int_equal(snapshot_digest(again), snapshot_digest(h->router));
+    router_free(r);
+    router_free(again);
+    free_items(it[0]);
+    free_items(it[1]);
+    host_free(h);
+}
+
 /* ---- idempotency and labels ---- */
 
 static void test_retry_and_conflict(void **state)
@@ -583,17 +604,12 @@ static void test_apply_is_total(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_learns_and_replays),
-        cmocka_unit_test(test_paced),
-        cmocka_unit_test(test_snapshot_generations),
-        cmocka_unit_test(test_retry_and_conflict),
-        cmocka_unit_test(test_feedback_kinds),
-        cmocka_unit_test(test_order_does_not_matter),
-        cmocka_unit_test(test_recall),
-        cmocka_unit_test(test_pmf_invariants),
-        cmocka_unit_test(test_constraints),
-        cmocka_unit_test(test_price_change),
-        cmocka_unit_test(test_retired_model),
+        cmocka_unit_test(test_learns_and_replays),    cmocka_unit_test(test_paced),
+        cmocka_unit_test(test_snapshot_generations),  cmocka_unit_test(test_snapshot_after_load),
+        cmocka_unit_test(test_retry_and_conflict),    cmocka_unit_test(test_feedback_kinds),
+        cmocka_unit_test(test_order_does_not_matter), cmocka_unit_test(test_recall),
+        cmocka_unit_test(test_pmf_invariants),        cmocka_unit_test(test_constraints),
+        cmocka_unit_test(test_price_change),          cmocka_unit_test(test_retired_model),
         cmocka_unit_test(test_apply_is_total),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
