@@ -121,14 +121,11 @@ static void remove_copy(const char *dir)
     rmdir(dir);
 }
 
-/* Copies the environment of `from` into the empty directory `to` and makes it durable. */
-static enum status copy_into(const char *from, const char *to, struct problem *problem)
+/* Copies the environment of db into the empty directory `to` and makes it durable. */
+static enum status copy_into(struct db *db, const char *to, struct problem *problem)
 {
-    struct db *db = NULL;
     char path[PATH_CAP];
-    enum status s = db_open(from, &(struct db_options){.read_only = true}, &db, problem);
-    if (s != STATUS_OK)
-        return s;
+    enum status s = STATUS_OK;
     int rc = mdb_env_copy2(db->env, to, MDB_CP_COMPACT);
     int n = snprintf(path, sizeof path, "%s/data.mdb", to);
     if (rc == 0 && (n >= PATH_CAP || chmod(path, 0600) != 0))
@@ -139,7 +136,6 @@ static enum status copy_into(const char *from, const char *to, struct problem *p
         s = place_sync(path, problem);
     if (s == STATUS_OK)
         s = place_seal(to, db_store_id(db), problem);
-    db_close(db);
     return s;
 }
 
@@ -180,7 +176,7 @@ static enum status check_target(const char *to, bool empty_ok, struct problem *p
     return empty ? STATUS_OK : refuse_target(to, ENOTEMPTY, problem);
 }
 
-static enum status copy_store(const char *from, const char *to, bool empty_ok,
+static enum status copy_store(struct db *from, const char *to, bool empty_ok,
                               struct verify_report *out, struct problem *problem)
 {
     char temp[PATH_CAP];
@@ -208,14 +204,32 @@ static enum status copy_store(const char *from, const char *to, bool empty_ok,
     return s;
 }
 
+static enum status copy_directory(const char *from, const char *to, bool empty_ok,
+                                  struct verify_report *out, struct problem *problem)
+{
+    struct db *db = NULL;
+    enum status s = db_open(from, &(struct db_options){.read_only = true}, &db, problem);
+    if (s != STATUS_OK)
+        return s;
+    s = copy_store(db, to, empty_ok, out, problem);
+    db_close(db);
+    return s;
+}
+
 enum status store_backup(const char *dir, const char *to, struct verify_report *out,
                          struct problem *problem)
 {
-    return copy_store(dir, to, false, out, problem);
+    return copy_directory(dir, to, false, out, problem);
+}
+
+enum status store_backup_open(struct db *db, const char *to, struct verify_report *out,
+                              struct problem *problem)
+{
+    return copy_store(db, to, false, out, problem);
 }
 
 enum status store_restore(const char *from, const char *dir, struct verify_report *out,
                           struct problem *problem)
 {
-    return copy_store(from, dir, true, out, problem);
+    return copy_directory(from, dir, true, out, problem);
 }

@@ -22,6 +22,12 @@ MUST_CHECK enum status store_verify(const char *dir,
  * fsync, rename. Refuses an existing target. */
 MUST_CHECK enum status store_backup(const char *dir, const char *to, struct verify_report *out,
                                     struct problem *problem);
+/* store_backup_open does the same from a store that this process has open, also for writing and
+ * also from another thread. A process must never open a store twice: closing the second one would
+ * drop the locks of the first. db stays the caller's. */
+struct db;
+MUST_CHECK enum status store_backup_open(struct db *db, const char *to, struct verify_report *out,
+                                         struct problem *problem);
 /* store_restore copies a backup into `dir`, which must not hold a store. */
 MUST_CHECK enum status store_restore(const char *from, const char *dir, struct verify_report *out,
                                      struct problem *problem);
