@@ -82,7 +82,8 @@ static void view_arm(const struct router *r, const struct event_decided *d,
     v->sd[TARGET_LATENCY] = (float)pr->latency_sd;
     v->sd[TARGET_FAILURE] = (float)pr->failure_sd;
     v->merit = (float)merit;
-    v->merit_sd = (float)(r->params.policy.width * sqrt(sq * sq + sl * sl + sf * sf));
+    double width = policy_at(d->policy)->bonus ? 1 : r->params.policy.width;
+    v->merit_sd = (float)(width * sqrt(sq * sq + sl * sl + sf * sf));
     v->cost_nano = (int64_t)(pr->cost_usd * 1e9 + 0.5);
 }
 
@@ -109,11 +110,6 @@ static void exploration_shares(const struct router *r, const struct event_decide
     }
 }
 
-static bool explores(const char *policy)
-{
-    return strcmp(policy, "fixed") != 0 && strcmp(policy, "rules") != 0;
-}
-
 static int preferred_model(const struct router *r, const struct request *req,
                            struct event_decided *d)
 {
@@ -138,26 +134,100 @@ static int list_eligible(const struct event_decided *d, int *slots)
     return n;
 }
 
+/* What each model is worth and costs whatever the request: the mean of its predictions over the
+ * pacer's window. Averages of its labels instead would be of the requests it was chosen for. A
+ * model that the window does not know is taken as it looks now. */
+static void overall_views(const struct router *r, const struct event_decided *d, const int *slots,
+                          int n, double *value, double *cost)
+{
+    const struct pacer *p = &r->pacer;
+    int64_t entries = p->total < PACE_WINDOW ? p->total : PACE_WINDOW;
+    double price = d->weight_cost / d->cost_scale_usd; /* the rate stands in for the multiplier */
+    for (int i = 0; i < n; i++) {
+        int64_t seen = 0;
+        double merit = 0, usd = 0;
+        for (int64_t k = 0; k < entries; k++) {
+            if (!(p->window[k].eligible >> slots[i] & 1))
+                continue;
+            merit += (double)p->window[k].merit[slots[i]];
+            usd += (double)p->window[k].cost_usd[slots[i]];
+            seen++;
+        }
+        const struct arm_view *now = &d->view[slots[i]];
+        cost[i] = seen > 0 ? usd / (double)seen : (double)now->cost_nano * 1e-9;
+        value[i] = (seen > 0 ? merit / (double)seen : (double)now->merit) - price * cost[i];
+    }
+}
+
+/* Keyed apart from the draw: its streams have a 32-bit purpose. */
+static uint64_t policy_seed(const struct router *r, const struct event_decided *d, uint64_t seq)
+{
+    struct rng g = rng_stream(r->init.seed, (uint64_t)1 << 32 | d->epoch, seq);
+    return rng_next(&g);
+}
+
+static struct policy_params policy_params(const struct params *p, uint64_t seed)
+{
+    return (struct policy_params){.gamma0 = p->policy.gamma,
+                                  .beta = p->policy.beta,
+                                  .temperature = p->policy.temperature,
+                                  .first_n = p->policy.first,
+                                  .heads = (int)p->policy.heads,
+                                  .seed = seed};
+}
+
+/* What a mix may cost on average so that with the exploration mixed in the rate is met. */
+static double mix_rate(const struct router *r, const struct event_decided *d, const int *slots,
+                       int n, const double *share)
+{
+    double rate = r->pacer.rate_usd, explored = 0, shares = 0;
+    for (int i = 0; i < n; i++) {
+        explored += share[i] * (double)d->view[slots[i]].cost_nano * 1e-9;
+        shares += share[i];
+    }
+    if (!(rate > 0) || d->floor >= 1)
+        return rate;
+    return fmax((rate - d->floor * explored / shares) / (1 - d->floor), 1e-9 * rate);
+}
+
+/* The pmf over the eligible slots as the policy has it, before the floor. v is complete but for its
+ * arrays and the index of the preferred slot. */
+static void policy_pmf(const struct router *r, const struct event_decided *d, const int *slots,
+                       int preferred, struct policy_view *v, double *pmf)
+{
+    const struct policy_ops *policy = policy_at(d->policy);
+    double mean[MODELS_MAX], sd[MODELS_MAX], overall[MODELS_MAX], overall_cost[MODELS_MAX];
+    v->preferred = -1;
+    for (int i = 0; i < v->n; i++) {
+        mean[i] = decided_utility(d, slots[i]);
+        sd[i] = (double)d->view[slots[i]].merit_sd;
+        if (slots[i] == preferred)
+            v->preferred = i;
+    }
+    v->mean = mean;
+    v->sd = sd;
+    if (policy->overall) {
+        overall_views(r, d, slots, v->n, overall, overall_cost);
+        v->overall = overall;
+        v->overall_cost = overall_cost;
+    }
+    policy->pmf(v, pmf);
+}
+
 static void draw(const struct router *r, uint64_t seq, const struct request *req,
                  struct event_decided *d)
 {
     int slots[MODELS_MAX], n = list_eligible(d, slots), preferred = preferred_model(r, req, d);
-    double mean[MODELS_MAX], sd[MODELS_MAX], pmf[MODELS_MAX], share[MODELS_MAX];
-    struct policy_view view = {.n = n,
-                               .mean = mean,
-                               .sd = sd,
-                               .preferred = -1,
-                               .labels = r->learner.labels[TARGET_QUALITY],
-                               .width = 1};
-    for (int i = 0; i < n; i++) {
-        mean[i] = decided_utility(d, slots[i]);
-        sd[i] = (double)d->view[slots[i]].merit_sd;
-        if (slots[i] == preferred)
-            view.preferred = i;
-    }
-    policy_at(d->policy)->pmf(&view, pmf);
-    d->floor = explores(r->params.policy.name) ? exploration(r) : 0;
+    double pmf[MODELS_MAX], share[MODELS_MAX];
+    d->floor = policy_at(d->policy)->explores ? exploration(r) : 0;
     exploration_shares(r, d, slots, n, share);
+    struct policy_view view = {.n = n,
+                               .labels = r->learner.labels[TARGET_QUALITY],
+                               .width = 1,
+                               .unit = d->weight_quality * d->value,
+                               .rate = mix_rate(r, d, slots, n, share),
+                               .params = policy_params(&r->params, policy_seed(r, d, seq))};
+    policy_pmf(r, d, slots, preferred, &view, pmf);
     pmf_floor(pmf, n, d->floor, share);
     assert(pmf_valid(pmf, n));
     struct rng g = rng_stream(r->init.seed, d->epoch, seq);

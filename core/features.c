@@ -58,15 +58,22 @@ int64_t features_tokens(const struct request *r)
     return r->prompt_len ? (int64_t)((double)r->prompt_len / 4.2) + 1 : 0;
 }
 
-/* Adds scale * code(hash) to m entries: independent signs, +-1/sqrt(m) each. */
-static void add_code(float *x, int m, uint64_t hash, double scale)
+/* Size of each entry of a code of length scale in m dimensions. */
+static double code_unit(int m, double scale)
 {
-    double unit = scale / sqrt((double)m);
+    return scale / sqrt((double)m);
+}
+
+/* Adds a code to m entries: independent signs, +-unit each. Signs come from a table, because a
+ * branch on random bits is mispredicted half the time. */
+static void add_code(float *x, int m, uint64_t hash, double unit)
+{
+    const float sign[2] = {(float)-unit, (float)unit};
     uint64_t bits = 0;
     for (int i = 0; i < m; i++) {
         if (i % 64 == 0)
             bits = mix64(hash + (uint64_t)i);
-        x[i] += (float)(bits & 1 ? unit : -unit);
+        x[i] += sign[bits & 1];
         bits >>= 1;
     }
 }
@@ -90,14 +97,15 @@ static int count_parts(const char *name)
 static void add_name(float *x, int m, const char *name, uint64_t field, double scale)
 {
     int parts = count_parts(name);
-    add_code(x, m, hash64(name, strlen(name), field), parts > 1 ? 0.8 * scale : scale);
+    add_code(x, m, hash64(name, strlen(name), field),
+             code_unit(m, parts > 1 ? 0.8 * scale : scale));
     if (parts < 2)
         return;
     double each = 0.6 * scale / sqrt(parts);
     for (const char *c = name; *c;) {
         size_t n = strcspn(c, ":/_- .");
         if (n > 0)
-            add_code(x, m, hash64(c, n, field + 1), each);
+            add_code(x, m, hash64(c, n, field + 1), code_unit(m, each));
         c += n + (c[n] != '\0');
     }
 }
@@ -126,13 +134,13 @@ static uint64_t word_hash(const char *s, size_t n)
 
 static double hash_words(float *x, int m, const char *s, size_t n)
 {
-    double count = 0;
+    double count = 0, unit = code_unit(m, 1);
     for (size_t i = 0; i < n;) {
         size_t from = i;
         while (i < n && (isalnum((unsigned char)s[i]) || (unsigned char)s[i] >= 0x80))
             i++;
         if (i - from >= 3) { /* shorter words are mostly function words */
-            add_code(x, m, word_hash(s + from, i - from), 1);
+            add_code(x, m, word_hash(s + from, i - from), unit);
             count++;
         }
         i += i == from;
@@ -142,9 +150,9 @@ static double hash_words(float *x, int m, const char *s, size_t n)
 
 static double hash_grams(float *x, int m, const char *s, size_t n)
 {
-    double count = 0;
+    double count = 0, unit = code_unit(m, 0.5);
     for (size_t i = 0; i + 4 <= n; i += 4) {
-        add_code(x, m, hash64(s + i, 4, 22), 0.5);
+        add_code(x, m, hash64(s + i, 4, 22), unit);
         count += 0.25;
     }
     return count;
@@ -169,7 +177,7 @@ static void build_caller(const struct request *r, int m, float *x)
     double norm = 0;
     for (int i = 0; i < r->n_features; i++) {
         double v = r->feature[i].value, squashed = v / (1 + fabs(v)); /* any unit of measure */
-        add_code(x, m, r->feature[i].hash, squashed);
+        add_code(x, m, r->feature[i].hash, code_unit(m, squashed));
         norm += squashed * squashed;
     }
     for (int i = 0; i < r->n_embedding; i++) {
@@ -179,7 +187,7 @@ static void build_caller(const struct request *r, int m, float *x)
     if (!(norm > 0))
         return;
     for (int i = 0; i < r->n_embedding; i++)
-        add_code(x, m, mix64(0x9e37u + (uint64_t)i), (double)r->embedding[i]);
+        add_code(x, m, mix64(0x9e37u + (uint64_t)i), code_unit(m, (double)r->embedding[i]));
     double scale = norm > 1 ? 1 / sqrt(norm) : 1;
     for (int i = 0; i < m; i++)
         x[i] = (float)((double)x[i] * scale);

@@ -39,12 +39,17 @@ struct params {
     struct catalog catalog;
     struct objective objective;
     struct {
-        char name[NAME_CAP];  /* lints, greedy, uniform, fixed, rules */
+        char name[NAME_CAP];  /* one of bandit/policy.c */
         char model[NAME_CAP]; /* for fixed: the model; "" = the dearest */
-        double width;         /* scale of posterior deviations in lints */
+        double width;         /* scale of posterior deviations in lints and bag */
         double floor;         /* exploration mass at the start, [0,1] */
         double floor_scale;   /* c: mass = min(floor, c/sqrt(labels)), not below floor_min */
         double floor_min;
+        double gamma;       /* igw: factor of sqrt(labels) */
+        double beta;        /* linucb, regcb_*: deviations in a confidence bound */
+        double temperature; /* softmax: points of quality; 0 = 5% to the lesser models */
+        int64_t first;      /* first: labels until it turns greedy */
+        int64_t heads;      /* bag: posterior draws */
     } policy;
     struct {
         double half_life_hours;    /* of evidence; 0 = no forgetting */

@@ -124,6 +124,27 @@ static void plain_point(char *s)
     memmove(point + 1, rest, strlen(rest) + 1);
 }
 
+static double read_back(double v, int digits)
+{
+    char s[48];
+    snprintf(s, sizeof s, "%.*g", digits, v);
+    return strtod(s, NULL);
+}
+
+/* The fewest of 6..digits that say the same. The neighbours of a double are equally far on both
+ * sides unless it is a power of two, so what more digits cannot give back, fewer cannot either: a
+ * full double, the common case, is settled by looking at 15 and 16. */
+static int digits_needed(double v, int digits)
+{
+    int p = 6, exponent;
+    double same = digits == 17 ? v : read_back(v, digits);
+    if (digits == 17 && fabs(frexp(v, &exponent)) != 0.5 && read_back(v, 15) != v)
+        p = 16;
+    while (p < digits && read_back(v, p) != same)
+        p++;
+    return p;
+}
+
 void text_json_number(struct text *t, double v, int digits)
 {
     char s[48];
@@ -132,16 +153,9 @@ void text_json_number(struct text *t, double v, int digits)
         return;
     }
     digits = digits < 1 ? 1 : digits > 17 ? 17 : digits;
+    if (digits > 6)
+        digits = digits_needed(v, digits);
     snprintf(s, sizeof s, "%.*g", digits, v);
-    double exact = strtod(s, NULL);
-    for (int p = 6; p < digits; p++) {
-        char shorter[48];
-        snprintf(shorter, sizeof shorter, "%.*g", p, v);
-        if (strtod(shorter, NULL) == exact) {
-            memcpy(s, shorter, sizeof s);
-            break;
-        }
-    }
     plain_point(s);
     text_put(t, s);
 }

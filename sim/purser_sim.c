@@ -10,6 +10,7 @@
 #include "sim/fintech.h"
 #include "sim/replay.h"
 #include "sim/report.h"
+#include "sim/score.h"
 #include "sim/setup.h"
 
 #include <getopt.h>
@@ -27,6 +28,9 @@ static const char usage[] =
     "usage: purser-sim replay DIR [options]            play a full-information table\n"
     "       purser-sim replay --scenario fintech [options]\n"
     "       purser-sim scenario fintech --out DIR [--rows N] [--scenario-seed S]\n"
+    "       purser-sim config DIR [options]            a configuration of purserd for a table\n"
+    "       purser-sim score DIR --choices FILE [--monthly N] [--json]\n"
+    "                                                  weigh what purser play recorded\n"
     "\n"
     "what is learned before counting\n"
     "  --split P             the rows whose id hashes below P are learned first (0 <= P < 1)\n"
@@ -45,16 +49,18 @@ static const char usage[] =
     "how it is run and told\n"
     "  --workers N           processes (default: one per core); changes no result\n"
     "  --json                one JSON object instead of a table\n"
+    "  --monthly N           requests a month, for sums of money (default 50000000)\n"
     "  --progress            on stderr, even when that is no terminal\n"
     "  --help, --version\n";
 
 struct options {
-    const char *dir, *scenario, *learn_from, *out, *config, *policy, *features;
+    const char *dir, *scenario, *learn_from, *out, *config, *policy, *features, *choices;
     const char *set[SETS_MAX];
     int n_sets;
     double split, budget; /* budget < 0: as configured */
     bool full_history, json, progress;
-    long long delay, seeds, first_seed, workers, rows, scenario_seed;
+    bool own; /* DIR/purser.json, if there is one, belongs to the table */
+    long long delay, seeds, first_seed, workers, rows, scenario_seed, monthly;
 };
 
 enum option_key {
@@ -76,6 +82,8 @@ enum option_key {
     OPT_ROWS,
     OPT_SCENARIO_SEED,
     OPT_OUT,
+    OPT_CHOICES,
+    OPT_MONTHLY,
     OPT_HELP,
     OPT_VERSION
 };
@@ -99,6 +107,8 @@ static const struct option long_options[] = {
     {"rows", required_argument, NULL, OPT_ROWS},
     {"scenario-seed", required_argument, NULL, OPT_SCENARIO_SEED},
     {"out", required_argument, NULL, OPT_OUT},
+    {"choices", required_argument, NULL, OPT_CHOICES},
+    {"monthly", required_argument, NULL, OPT_MONTHLY},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -176,6 +186,8 @@ static bool take_value(struct options *o, int key, const char *v)
         return read_int(v, 1, FINTECH_ROWS_MAX, &o->rows);
     case OPT_SCENARIO_SEED:
         return read_int(v, 0, INT64_MAX, &o->scenario_seed);
+    case OPT_MONTHLY:
+        return read_int(v, 1, 1000000000000000, &o->monthly);
     case OPT_SET:
         return add_set(o, v);
     default:
@@ -201,6 +213,9 @@ static bool take_plain(struct options *o, int key, const char *v)
         return true;
     case OPT_OUT:
         o->out = v;
+        return true;
+    case OPT_CHOICES:
+        o->choices = v;
         return true;
     case OPT_JSON:
         o->json = true;
@@ -242,6 +257,16 @@ static enum status load(const struct options *o, struct table *t, struct problem
     return table_load(o->dir, t, problem);
 }
 
+/* Patches with the part of a configuration that lies beside a table, if one does. */
+static enum status set_up_own(const struct options *o, struct params *p, struct problem *problem)
+{
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/purser.json", o->dir);
+    if (n >= (int)sizeof path || access(path, F_OK) != 0)
+        return STATUS_OK;
+    return setup_file(p, path, problem);
+}
+
 /* Defaults, then the pool, the scenario's rules, the file, the sets, the named options. */
 static enum status set_up(const struct options *o, const struct table *t, struct params *p,
                           struct problem *problem)
@@ -250,6 +275,8 @@ static enum status set_up(const struct options *o, const struct table *t, struct
     enum status s = setup_pool(p, t, problem);
     if (s == STATUS_OK && o->scenario != NULL)
         s = setup_text(p, fintech_config(), problem);
+    if (s == STATUS_OK && o->own)
+        s = set_up_own(o, p, problem);
     if (s == STATUS_OK && o->config != NULL)
         s = setup_file(p, o->config, problem);
     for (int i = 0; s == STATUS_OK && i < o->n_sets; i++)
@@ -346,8 +373,73 @@ static int scenario_command(const struct options *o)
     return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
 }
 
+static enum status tell_config(const struct params *p, struct problem *problem)
+{
+    char *json = malloc(CONFIG_MAX);
+    size_t n = json == NULL ? 0 : config_render(p, json, CONFIG_MAX);
+    enum status s = n > 0 ? STATUS_OK : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    if (s == STATUS_OK)
+        puts(json);
+    free(json);
+    return s;
+}
+
+static enum status tell_score(const struct options *o, const struct table *t,
+                              const struct params *p, struct problem *problem)
+{
+    struct choices choices;
+    struct score score;
+    enum status s = score_read(o->choices, t, &choices, problem);
+    if (s != STATUS_OK)
+        return s;
+    score_weigh(t, &choices, p, (double)o->monthly, &score);
+    score_free(&choices);
+    char *room = malloc(REPORT_CAP);
+    if (room == NULL)
+        return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    struct text text = text_over(room, REPORT_CAP);
+    (o->json ? score_json : score_table)(&text, &score);
+    fputs(text.at, stdout);
+    free(room);
+    return STATUS_OK;
+}
+
+/* config, or score when there are choices: both are about a table as a service sees it. */
+static int service_command(struct options *o)
+{
+    struct problem problem = {0};
+    struct table table = {0};
+    struct params *params = malloc(sizeof *params);
+    o->own = true;
+    enum status s = params == NULL ? problem_set(&problem, STATUS_INTERNAL, "", "out of memory")
+                                   : load(o, &table, &problem);
+    if (s == STATUS_OK)
+        s = set_up(o, &table, params, &problem);
+    if (s == STATUS_OK)
+        s = o->choices != NULL ? tell_score(o, &table, params, &problem)
+                               : tell_config(params, &problem);
+    free(params);
+    table_free(&table);
+    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+}
+
+static int run_service_command(struct options *o, const char *command, char **rest, int n)
+{
+    bool score = strcmp(command, "score") == 0;
+    if (n != 1 || o->scenario != NULL)
+        return refuse("config and score take one DIR", NULL);
+    if (score && o->choices == NULL)
+        return refuse("--choices FILE is missing", NULL);
+    if (!score)
+        o->choices = NULL;
+    o->dir = rest[0];
+    return service_command(o);
+}
+
 static int run(struct options *o, const char *command, char **rest, int n)
 {
+    if (strcmp(command, "config") == 0 || strcmp(command, "score") == 0)
+        return run_service_command(o, command, rest, n);
     if (strcmp(command, "scenario") == 0) {
         if (n != 1)
             return refuse("scenario takes one name", NULL);
@@ -373,7 +465,8 @@ int main(int argc, char **argv)
                         .seeds = 20,
                         .first_seed = 1,
                         .rows = FINTECH_ROWS,
-                        .scenario_seed = FINTECH_SEED};
+                        .scenario_seed = FINTECH_SEED,
+                        .monthly = 50000000};
     gsl_set_error_handler_off();
     int status = read_options(argc, argv, &o);
     if (status >= 0)

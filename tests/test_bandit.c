@@ -772,23 +772,33 @@ static void pmf_draws_what_it_says(void **state)
 static void policies_are_listed(void **state)
 {
     (void)state;
-    const char *const names[] = {"lints", "fixed", "uniform", "greedy", "rules"};
-    for (int i = 0; i < 5; i++) {
+    const char *const names[] = {"lints", "fixed",  "uniform",    "greedy",     "rules",
+                                 "igw",   "linucb", "softmax",    "regcb_elim", "regcb_opt",
+                                 "bag",   "first",  "static_mix", "trained"};
+    for (int i = 0; i < 14; i++) {
         assert_string_equal(policy_at(i)->name, names[i]);
         assert_int_equal(policy_index(names[i]), i);
         assert_ptr_equal(policy_find(names[i]), policy_at(i));
     }
-    assert_null(policy_at(5));
+    assert_null(policy_at(14));
     assert_null(policy_at(-1));
     assert_null(policy_find("thompson"));
     assert_int_equal(policy_index(""), -1);
+    const char *const sure[] = {"fixed", "rules", "trained"};
+    for (int i = 0; i < 14; i++) {
+        bool without = false;
+        for (int j = 0; j < 3; j++)
+            without = without || strcmp(names[i], sure[j]) == 0;
+        assert_int_equal(policy_at(i)->explores, !without);
+    }
 }
 
 static void plain_policies(void **state)
 {
     (void)state;
     const double mean[4] = {-3, 0.5, 0.5, 0.1}, sd[4] = {0, 1, 0, 2};
-    struct policy_view v = {4, mean, sd, 0, 3, 1};
+    struct policy_view v = {
+        .n = 4, .mean = mean, .sd = sd, .preferred = 3, .width = 1, .params = policy_defaults};
     double p[4];
     policy_find("uniform")->pmf(&v, p);
     assert_true(p[0] == 0.25 && p[3] == 0.25);
@@ -807,7 +817,7 @@ static void plain_policies(void **state)
 
 static void lints(int n, const double *mean, const double *sd, double width, double *p)
 {
-    struct policy_view v = {n, mean, sd, 0, -1, width};
+    struct policy_view v = {.n = n, .mean = mean, .sd = sd, .preferred = -1, .width = width};
     policy_find("lints")->pmf(&v, p);
     assert_true(pmf_valid(p, n));
 }
@@ -909,6 +919,388 @@ static void lints_equals_the_formula(void **state)
     assert_true(worst < 8e-3); /* what 17 points leave: against P itself, not against the draw */
 }
 
+/* ---- the other policies ---- */
+
+static struct policy_view view_over(int n, const double *mean, const double *sd, int64_t labels)
+{
+    return (struct policy_view){.n = n,
+                                .mean = mean,
+                                .sd = sd,
+                                .labels = labels,
+                                .preferred = -1,
+                                .width = 1,
+                                .params = policy_defaults};
+}
+
+static void pmf_of(const char *name, const struct policy_view *v, double *p)
+{
+    policy_find(name)->pmf(v, p);
+    assert_true(pmf_valid(p, v->n));
+}
+
+/* A field with ties, sure arms and arms far off, every now and then. */
+struct random_view {
+    double mean[PMF_MAX], sd[PMF_MAX], overall[PMF_MAX], cost[PMF_MAX];
+    struct policy_view v;
+};
+
+static void random_view(struct random_view *r, struct rng *g, int most)
+{
+    int n = 1 + (int)rng_below(g, (uint64_t)most);
+    for (int i = 0; i < n; i++) {
+        bool twin = i > 0 && rng_below(g, 4) == 0;
+        r->mean[i] = twin ? r->mean[i - 1] : 2 * rng_uniform(g) - 1;
+        r->sd[i] = twin ? r->sd[i - 1] : rng_below(g, 5) == 0 ? 0 : 0.3 * rng_uniform(g);
+        r->overall[i] = twin ? r->overall[i - 1] : rng_uniform(g);
+        r->cost[i] = twin ? r->cost[i - 1] : 1e-6 + rng_uniform(g);
+    }
+    r->v = view_over(n, r->mean, r->sd, (int64_t)rng_below(g, 5000));
+    r->v.preferred = (int)rng_below(g, (uint64_t)n + 1) - 1;
+    r->v.unit = rng_below(g, 2) == 0 ? 0 : 0.1 + 3 * rng_uniform(g);
+    r->v.params.seed = rng_next(g);
+    r->v.params.temperature = rng_below(g, 2) == 0 ? 0 : 0.01 + rng_uniform(g);
+    r->v.rate = rng_below(g, 3) == 0 ? 0 : rng_uniform(g);
+    if (rng_below(g, 2) == 0) {
+        r->v.overall = r->overall;
+        r->v.overall_cost = r->cost;
+    }
+}
+
+/* Any view gives a pmf; the same view gives the same bits, and arms that are alike share. */
+static void every_policy_gives_a_pmf(void **state)
+{
+    (void)state;
+    struct rng g = rng_stream(80, 0, 0);
+    static struct random_view r;
+    for (int round = 0; round < 10000; round++) {
+        random_view(&r, &g, round % 50 == 0 ? PMF_MAX : 8);
+        for (int k = 0; policy_at(k); k++) {
+            double p[PMF_MAX], again[PMF_MAX];
+            pmf_of(policy_at(k)->name, &r.v, p);
+            policy_at(k)->pmf(&r.v, again);
+            assert_memory_equal(p, again, sizeof *p * (size_t)r.v.n);
+            if (policy_at(k)->pmf == policy_bag_pmf || r.v.preferred >= 0)
+                continue; /* draws and names set twins apart */
+            for (int i = 1; i < r.v.n; i++) {
+                bool twins = !memcmp(&r.mean[i], &r.mean[i - 1], sizeof *r.mean) &&
+                             !memcmp(&r.sd[i], &r.sd[i - 1], sizeof *r.sd) &&
+                             !memcmp(&r.cost[i], &r.cost[i - 1], sizeof *r.cost);
+                if (twins)
+                    assert_close(p[i], p[i - 1], 1e-12);
+            }
+        }
+    }
+}
+
+static void every_policy_is_even_among_equals(void **state)
+{
+    (void)state;
+    const double mean[5] = {.4, .4, .4, .4, .4}, zero[5] = {0};
+    struct policy_view v = view_over(5, mean, zero, 1000), one = view_over(1, mean, zero, 1000);
+    for (int k = 0; policy_at(k); k++) {
+        double p[5];
+        pmf_of(policy_at(k)->name, &v, p);
+        for (int i = 0; i < 5; i++)
+            assert_close(p[i], .2, 1e-12);
+        pmf_of(policy_at(k)->name, &one, p);
+        assert_true(p[0] == 1);
+    }
+}
+
+/* 99.9% quantile of chi-square (Wilson and Hilferty 1931). */
+static double chi_square_limit(int freedom)
+{
+    double a = 2.0 / (9 * freedom);
+    return freedom * pow(1 - a + 3.0902 * sqrt(a), 3);
+}
+
+static void every_policy_draws_what_it_says(void **state)
+{
+    (void)state;
+    enum { N = 100000 };
+    const double mean[6] = {.3, .62, .6, .62, -.4, .55}, sd[6] = {.2, .01, .05, .01, .3, 0};
+    const double cost[6] = {1, 2, 3, 2, .5, 4};
+    struct policy_view v = view_over(6, mean, sd, 50);
+    v.overall_cost = cost;
+    v.rate = 1.7;
+    for (int k = 0; policy_at(k); k++) {
+        for (int floored = 0; floored < 2; floored++) {
+            struct rng g = rng_stream(81, (uint64_t)floored, (uint64_t)k);
+            double p[6], chi2 = 0;
+            int count[6] = {0}, cells = 0;
+            pmf_of(policy_at(k)->name, &v, p);
+            pmf_floor(p, 6, floored ? 0.1 : 0, cost);
+            for (int i = 0; i < N; i++)
+                count[pmf_draw(p, 6, rng_uniform(&g))]++;
+            for (int i = 0; i < 6; i++) {
+                if (p[i] > 0 && N * p[i] < 5)
+                    continue;
+                cells += p[i] > 0;
+                chi2 += p[i] > 0 ? pow(count[i] - N * p[i], 2) / (N * p[i]) : count[i] * 1e9;
+            }
+            assert_true(cells == 1 ? chi2 < 1e-9 : chi2 < chi_square_limit(cells - 1));
+        }
+    }
+}
+
+static void igw_equals_the_formula(void **state)
+{
+    (void)state;
+    const double mean[3] = {.80, .78, .70};
+    struct policy_view v = view_over(3, mean, mean, 0);
+    double p[4];
+    pmf_of("igw", &v, p);
+    for (int i = 0; i < 3; i++)
+        assert_close(p[i], 1.0 / 3, 1e-15); /* nothing learned: uniform */
+    v.labels = 10000;                       /* gamma = 10 * 100 */
+    pmf_of("igw", &v, p);
+    assert_close(p[1], 1 / 23.0, 1e-12);
+    assert_close(p[2], 1 / 103.0, 1e-12);
+    assert_close(p[0], 1 - 1 / 23.0 - 1 / 103.0, 1e-12);
+    v.unit = 2; /* gaps are worth half as much */
+    v.params.gamma0 = 20;
+    pmf_of("igw", &v, p);
+    assert_close(p[1], 1 / 23.0, 1e-12);
+    const double tied[4] = {.5, .9, .9, .5};
+    v = view_over(4, tied, tied, 100); /* gamma = 100, gap .4 */
+    pmf_of("igw", &v, p);
+    assert_close(p[0], 1 / 44.0, 1e-12);
+    assert_close(p[1], .5 - 1 / 44.0, 1e-12);
+    assert_close(p[1], p[2], 0);
+}
+
+static void ucb_policies(void **state)
+{
+    (void)state;
+    const double mean[4] = {.50, .60, .55, .20}, sd[4] = {.02, .01, .08, .05};
+    struct policy_view v = view_over(4, mean, sd, 0);
+    double p[4];
+    pmf_of("linucb", &v, p); /* .52 .61 .63 .25 */
+    assert_true(p[2] == 1);
+    v.params.beta = 0.5; /* .51 .605 .59 .225 */
+    pmf_of("linucb", &v, p);
+    assert_true(p[1] == 1);
+    v.width = 2;
+    pmf_of("linucb", &v, p);
+    assert_true(p[2] == 1);
+    v.width = 1;
+    v.params.beta = 0;
+    pmf_of("linucb", &v, p);
+    assert_true(p[1] == 1);
+    v.params.beta = 0.5; /* ln(4 * 10^6) = 15.2: half-widths are 1.949 sd */
+    v.labels = 1000000;
+    pmf_of("regcb_opt", &v, p); /* .539 .619 .706 .297 */
+    assert_true(p[2] == 1);
+    v.params.beta = 0.25; /* .519 .610 .628 .249 */
+    pmf_of("regcb_opt", &v, p);
+    assert_true(p[2] == 1);
+    v.params.beta = 0.1; /* .508 .604 .581 .219 */
+    pmf_of("regcb_opt", &v, p);
+    assert_true(p[1] == 1);
+    const double level[2] = {.3, .3}, same[2] = {.1, .1};
+    v = view_over(2, level, same, 10);
+    pmf_of("linucb", &v, p);
+    assert_true(p[0] == .5 && p[1] == .5);
+}
+
+/* VowpalWabbit shared the mass by a count taken while walking the arms, right only when survivors
+ * come first: every arrangement of survivors must give the same shares. */
+static void regcb_elim_survivors_anywhere(void **state)
+{
+    (void)state;
+    enum { K = 6 };
+    for (unsigned set = 1; set < 1u << K; set++) {
+        double mean[K], sd[K], p[K];
+        int survivors = __builtin_popcount(set);
+        for (int i = 0; i < K; i++) {
+            bool in = set >> i & 1;
+            mean[i] = in ? .6 + .001 * i : .1 + .05 * i; /* best lower bound is above .59 */
+            sd[i] = .01;
+        }
+        struct policy_view v = view_over(K, mean, sd, 0); /* ln 6: half-widths are .0134 */
+        pmf_of("regcb_elim", &v, p);
+        for (int i = 0; i < K; i++)
+            assert_true(p[i] == (set >> i & 1 ? 1.0 / survivors : 0));
+    }
+    /* A wide arm survives although its mean is worst; a sure one is the threshold itself. */
+    const double mean[3] = {.5, .1, .3}, sd[3] = {0, .5, .05};
+    struct policy_view v = view_over(3, mean, sd, 0);
+    double p[3];
+    pmf_of("regcb_elim", &v, p);
+    assert_true(p[0] == .5 && p[1] == .5 && p[2] == 0);
+}
+
+static void softmax_policy(void **state)
+{
+    (void)state;
+    struct rng g = rng_stream(82, 0, 0);
+    const double mean[3] = {.80, .78, .70};
+    struct policy_view v = view_over(3, mean, mean, 0);
+    double p[PMF_MAX];
+    v.params.temperature = .1;
+    pmf_of("softmax", &v, p);
+    double sum = 1 + exp(-.2) + exp(-1);
+    assert_close(p[0], 1 / sum, 1e-12);
+    assert_close(p[2], exp(-1) / sum, 1e-12);
+    v.unit = 2;
+    v.params.temperature = .05;
+    pmf_of("softmax", &v, p);
+    assert_close(p[0], 1 / sum, 1e-12);
+    for (int round = 0; round < 5000; round++) { /* by default the lesser arms get 5% */
+        double level[PMF_MAX], scale = exp2(-40 * rng_uniform(&g)), mass = 0;
+        int n = 2 + (int)rng_below(&g, 19);
+        for (int i = 0; i < n; i++)
+            level[i] = (i % 7 == 3 ? .5 : rng_uniform(&g)) * (i % 2 ? scale : 1);
+        v = view_over(n, level, level, 0);
+        pmf_of("softmax", &v, p);
+        for (int i = 0; i < n; i++)
+            mass += level[i] < policy_best(level, n) ? p[i] : 0;
+        assert_close(mass, .05, 1e-9);
+    }
+    double top[PMF_MAX]; /* one below 63 best ones never gets more than its even share */
+    for (int i = 0; i < PMF_MAX; i++)
+        top[i] = i > 0;
+    v = view_over(PMF_MAX, top, top, 0);
+    pmf_of("softmax", &v, p);
+    assert_close(p[0], 1.0 / PMF_MAX, 1e-12);
+    const double extreme[3] = {1e3, -1e3, 1e3 - 1e-12}, close[2] = {1e-320, 0};
+    v = view_over(3, extreme, extreme, 0);
+    pmf_of("softmax", &v, p);
+    v = view_over(2, close, close, 0);
+    pmf_of("softmax", &v, p);
+    v = view_over(3, mean, mean, 0);
+    v.params.temperature = 1e-320;
+    pmf_of("softmax", &v, p);
+    assert_true(p[0] == 1);
+}
+
+/* Each head names one arm; over many seeds the mean pmf is that of lints. */
+static void bag_is_lints_in_the_mean(void **state)
+{
+    (void)state;
+    enum { SEEDS = 20000 };
+    const double mean[3] = {.80, .78, .70}, sd[3] = {.03, .05, .10};
+    const double want[3] = {.54134324, .32177661, .13688015};
+    struct policy_view v = view_over(3, mean, sd, 0);
+    double p[3], sum[3] = {0}, square = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        v.params.seed = seed;
+        pmf_of("bag", &v, p);
+        for (int i = 0; i < 3; i++) {
+            assert_true(p[i] * 8 == rint(p[i] * 8));
+            sum[i] += p[i] / SEEDS;
+        }
+        square += (p[0] - want[0]) * (p[0] - want[0]) / SEEDS;
+    }
+    for (int i = 0; i < 3; i++)
+        assert_close(sum[i], want[i], 4 * sqrt(want[i] * (1 - want[i]) / 8 / SEEDS));
+    assert_close(square, want[0] * (1 - want[0]) / 8, 1e-3); /* heads are independent */
+    v.width = 0;
+    pmf_of("bag", &v, p);
+    assert_true(p[0] == 1);
+    v.width = 1;
+    v.params.heads = 0;
+    pmf_of("bag", &v, p);
+    assert_true(p[0] == 1 || p[1] == 1 || p[2] == 1);
+}
+
+static void first_and_trained(void **state)
+{
+    (void)state;
+    const double mean[2] = {.2, .3}, sd[2] = {1, 1};
+    struct policy_view v = view_over(2, mean, sd, 99);
+    double p[2];
+    pmf_of("first", &v, p);
+    assert_true(p[0] == .5);
+    v.labels = 100;
+    pmf_of("first", &v, p);
+    assert_true(p[1] == 1);
+    v.labels = 0;
+    pmf_of("trained", &v, p);
+    assert_true(p[1] == 1);
+    v.params.first_n = 0;
+    pmf_of("first", &v, p);
+    assert_true(p[1] == 1);
+}
+
+static void mix_of(const struct policy_view *base, double rate, double *p)
+{
+    struct policy_view v = *base;
+    v.rate = rate;
+    pmf_of("static_mix", &v, p);
+}
+
+/* Costs 1, 2, 4, 3 and values .2, .6, .8, .5: the hull is 0-1-2, arm 3 lies below it. */
+static void static_mix_follows_the_hull(void **state)
+{
+    (void)state;
+    const double here[4] = {9, 0, 0, 0}, value[4] = {.2, .6, .8, .5}, cost[4] = {1, 2, 4, 3};
+    struct policy_view v = view_over(4, here, here, 0);
+    double p[4];
+    v.overall = value;
+    v.overall_cost = cost;
+    mix_of(&v, 0, p);
+    assert_true(p[2] == 1); /* no budget: the best */
+    mix_of(&v, 4, p);
+    assert_true(p[2] == 1);
+    mix_of(&v, 3.5, p);
+    assert_close(p[1], .25, 1e-12);
+    assert_close(p[2], .75, 1e-12);
+    mix_of(&v, 1.25, p);
+    assert_close(p[0], .75, 1e-12);
+    assert_close(p[1], .25, 1e-12);
+    mix_of(&v, 2, p);
+    assert_true(p[1] == 1);
+    mix_of(&v, .5, p);
+    assert_true(p[0] == 1);                /* out of reach: the cheapest */
+    const double weight[4] = {1, 0, 2, 1}; /* given weights come first */
+    v.params.mix = weight;
+    mix_of(&v, 1, p);
+    assert_true(p[0] == .25 && p[2] == .5);
+    v.params.mix = NULL;
+    v.overall = v.overall_cost = NULL;
+    mix_of(&v, 1, p);
+    assert_true(p[0] == 1); /* nothing known but the request at hand */
+}
+
+/* No mix of any arms, found by brute force over pairs and a grid, beats it at its cost. */
+static void static_mix_is_optimal(void **state)
+{
+    (void)state;
+    struct rng g = rng_stream(83, 0, 0);
+    for (int round = 0; round < 300; round++) {
+        double value[6], cost[6], p[6], spent = 0, got = 0;
+        int n = 1 + (int)rng_below(&g, 6);
+        for (int i = 0; i < n; i++) {
+            value[i] = rng_uniform(&g);
+            cost[i] = 0.1 + rng_uniform(&g);
+        }
+        if (n > 1 && round % 2) { /* twins share one part, not take it twice */
+            value[n - 1] = value[0];
+            cost[n - 1] = cost[0];
+        }
+        struct policy_view v = view_over(n, value, value, 0);
+        v.overall_cost = cost;
+        double rate = .15 + rng_uniform(&g);
+        mix_of(&v, rate, p);
+        for (int i = 0; i < n; i++) {
+            spent += p[i] * cost[i];
+            got += p[i] * value[i];
+        }
+        bool within = false;
+        for (int i = 0; i < n; i++)
+            within = within || cost[i] <= rate;
+        assert_true(!within || spent <= rate + 1e-12);
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++)
+                for (int k = 0; k <= 50; k++) {
+                    double s = k / 50.0, c = cost[i] + s * (cost[j] - cost[i]);
+                    if (c <= rate)
+                        assert_true(value[i] + s * (value[j] - value[i]) <= got + 1e-12);
+                }
+    }
+}
+
 int main(void)
 {
     gsl_set_error_handler_off();
@@ -937,6 +1329,17 @@ int main(void)
         cmocka_unit_test(lints_test_vectors),
         cmocka_unit_test(lints_without_uncertainty),
         cmocka_unit_test(lints_equals_the_formula),
+        cmocka_unit_test(every_policy_gives_a_pmf),
+        cmocka_unit_test(every_policy_is_even_among_equals),
+        cmocka_unit_test(every_policy_draws_what_it_says),
+        cmocka_unit_test(igw_equals_the_formula),
+        cmocka_unit_test(ucb_policies),
+        cmocka_unit_test(regcb_elim_survivors_anywhere),
+        cmocka_unit_test(softmax_policy),
+        cmocka_unit_test(bag_is_lints_in_the_mean),
+        cmocka_unit_test(first_and_trained),
+        cmocka_unit_test(static_mix_follows_the_hull),
+        cmocka_unit_test(static_mix_is_optimal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -284,7 +284,6 @@ static void test_command_line(void **state)
         {"snapshot", 1, 0},
         {"route --task t --prompt hello --explain", 1, 0},
         {"route --task t --prompt-file /nowhere", 1, 64},
-        {"route --prompt", 1, 64},
         {"route '{\"task\":\"t\",\"typo\":1}'", 1, 1},
         {"feedback", 1, 64},
         {"feedback 1-1-0000000000000000 --quality 1", 1, 1},

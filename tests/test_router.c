@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "bandit/policy.h"
 #include "bandit/rng.h"
 #include "core/config.h"
 #include "core/decision_id.h"
@@ -485,10 +486,10 @@ static void test_recall(void **state)
 static void test_pmf_invariants(void **state)
 {
     (void)state;
-    static const char *const policies[] = {"lints", "greedy", "uniform", "fixed", "rules"};
-    for (int k = 0; k < 5; k++) {
+    for (int k = 0; policy_at(k); k++) {
+        const char *name = policy_at(k)->name;
         char patch[80];
-        (void)snprintf(patch, sizeof patch, "{\"policy\":{\"name\":\"%s\"}}", policies[k]);
+        (void)snprintf(patch, sizeof patch, "{\"policy\":{\"name\":\"%s\"}}", name);
         struct host *h = host_new(patch, 100);
         enum route_result rr;
         double weight = 0;
@@ -500,6 +501,8 @@ static void test_pmf_invariants(void **state)
                              STATUS_OK);
             const struct event_decided *d = &h->ev.decided;
             double sum = 0;
+            assert_int_equal(d->policy, k);
+            assert_int_equal(d->floor > 0, policy_at(k)->explores);
             for (int a = 0; a < 3; a++) {
                 assert_true(d->view[a].pmf >= d->floor * 1e-3);
                 sum += d->view[a].pmf;
@@ -508,10 +511,37 @@ static void test_pmf_invariants(void **state)
             assert_true(d->view[d->arm].pmf > 0);
             weight += (d->arm == 1 ? 1 : 0) / d->view[d->arm].pmf; /* mean(pi/p) for "always 1" */
         }
-        if (k < 3)
+        if (policy_at(k)->explores)
             assert_true(fabs(weight / 2000 - 1) < 0.6);
         host_free(h);
     }
+}
+
+/* A mix looks at no request, and spends what it may with its exploration counted in. */
+static void test_static_mix(void **state)
+{
+    (void)state;
+    struct host *h =
+        host_new("{\"policy\":{\"name\":\"static_mix\",\"floor\":0.1,\"floor_min\":0.1},"
+                 "\"objective\":{\"cost\":0},\"budget\":{\"usd_per_request\":0.0005}}",
+                 1000);
+    static const char *const tasks[] = {"fraud", "balance"};
+    enum route_result rr;
+    double pmf[2][3], spent = 0;
+    play(h, 1500, 31, NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        struct request *r = request_of("", tasks[i], "what is it?");
+        r->dry_run = true;
+        assert_int_equal(route(h, r, &rr), STATUS_OK);
+        for (int a = 0; a < 3; a++)
+            pmf[i][a] = h->ev.decided.view[a].pmf;
+        for (int a = 0; a < 3; a++)
+            spent += pmf[i][a] * (double)h->ev.decided.view[a].cost_nano * 1e-9 / 2;
+    }
+    for (int a = 0; a < 3; a++)
+        assert_true(fabs(pmf[0][a] - pmf[1][a]) < 0.02); /* the floor's shares go by cost */
+    assert_true(fabs(spent / 0.0005 - 1) < 0.05);
+    host_free(h);
 }
 
 static void test_constraints(void **state)
@@ -608,9 +638,9 @@ int main(void)
         cmocka_unit_test(test_snapshot_generations),  cmocka_unit_test(test_snapshot_after_load),
         cmocka_unit_test(test_retry_and_conflict),    cmocka_unit_test(test_feedback_kinds),
         cmocka_unit_test(test_order_does_not_matter), cmocka_unit_test(test_recall),
-        cmocka_unit_test(test_pmf_invariants),        cmocka_unit_test(test_constraints),
-        cmocka_unit_test(test_price_change),          cmocka_unit_test(test_retired_model),
-        cmocka_unit_test(test_apply_is_total),
+        cmocka_unit_test(test_pmf_invariants),        cmocka_unit_test(test_static_mix),
+        cmocka_unit_test(test_constraints),           cmocka_unit_test(test_price_change),
+        cmocka_unit_test(test_retired_model),         cmocka_unit_test(test_apply_is_total),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

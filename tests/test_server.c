@@ -40,46 +40,17 @@ static int teardown(void **state)
     return 0;
 }
 
-static void route(struct service *s, const char *request_id, char id[64])
-{
-    char json[256];
-    snprintf(json, sizeof json,
-             "{\"v\":1,\"op\":\"route\",\"request_id\":\"%s\",\"tenant\":\"acme\","
-             "\"prompt\":\"sum the bill\"}",
-             request_id);
-    const char *reply = service_call(s, R, json);
-    if (!service_string(reply, "decision_id", id, 64))
-        fail_msg("no decision: %s", reply);
-}
-
-static const char *feed(struct service *s, const char *id, const char *rest)
-{
-    static _Thread_local char status[64];
-    char json[512];
-    snprintf(json, sizeof json, "{\"v\":1,\"op\":\"feedback\",\"decision_id\":\"%s\",%s}", id,
-             rest);
-    const char *reply = service_call(s, F, json);
-    if (!service_string(reply, "status", status, sizeof status))
-        snprintf(status, sizeof status, "%.63s", reply);
-    return status;
-}
-
-static int64_t stat_of(struct service *s, const char *name)
-{
-    return service_int(service_call(s, C, "{\"v\":1,\"op\":\"stats\"}"), name);
-}
-
 static void test_lap(void **state)
 {
     struct service *s = *state;
     char id[64];
-    route(s, "q1", id);
-    assert_string_equal(feed(s, id, "\"quality\":0.8,\"output_tokens\":50"), "applied");
-    assert_string_equal(feed(s, id, "\"quality\":0.8,\"output_tokens\":50"), "duplicate");
-    assert_string_equal(feed(s, id, "\"quality\":0.6,\"version\":5"), "amended");
-    assert_string_equal(feed(s, id, "\"quality\":0.9,\"version\":3"), "superseded");
-    assert_string_equal(feed(s, id, "\"retract\":true,\"version\":6"), "retracted");
-    assert_int_equal(stat_of(s, "decisions"), 1);
+    service_route(s, "q1", id);
+    assert_string_equal(service_feed(s, id, "\"quality\":0.8,\"output_tokens\":50"), "applied");
+    assert_string_equal(service_feed(s, id, "\"quality\":0.8,\"output_tokens\":50"), "duplicate");
+    assert_string_equal(service_feed(s, id, "\"quality\":0.6,\"version\":5"), "amended");
+    assert_string_equal(service_feed(s, id, "\"quality\":0.9,\"version\":3"), "superseded");
+    assert_string_equal(service_feed(s, id, "\"retract\":true,\"version\":6"), "retracted");
+    assert_int_equal(service_stat(s, "decisions"), 1);
 }
 
 static void test_struct_api(void **state)
@@ -111,16 +82,17 @@ static void test_retry(void **state)
 {
     struct service *s = *state;
     char a[64], b[64];
-    route(s, "same", a);
-    route(s, "same", b);
+    service_route(s, "same", a);
+    service_route(s, "same", b);
     assert_string_equal(a, b);
-    assert_int_equal(stat_of(s, "decisions"), 1);
+    assert_int_equal(service_stat(s, "decisions"), 1);
     assert_string_equal(service_call(s, R,
                                      "{\"v\":1,\"op\":\"route\",\"request_id\":\"same\","
                                      "\"tenant\":\"acme\",\"prompt\":\"another\"}"),
                         "error:conflict");
-    assert_string_equal(feed(s, a, "\"feedback_id\":\"f1\",\"quality\":1"), "applied");
-    assert_string_equal(feed(s, a, "\"feedback_id\":\"f1\",\"quality\":0"), "error:conflict");
+    assert_string_equal(service_feed(s, a, "\"feedback_id\":\"f1\",\"quality\":1"), "applied");
+    assert_string_equal(service_feed(s, a, "\"feedback_id\":\"f1\",\"quality\":0"),
+                        "error:conflict");
 }
 
 /* S8: forged, truncated, bit-flipped. */
@@ -128,14 +100,15 @@ static void test_forged(void **state)
 {
     struct service *s = *state;
     char id[64];
-    route(s, "q", id);
+    service_route(s, "q", id);
     size_t n = strlen(id);
     id[n - 1] = id[n - 1] == '0' ? '1' : '0';
-    assert_string_equal(feed(s, id, "\"quality\":1"), "error:unknown_decision");
+    assert_string_equal(service_feed(s, id, "\"quality\":1"), "error:unknown_decision");
     id[n - 1] = '\0';
-    assert_memory_equal(feed(s, id, "\"quality\":1"), "error:", 6);
-    assert_string_equal(feed(s, "1-1-0000000000000000", "\"quality\":1"), "error:unknown_decision");
-    assert_int_equal(stat_of(s, "feedbacks"), 0);
+    assert_memory_equal(service_feed(s, id, "\"quality\":1"), "error:", 6);
+    assert_string_equal(service_feed(s, "1-1-0000000000000000", "\"quality\":1"),
+                        "error:unknown_decision");
+    assert_int_equal(service_stat(s, "feedbacks"), 0);
 }
 
 static void test_errors(void **state)
@@ -165,7 +138,7 @@ static void test_errors(void **state)
         if (strcmp(got, cases[i].error) != 0)
             fail_msg("%s: got %s, expected %s", cases[i].json, got, cases[i].error);
     }
-    assert_int_equal(stat_of(*state, "decisions"), 0);
+    assert_int_equal(service_stat(*state, "decisions"), 0);
 }
 
 static void test_batches(void **state)
@@ -179,7 +152,7 @@ static void test_batches(void **state)
                      i ? "," : "", i, i, i == 7 ? ",\"typo\":1" : "");
     sprintf(p, "]}");
     char *reply = strdup(service_call(s, R, json));
-    assert_int_equal(stat_of(s, "decisions"), N - 1);
+    assert_int_equal(service_stat(s, "decisions"), N - 1);
     assert_non_null(strstr(reply, "unknown_field"));
     p = json + sprintf(json, "{\"v\":1,\"op\":\"feedback_many\",\"items\":[");
     int n = 0;
@@ -192,7 +165,7 @@ static void test_batches(void **state)
     sprintf(p, "]}");
     assert_int_equal(n, N - 1);
     assert_non_null(strstr(service_call(s, F, json), "applied"));
-    assert_int_equal(stat_of(s, "feedbacks"), N - 1);
+    assert_int_equal(service_stat(s, "feedbacks"), N - 1);
     free(reply);
     free(json);
 }
@@ -208,13 +181,13 @@ static void *send_same(void *arg)
 {
     struct same *j = arg;
     for (int i = 0; i < 50; i++) {
-        const char *a = feed(j->s, j->id, "\"quality\":0.7");
+        const char *a = service_feed(j->s, j->id, "\"quality\":0.7");
         if (strcmp(a, "applied") == 0)
             j->applied++;
         else if (strcmp(a, "duplicate") != 0)
             j->other++;
     }
-    route(j->s, "parallel", j->decision);
+    service_route(j->s, "parallel", j->decision);
     return NULL;
 }
 
@@ -223,7 +196,7 @@ static void test_parallel_same(void **state)
 {
     struct service *s = *state;
     char id[64];
-    route(s, "q", id);
+    service_route(s, "q", id);
     struct same job[8];
     pthread_t thread[8];
     int applied = 0;
@@ -238,8 +211,8 @@ static void test_parallel_same(void **state)
         assert_string_equal(job[i].decision, job[0].decision);
     }
     assert_int_equal(applied, 1);
-    assert_int_equal(stat_of(s, "decisions"), 2);
-    assert_int_equal(stat_of(s, "feedbacks"), 1);
+    assert_int_equal(service_stat(s, "decisions"), 2);
+    assert_int_equal(service_stat(s, "feedbacks"), 1);
 }
 
 static void test_control(void **state)
@@ -257,7 +230,7 @@ static void test_control(void **state)
     assert_non_null(strstr(
         service_call(s, C, "{\"v\":1,\"op\":\"policy.set\",\"policy\":{\"name\":\"uniform\"}}"),
         "uniform"));
-    route(s, "q", id);
+    service_route(s, "q", id);
     snprintf(json, sizeof json, "{\"v\":1,\"op\":\"explain\",\"decision_id\":\"%s\"}", id);
     assert_non_null(strstr(service_call(s, C, json), "\"record\""));
     assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"log\"}"), "configured"));
@@ -280,8 +253,9 @@ static void load(struct service *s, int n)
     for (int i = 0; i < n; i++) {
         char name[32], id[64];
         snprintf(name, sizeof name, "l%d", i);
-        route(s, name, id);
-        assert_string_equal(feed(s, id, i % 3 ? "\"quality\":0.9" : "\"quality\":0.2"), "applied");
+        service_route(s, name, id);
+        assert_string_equal(service_feed(s, id, i % 3 ? "\"quality\":0.9" : "\"quality\":0.2"),
+                            "applied");
     }
 }
 
@@ -291,7 +265,7 @@ static void test_restart(void **state)
     struct service *s = *state;
     char before[64], id[64], again[64];
     load(s, 60);
-    route(s, "kept", id);
+    service_route(s, "kept", id);
     const char *status = service_call(s, C, "{\"v\":1,\"op\":\"status\",\"digest\":true}");
     int64_t seq = service_int(status, "seq");
     assert_true(service_string(status, "digest", before, sizeof before));
@@ -306,17 +280,17 @@ static void test_restart(void **state)
         assert_string_equal(digest, before);
     }
     service_start(s);
-    assert_int_equal(stat_of(s, "decisions"), 61);
-    assert_int_equal(stat_of(s, "feedbacks"), 60);
-    route(s, "kept", again);
+    assert_int_equal(service_stat(s, "decisions"), 61);
+    assert_int_equal(service_stat(s, "feedbacks"), 60);
+    service_route(s, "kept", again);
     assert_string_equal(id, again);
-    assert_string_equal(feed(s, id, "\"quality\":1"), "applied");
+    assert_string_equal(service_feed(s, id, "\"quality\":1"), "applied");
     assert_int_equal(service_stop(s, SIGTERM), 0);
     if (store_verify(s->data, NULL, NULL, &report, &p) != STATUS_OK)
         fail_msg("%s: %s", p.path, p.text);
     assert_true(report.ok);
     service_start(s);
-    assert_int_equal(stat_of(s, "feedbacks"), 61);
+    assert_int_equal(service_stat(s, "feedbacks"), 61);
 }
 
 /* R14: a second service on the same directory is refused; C3: so is an address in use, and ipc. */
@@ -362,15 +336,16 @@ static void test_late(void **state)
     service_new(s, "\"open_decisions\":1", "\"learner\":{\"join_window_hours\":0.001}");
     service_start(s);
     char a[64], b[64], c[64];
-    route(s, "a", a);
-    route(s, "b", b);
-    route(s, "c", c);
-    assert_string_equal(feed(s, a, "\"quality\":1"), "applied"); /* recalled from the store */
-    assert_string_equal(feed(s, a, "\"quality\":1"), "duplicate");
-    assert_string_equal(feed(s, a, "\"quality\":0.5,\"version\":9"), "amended");
+    service_route(s, "a", a);
+    service_route(s, "b", b);
+    service_route(s, "c", c);
+    assert_string_equal(service_feed(s, a, "\"quality\":1"),
+                        "applied"); /* recalled from the store */
+    assert_string_equal(service_feed(s, a, "\"quality\":1"), "duplicate");
+    assert_string_equal(service_feed(s, a, "\"quality\":0.5,\"version\":9"), "amended");
     for (int64_t end = service_ms() + 4200; service_ms() < end;)
-        (void)stat_of(s, "seq");
-    assert_string_equal(feed(s, b, "\"quality\":1"), "late");
+        (void)service_stat(s, "seq");
+    assert_string_equal(service_feed(s, b, "\"quality\":1"), "late");
     assert_int_equal(service_stop(s, SIGTERM), 0);
     service_remove(s);
     free(s);
@@ -387,7 +362,7 @@ static void test_intake_and_events(void **state)
     assert_int_equal(nng_dial(sub, s->url[3], NULL, 0), 0);
     assert_int_equal(nng_push0_open(&push), 0);
     assert_int_equal(nng_dial(push, s->url[4], NULL, 0), 0);
-    route(s, "q", id);
+    service_route(s, "q", id);
     int n = snprintf(json, sizeof json,
                      "{\"v\":1,\"op\":\"feedback\",\"decision_id\":\"%s\",\"quality\":0.25}", id);
     assert_int_equal(nng_send(push, json, (size_t)n, 0), 0);
@@ -402,106 +377,9 @@ static void test_intake_and_events(void **state)
         nng_free(line, len);
     }
     assert_true(decided);
-    assert_int_equal(stat_of(s, "feedbacks"), 1);
+    assert_int_equal(service_stat(s, "feedbacks"), 1);
     nng_close(sub);
     nng_close(push);
-}
-
-struct hammer {
-    struct service *s;
-    int me, acked;
-    volatile bool *stop;
-    char id[4096][64];
-};
-
-/* Routes and reports until the service goes away; remembers what was acknowledged. */
-static void *hammer(void *arg)
-{
-    struct hammer *h = arg;
-    for (int i = 0; i < 4096 && !*h->stop; i++) {
-        char json[200], id[64];
-        snprintf(json, sizeof json, "{\"v\":1,\"op\":\"route\",\"request_id\":\"h%d-%d\"}", h->me,
-                 i);
-        if (!service_string(service_call(h->s, R, json), "decision_id", id, sizeof id))
-            break;
-        snprintf(h->id[h->acked++], 64, "%s", id);
-        if (strcmp(feed(h->s, id, "\"quality\":0.5"), "applied") != 0)
-            break;
-    }
-    return NULL;
-}
-
-/* G1: SIGTERM under load ends in time, with exit code 0, and nothing acknowledged is lost. */
-static void test_drain(void **state)
-{
-    struct service *s = *state;
-    enum { THREADS = 8, ROUNDS = 20 };
-    static struct hammer h[THREADS];
-    for (int round = 0; round < ROUNDS; round++) {
-        pthread_t thread[THREADS];
-        volatile bool stop = false;
-        if (round > 0)
-            service_start(s);
-        purser_client_close(s->client);
-        struct purser_client_options o = {
-            .timeout_ms = 1500, .retries = -1, .control_url = s->url[2]};
-        assert_int_equal(purser_client_open(s->url[0], s->url[1], &o, &s->client, NULL), 0);
-        for (int i = 0; i < THREADS; i++) {
-            h[i] = (struct hammer){.s = s, .me = round * THREADS + i, .stop = &stop};
-            pthread_create(&thread[i], NULL, hammer, &h[i]);
-        }
-        usleep(50000 + (unsigned)round * 5000); /* some load first: any moment will do */
-        pid_t pid = s->pid;
-        int64_t began = service_ms();
-        kill(pid, SIGTERM);
-        stop = round % 2;
-        for (int i = 0; i < THREADS; i++)
-            pthread_join(thread[i], NULL);
-        assert_int_equal(service_stop(s, 0), 0);
-        assert_true(service_ms() - began < 10000);
-        service_start(s);
-        for (int i = 0; i < THREADS; i++)
-            for (int k = 0; k < h[i].acked; k += 1 + h[i].acked / 5)
-                assert_string_equal(feed(s, h[i].id[k], "\"latency_ms\":1,\"source\":\"x\""),
-                                    "applied");
-        assert_int_equal(service_stop(s, SIGINT), 0);
-    }
-    struct verify_report report;
-    struct problem p = {0};
-    if (store_verify(s->data, NULL, NULL, &report, &p) != STATUS_OK)
-        fail_msg("%s: %s", p.path, p.text);
-    assert_true(report.ok);
-    service_start(s);
-}
-
-/* The disk fills up and is freed again (THREADS.md 6.4). */
-static void test_full_disk(void **state)
-{
-    struct service *s = *state;
-    char id[64], other[64];
-    (void)other;
-    if (!getenv("PURSER_TEST_PRELOAD"))
-        skip();
-    route(s, "before", id);
-    fclose(fopen(s->full_flag, "we"));
-    const char *r = service_call(s, R, "{\"v\":1,\"op\":\"route\",\"request_id\":\"during\"}");
-    assert_string_equal(r, "error:storage_full");
-    r = service_call(s, R, "{\"v\":1,\"op\":\"route\",\"request_id\":\"later\"}");
-    assert_non_null(strstr(r, "not_recorded"));
-    assert_null(strstr(r, "decision_id"));
-    assert_string_equal(feed(s, id, "\"quality\":1"), "error:storage_full");
-    assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"status\"}"), "storage_full"));
-    unlink(s->full_flag);
-    assert_true(service_logged(s, "event=storage_back"));
-    assert_string_equal(feed(s, id, "\"quality\":1"), "applied");
-    route(s, "after", other);
-    int64_t n = stat_of(s, "decisions");
-    r = service_call(s, R, "{\"v\":1,\"op\":\"route\",\"request_id\":\"during\"}");
-    assert_non_null(strstr(r, "decision_id")); /* the decision made before the disk was full */
-    assert_int_equal(stat_of(s, "decisions"), n);
-    assert_int_equal(service_stop(s, SIGTERM), 0);
-    service_start(s);
-    assert_int_equal(stat_of(s, "decisions"), n);
 }
 
 int main(void)
@@ -520,8 +398,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
         cmocka_unit_test(test_late),
         cmocka_unit_test_setup_teardown(test_intake_and_events, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_drain, setup, teardown),
     };
     cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""
+Decodes log records, from the layout in core/event.h and core/event.c, with a CRC-32C of its own. A
+record is [u32 crc32c of what follows][u8 version][u8 kind][u16 0][u64 seq][i64 time] and the fields
+of its kind, little-endian, strings with a length byte. Anything else is Bad: the test then fails.
+"""
+import struct
+from typing import NamedTuple, Union
+
+STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED = 1, 2, 3, 4, 5, 6
+QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED = (1 << i for i in range(7))
+CELLS, TARGETS = 7, 4
+HEAD = struct.Struct("<IBBHQq")
+
+
+class Bad(Exception):
+    """The record is not what the layout says."""
+
+
+def _table() -> list[int]:
+    table = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        table.append(crc)
+    return table
+
+
+TABLE = _table()
+
+
+def crc32c(data: bytes, seed: int = 0) -> int:
+    crc, table = seed ^ 0xFFFFFFFF, TABLE
+    for byte in data:
+        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+
+class Started(NamedTuple):
+    epoch: int
+    max_open: int
+
+
+class Configured(NamedTuple):
+    origin: str
+    json: bytes
+
+
+class Decided(NamedTuple):
+    request_id: str
+    tenant: str
+    epoch: int
+    n_arms: int
+    arm: int
+    prompt_tokens: int
+    cached_tokens: int
+    price_in: int
+    price_cached: int
+    price_out: int
+    booked_nano: int
+    baseline_nano: int
+    u: float
+    pmf: dict[int, float]  # of the eligible slots
+
+
+class Labels(NamedTuple):
+    """A label book as far as it can be compared: the rest are hashes."""
+    n_sources: int
+    n_seen: int
+    applied: int
+    cost_nano: Union[int, None]
+    quality: float
+
+
+class Feedback(NamedTuple):
+    epoch: int
+    decision: int
+    feedback_id: str
+    source: str
+    digest: int
+    has: int
+    retract: bool
+    failed: bool
+    version: int
+    quality: float
+    prompt_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost_nano: int
+    latency_ms: float
+    recalled: Union[Labels, None]
+
+
+Body = Union[Started, Configured, Decided, Feedback, None]
+
+
+class Record(NamedTuple):
+    seq: int
+    time_ms: int
+    kind: int
+    body: Body
+
+
+class Cursor:
+    """Bounded reading; unpack raises Bad past the end."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data, self.at = data, at
+
+    def get(self, layout: str) -> tuple:
+        layout = "<" + layout
+        try:
+            out = struct.unpack_from(layout, self.data, self.at)
+        except struct.error as e:
+            raise Bad(f"ends early: {e}") from e
+        self.at += struct.calcsize(layout)
+        return out
+
+    def raw(self, n: int) -> bytes:
+        if self.at + n > len(self.data):
+            raise Bad("ends early")
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def text(self) -> str:
+        return self.raw(self.get("B")[0]).decode()
+
+    def flag(self) -> bool:
+        (v,) = self.get("B")
+        if v > 1:
+            raise Bad(f"a truth value of {v}")
+        return v == 1
+
+
+def _decided(c: Cursor) -> Decided:
+    request_id = c.text()
+    tenant = [c.text() for _ in range(6)][0]
+    _digest, _schema, _config, epoch = c.get("QQQI")
+    _policy, n_arms, arm, _baseline, n_fallbacks = c.get("BBBBB")
+    c.raw(n_fallbacks)
+    _reasons, eligible = c.get("IQ")
+    _floor, u, *_ = c.get("9d")
+    prompt, cached, _most, p_in, p_cached, p_out, booked, baseline, _dearest = c.get("9q")
+    c.get("2f")
+    c.raw(4 * c.get("B")[0])
+    pmf = {slot: c.get("d4f4f2fq")[0] for slot in range(64) if eligible >> slot & 1}
+    if arm >= n_arms or arm not in pmf:
+        raise Bad(f"slot {arm} was not eligible")
+    return Decided(request_id, tenant, epoch, n_arms, arm, prompt, cached, p_in, p_cached, p_out,
+                   booked, baseline, u, pmf)
+
+
+def _labels(c: Cursor) -> Labels:
+    c.get("QqIBQQQ6q2f")  # the row: known from the decision's own record
+    c.raw(4 * c.get("B")[0])
+    n_sources, n_seen, applied, _arrivals = c.get("BBBq")
+    has_cost = c.flag()
+    cost, _priced = c.get("2q")
+    label = c.get("4d")
+    for _ in range(n_sources):
+        _name, mask = c.get("QB")
+        for _ in range(mask.bit_count()):
+            c.get("qdB")
+    c.get(f"{2 * n_seen}Q")
+    return Labels(n_sources, n_seen, applied, cost if has_cost else None, label[0])
+
+
+def _feedback(c: Cursor) -> Feedback:
+    epoch, decision, _mac = c.get("IQQ")
+    feedback_id, source = c.text(), c.text()
+    digest, has = c.get("QB")
+    retract, failed = c.flag(), c.flag()
+    version, _attempt, quality, prompt, cached, output, cost, latency = c.get("qqdqqqqd")
+    recalled = _labels(c) if c.flag() else None
+    return Feedback(epoch, decision, feedback_id, source, digest, has, retract, failed, version,
+                    quality, prompt, cached, output, cost, latency, recalled)
+
+
+def _body(kind: int, c: Cursor) -> Body:
+    if kind == STARTED:
+        return Started(*c.get("Iq"))
+    if kind == CONFIGURED:
+        origin = c.text()
+        _hash, n = c.get("QI")
+        return Configured(origin, c.raw(n))
+    if kind == DECIDED:
+        return _decided(c)
+    if kind == FEEDBACK:
+        return _feedback(c)
+    if kind == PACED:
+        c.get("d")
+    elif kind != TICKED:
+        raise Bad(f"kind {kind}")
+    return None
+
+
+def decode(data: bytes) -> Record:
+    if len(data) < HEAD.size:
+        raise Bad(f"{len(data)} bytes")
+    crc, version, kind, zero, seq, time_ms = HEAD.unpack_from(data)
+    if crc != crc32c(data[4:]):
+        raise Bad("wrong checksum")
+    if version != 1 or zero:
+        raise Bad(f"version {version}, reserved {zero}")
+    c = Cursor(data, HEAD.size)
+    body = _body(kind, c)
+    if c.at != len(data):
+        raise Bad(f"{len(data) - c.at} bytes too many")
+    return Record(seq, time_ms, kind, body)

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_TRANSPORT_CLI_H
+#define PURSER_TRANSPORT_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include "core/status.h"
+#include "transport/client.h"
+
+/* What the commands of `purser` share: the command line, the connection, the output. */
+enum {
+    CLI_OK = 0,
+    CLI_REFUSED = 1,     /* the service, or the store, said no: the message says why */
+    CLI_UNREACHABLE = 2, /* no answer */
+    CLI_USAGE = 64,
+    CLI_DAMAGED = 65, /* verify found a difference */
+    CLI_CONFIG = 78   /* check found an error in a configuration */
+};
+
+enum { CLI_ARGS_MAX = 256 };
+
+struct cli {
+    const char *command, *help;
+    int argc;
+    char **argv;             /* after the command */
+    bool used[CLI_ARGS_MAX]; /* arguments somebody asked for */
+    bool json;               /* print what the service said, for programs */
+    struct purser_client *client;
+};
+
+/* Ask for flags and options first, then for operands (NULL = no more), then cli_end, which refuses
+ * what nobody asked for. cli_option gives NULL when absent; cli_usage prints and gives CLI_USAGE.
+ */
+bool cli_flag(struct cli *c, const char *name);
+const char *cli_option(struct cli *c, const char *name);
+const char *cli_operand(struct cli *c);
+bool cli_end(struct cli *c);
+int cli_usage(struct cli *c, const char *what);
+/* cli_number reads an option as a number; false when it is there but is none (told on stderr). */
+bool cli_number(struct cli *c, const char *name, double *out, bool *present);
+
+/* cli_call sends a message (taken; NULL is told as lack of memory) and gives the reply. NULL: the
+ * error has been told, and *code is the exit code. */
+json_t *cli_call(struct cli *c, enum purser_client_door door, json_t *message, int *code);
+/* cli_control is cli_call of an op without fields. */
+json_t *cli_control(struct cli *c, const char *op, int *code);
+void cli_print_json(const json_t *reply);
+/* cli_problem tells a problem of the store or a configuration and gives the exit code. */
+int cli_problem(const struct cli *c, const char *where, const struct problem *p, int code);
+const char *cli_text(const json_t *o, const char *name);
+double cli_real(const json_t *o, const char *name);
+
+/* The commands. cli_ask.c */
+int cli_route(struct cli *c);
+int cli_feedback(struct cli *c);
+int cli_demo(struct cli *c);
+/* cli_play.c */
+int cli_play(struct cli *c);
+/* cli_operate.c */
+int cli_status(struct cli *c);
+int cli_top(struct cli *c);
+int cli_models(struct cli *c);
+int cli_weights(struct cli *c);
+int cli_policy(struct cli *c);
+int cli_explain(struct cli *c);
+int cli_snapshot(struct cli *c);
+/* cli_store.c */
+int cli_log(struct cli *c);
+int cli_check(struct cli *c);
+int cli_verify(struct cli *c);
+int cli_backup(struct cli *c);
+int cli_restore(struct cli *c);
+
+#endif

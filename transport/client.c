@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The client library: one REQ socket per address, one context per call. Includes nothing of purser
+ * but its own header, so that it can be copied into a program or linked from a package.
+ * Invariant: an attempt is either answered, or is known to have failed, or its time is up; only
+ * then the next one starts, with the same bytes and thus the same id. REQ's own resend is off: it
+ * repeats at once when a connection breaks, without bound and without jitter. Considered:
+ * asynchronous calls. Whoever needs them has an event loop of its own and the wire format is one
+ * JSON message each way; this is for the many who want one blocking call.
+ */
+#include "transport/client.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/req.h>
+#include <nng/supplemental/tls/tls.h>
+#include "transport/client_json.h"
+
+enum {
+    DOORS = 3,
+    DEFAULT_TIMEOUT_MS = 2000,
+    DEFAULT_RETRIES = 3,
+    BACKOFF_FIRST_MS = 50,
+    BACKOFF_MOST_MS = 2000,
+    SINGLE_MAX = 1024 * 1024,
+    BATCH_MAX = 8 * 1024 * 1024
+};
+
+struct door {
+    nng_socket socket;
+    bool open;
+};
+
+struct purser_client {
+    struct door door[DOORS];
+    int timeout_ms, retries;
+    char *key;
+};
+
+static int fail(struct purser_client_error *e, const char *code, bool retryable, const char *fmt,
+                ...) __attribute__((format(printf, 4, 5)));
+
+static int fail(struct purser_client_error *e, const char *code, bool retryable, const char *fmt,
+                ...)
+{
+    if (!e)
+        return -1;
+    *e = (struct purser_client_error){.retryable = retryable};
+    snprintf(e->code, sizeof e->code, "%s", code);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(e->message, sizeof e->message, fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+static int set_tls(nng_dialer d, const struct purser_client_options *o, const char *url)
+{
+    nng_tls_config *tls;
+    int e = nng_tls_config_alloc(&tls, NNG_TLS_MODE_CLIENT);
+    if (e != 0)
+        return e;
+    char host[256] = "";
+    sscanf(url, "tls+tcp://%255[^:/]", host);
+    if ((e = nng_tls_config_server_name(tls, host)) == 0 && o->tls_ca)
+        e = nng_tls_config_ca_file(tls, o->tls_ca);
+    if (e == 0 && o->tls_cert)
+        e = nng_tls_config_cert_key_file(tls, o->tls_cert, NULL);
+    /* Without an authority to ask the service stays unverified, but the line is encrypted. */
+    if (e == 0)
+        e = nng_tls_config_auth_mode(tls, o->tls_ca ? NNG_TLS_AUTH_MODE_REQUIRED
+                                                    : NNG_TLS_AUTH_MODE_NONE);
+    if (e == 0)
+        e = nng_dialer_set_ptr(d, NNG_OPT_TLS_CONFIG, tls);
+    nng_tls_config_free(tls);
+    return e;
+}
+
+static int open_door(struct door *door, const char *url, const struct purser_client_options *o,
+                     struct purser_client_error *error)
+{
+    nng_dialer d = NNG_DIALER_INITIALIZER;
+    int e = nng_req0_open(&door->socket);
+    if (e != 0)
+        return fail(error, "no_memory", true, "cannot open a socket: %s", nng_strerror(e));
+    door->open = true;
+    if ((e = nng_socket_set_ms(door->socket, NNG_OPT_REQ_RESENDTIME, -1)) != 0 ||
+        (e = nng_socket_set_ms(door->socket, NNG_OPT_RECONNMINT, 50)) != 0 ||
+        (e = nng_socket_set_ms(door->socket, NNG_OPT_RECONNMAXT, 1000)) != 0 ||
+        (e = nng_socket_set_size(door->socket, NNG_OPT_RECVMAXSZ, 0)) != 0 ||
+        (e = nng_dialer_create(&d, door->socket, url)) != 0)
+        goto out;
+    (void)nng_dialer_set_bool(d, NNG_OPT_TCP_NODELAY, true);
+    (void)nng_dialer_set_bool(d, NNG_OPT_TCP_KEEPALIVE, true);
+    if (strncmp(url, "tls+tcp://", 10) == 0 && (e = set_tls(d, o, url)) != 0)
+        goto out;
+    e = nng_dialer_start(d, NNG_FLAG_NONBLOCK);
+out:
+    if (e != 0)
+        return fail(error, "connection", false, "cannot use %s: %s", url, nng_strerror(e));
+    return 0;
+}
+
+int purser_client_open(const char *route_url, const char *feedback_url,
+                       const struct purser_client_options *options, struct purser_client **out,
+                       struct purser_client_error *error)
+{
+    static const struct purser_client_options none;
+    const struct purser_client_options *o = options ? options : &none;
+    const char *urls[DOORS] = {route_url, feedback_url, o->control_url};
+    struct purser_client *c = calloc(1, sizeof *c);
+    if (!c || (o->key && !(c->key = strdup(o->key)))) {
+        free(c);
+        return fail(error, "no_memory", true, "no memory for a client");
+    }
+    c->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
+    c->retries = o->retries == 0 ? DEFAULT_RETRIES : o->retries < 0 ? 0 : o->retries;
+    for (int i = 0; i < DOORS; i++)
+        if (urls[i] && open_door(&c->door[i], urls[i], o, error) != 0) {
+            purser_client_close(c);
+            return -1;
+        }
+    *out = c;
+    return 0;
+}
+
+void purser_client_close(struct purser_client *c)
+{
+    if (!c)
+        return;
+    for (int i = 0; i < DOORS; i++)
+        if (c->door[i].open)
+            nng_close(c->door[i].socket);
+    free(c->key);
+    free(c);
+}
+
+void purser_client_free(char *reply)
+{
+    free(reply);
+}
+
+static void random_id(char id[33])
+{
+    unsigned char b[16];
+    if (getrandom(b, sizeof b, 0) != sizeof b) {
+        struct timespec t; /* before the kernel's pool is ready: unique is enough */
+        clock_gettime(CLOCK_REALTIME, &t);
+        memcpy(b, &t, sizeof b);
+    }
+    for (int i = 0; i < 16; i++)
+        snprintf(id + 2 * i, 3, "%02x", b[i]);
+}
+
+static int64_t mono_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* One attempt within timeout_ms. Gives the reply message, or an NNG error. */
+static int attempt(const struct purser_client *c, const struct door *door, const char *json,
+                   size_t n, nng_msg **reply)
+{
+    nng_ctx ctx = NNG_CTX_INITIALIZER;
+    nng_aio *aio = NULL;
+    nng_msg *msg = NULL;
+    int64_t deadline = mono_ms() + c->timeout_ms;
+    int e;
+    if ((e = nng_ctx_open(&ctx, door->socket)) != 0 ||
+        (e = nng_ctx_set_ms(ctx, NNG_OPT_REQ_RESENDTIME, -1)) != 0 ||
+        (e = nng_aio_alloc(&aio, NULL, NULL)) != 0 || (e = nng_msg_alloc(&msg, 0)) != 0 ||
+        (e = nng_msg_append(msg, json, n)) != 0)
+        goto out;
+    nng_aio_set_timeout(aio, c->timeout_ms);
+    nng_aio_set_msg(aio, msg);
+    nng_ctx_send(ctx, aio);
+    nng_aio_wait(aio);
+    if ((e = nng_aio_result(aio)) != 0)
+        goto out;
+    msg = NULL; /* NNG has it */
+    int64_t left = deadline - mono_ms();
+    nng_aio_set_timeout(aio, left > 1 ? (nng_duration)left : 1);
+    nng_ctx_recv(ctx, aio);
+    nng_aio_wait(aio);
+    if ((e = nng_aio_result(aio)) == 0)
+        *reply = nng_aio_get_msg(aio);
+out:
+    if (msg)
+        nng_msg_free(msg);
+    if (nng_ctx_id(ctx) > 0)
+        nng_ctx_close(ctx);
+    if (aio)
+        nng_aio_free(aio);
+    return e;
+}
+
+/* Reads {"error":{...}} of a reply into e; false when it holds none. */
+static bool reply_error_of(const json_t *root, struct purser_client_error *e)
+{
+    static const char *const later[] = {"budget_exhausted", "throttled", "overloaded",
+                                        "storage_full", "unavailable"};
+    const json_t *err = json_object_get(root, "error");
+    if (!err)
+        return false;
+    const char *code = json_string_value(json_object_get(err, "code")),
+               *message = json_string_value(json_object_get(err, "message")),
+               *path = json_string_value(json_object_get(err, "path"));
+    fail(e, code ? code : "bad_reply", false, "%s", message ? message : "");
+    snprintf(e->path, sizeof e->path, "%s", path ? path : "");
+    e->retry_after_ms = (long)json_integer_value(json_object_get(err, "retry_after_ms"));
+    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
+        e->retryable |= strcmp(e->code, later[i]) == 0;
+    return true;
+}
+
+/* Whether to try again at once: the service is in trouble, not the request. */
+static bool worth_retrying(const struct purser_client_error *e)
+{
+    static const char *const codes[] = {"timeout", "connection", "overloaded", "storage_full",
+                                        "unavailable"};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (strcmp(e->code, codes[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Full jitter: somewhere in [half, whole) of a doubling delay, so that clients do not march in
+ * step. */
+static void back_off(int attempts, long advised_ms)
+{
+    unsigned r = 0;
+    long ms = BACKOFF_FIRST_MS << (attempts < 6 ? attempts : 6);
+    if (getrandom(&r, sizeof r, 0) != sizeof r)
+        r = (unsigned)mono_ms();
+    ms = ms > BACKOFF_MOST_MS ? BACKOFF_MOST_MS : ms;
+    ms = ms / 2 + (long)(r % (unsigned)(ms / 2 + 1));
+    if (advised_ms > ms)
+        ms = advised_ms < BACKOFF_MOST_MS ? advised_ms : BACKOFF_MOST_MS;
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+/* One attempt, judged. Gives the parsed reply, NULL with e filled. */
+static json_t *ask(const struct purser_client *c, const struct door *door, const char *json,
+                   size_t n, char **bytes, struct purser_client_error *e)
+{
+    nng_msg *msg = NULL;
+    int r = attempt(c, door, json, n, &msg);
+    if (r == NNG_ETIMEDOUT)
+        fail(e, "timeout", true, "no answer within %d ms: is purserd up at this address?",
+             c->timeout_ms);
+    else if (r != 0)
+        fail(e, r == NNG_ENOMEM ? "no_memory" : "connection", true, "%s", nng_strerror(r));
+    if (r != 0)
+        return NULL;
+    json_t *root = json_loadb(nng_msg_body(msg), nng_msg_len(msg), 0, NULL);
+    *bytes = root ? strndup(nng_msg_body(msg), nng_msg_len(msg)) : NULL;
+    nng_msg_free(msg);
+    if (!*bytes)
+        fail(e, "bad_reply", false, "the answer is no JSON: does this address belong to purserd?");
+    if (*bytes && !reply_error_of(root, e))
+        return root;
+    json_decref(root);
+    free(*bytes);
+    *bytes = NULL;
+    return NULL;
+}
+
+/* Sends with retries. Gives the parsed reply (and its bytes), NULL with *error filled. */
+static json_t *exchange(struct purser_client *c, enum purser_client_door which, const char *json,
+                        bool batch, char **bytes, struct purser_client_error *error)
+{
+    struct purser_client_error e = {{0}, {0}, {0}, 0, false};
+    const struct door *door = &c->door[which];
+    size_t n = strlen(json);
+    json_t *root = NULL;
+    if (!door->open)
+        fail(&e, "bad_request", false, "this client was opened without an address for this call");
+    else if (n > (batch ? BATCH_MAX : SINGLE_MAX))
+        fail(&e, "too_large", false, "the message has %zu bytes, %d are allowed", n,
+             batch ? BATCH_MAX : SINGLE_MAX);
+    else
+        for (int i = 0;; i++) {
+            root = ask(c, door, json, n, bytes, &e);
+            if (root || i >= c->retries || !worth_retrying(&e))
+                break;
+            back_off(i, e.retry_after_ms);
+        }
+    if (!root && error)
+        *error = e;
+    return root;
+}
+
+static void add_id(json_t *route)
+{
+    char id[33];
+    if (json_object_get(route, "request_id"))
+        return;
+    random_id(id);
+    json_object_set_new(route, "request_id", json_string(id));
+}
+
+/* The message to send: with ids and key where they are missing. NULL with *error filled. */
+static char *complete(const struct purser_client *c, json_t *root, bool *batch,
+                      struct purser_client_error *error)
+{
+    const char *op = json_string_value(json_object_get(root, "op"));
+    *batch = op && (strcmp(op, "route_many") == 0 || strcmp(op, "feedback_many") == 0);
+    if (op && strcmp(op, "route") == 0)
+        add_id(root);
+    if (op && strcmp(op, "route_many") == 0) {
+        size_t i;
+        json_t *item;
+        json_array_foreach(json_object_get(root, "items"), i, item) if (json_is_object(item))
+            add_id(item);
+    }
+    if (c->key && !json_object_get(root, "key"))
+        json_object_set_new(root, "key", json_string(c->key));
+    char *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (!text)
+        fail(error, "no_memory", true, "no memory for the message");
+    return text;
+}
+
+int purser_client_call(struct purser_client *c, enum purser_client_door door, const char *json,
+                       char **reply, struct purser_client_error *error)
+{
+    json_error_t where;
+    bool batch;
+    char *bytes = NULL;
+    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &where);
+    *reply = NULL;
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return fail(error, "bad_request", false, "not a JSON object: line %d: %s", where.line,
+                    where.text);
+    }
+    char *text = complete(c, root, &batch, error);
+    json_decref(root);
+    if (!text)
+        return -1;
+    root = exchange(c, door, text, batch, &bytes, error);
+    free(text);
+    if (!root)
+        return -1;
+    json_decref(root);
+    *reply = bytes;
+    return 0;
+}
+
+/* Sends a built message (taken) and gives the parsed reply. */
+static json_t *send_built(struct purser_client *c, enum purser_client_door door, json_t *o,
+                          struct purser_client_error *error)
+{
+    bool batch;
+    char *text = complete(c, o, &batch, error), *bytes = NULL;
+    json_decref(o);
+    if (!text)
+        return NULL;
+    json_t *root = exchange(c, door, text, false, &bytes, error);
+    free(text);
+    free(bytes);
+    return root;
+}
+
+int purser_client_route(struct purser_client *c, const struct purser_client_request *request,
+                        struct purser_client_decision *out, struct purser_client_error *error)
+{
+    json_t *o = client_request_json(request);
+    if (!o)
+        return fail(error, "bad_request", false, "the prompt is not valid UTF-8");
+    json_t *root = send_built(c, PURSER_CLIENT_ROUTE, o, error);
+    if (!root)
+        return -1;
+    client_decision_read(root, out);
+    json_decref(root);
+    return 0;
+}
+
+int purser_client_feedback(struct purser_client *c, const struct purser_client_report *report,
+                           char status[16], struct purser_client_error *error)
+{
+    json_t *root = send_built(c, PURSER_CLIENT_FEEDBACK, client_report_json(report), error);
+    if (!root)
+        return -1;
+    if (status)
+        client_copy(status, 16, root, "status");
+    json_decref(root);
+    return 0;
+}

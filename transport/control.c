@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What operators ask and change while the service runs. A change is a patch of the configuration in
+ * force, becomes an event like everything that shapes decisions, and is answered when it is
+ * durable. Ops are a table: name, the fields it takes, the function. A field that is not in the
+ * table's row is refused. A backup runs in libuv's thread pool over the store's own read
+ * transactions; one at a time. Considered: one op "config.set" instead of weights.set, policy.set,
+ * models.set. Operators who change weights should not have to know the shape of the whole document;
+ * config.get shows it.
+ */
+#include "transport/control.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/decision_id.h"
+#include "core/snapshot.h"
+#include "store/maintain.h"
+#include "transport/log.h"
+
+struct call {
+    struct control *control;
+    struct slot *slot;
+    const json_t *root;
+    struct text *out;
+    bool later;
+};
+
+typedef enum status (*handler)(struct call *c, struct problem *p);
+
+/* The document of the configuration in force. */
+static json_t *config_document(const struct desk *d, struct problem *p)
+{
+    char *bytes = malloc(CONFIG_MAX);
+    size_t n = bytes ? config_render(router_params(d->router), bytes, CONFIG_MAX) : 0;
+    json_t *doc = n ? json_loadb(bytes, n, 0, NULL) : NULL;
+    free(bytes);
+    if (!doc)
+        problem_set(p, STATUS_INTERNAL, "", "the configuration cannot be rendered");
+    return doc;
+}
+
+static bool reserve(struct call *c, size_t n)
+{
+    struct outbuf *o = slot_out(c->slot);
+    bool ok = outbuf_reserve(o, n);
+    c->out = &o->text;
+    return ok;
+}
+
+/* Writes {"v":1,"config_seq":N,"<name>":value}. */
+static enum status put_value(struct call *c, const char *name, const json_t *value,
+                             struct problem *p)
+{
+    char *s = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    if (!s || !reserve(c, strlen(s) + 256)) {
+        free(s);
+        return problem_set(p, STATUS_UNAVAILABLE, "", "no memory for the answer");
+    }
+    text_printf(c->out, "{\"v\":1,\"config_seq\":%" PRIu64 ",\"%s\":",
+                router_config_seq(c->control->desk->router), name);
+    text_put(c->out, s);
+    text_put(c->out, "}");
+    free(s);
+    return STATUS_OK;
+}
+
+static enum status get_part(struct call *c, const char *name, const char *key, struct problem *p)
+{
+    json_t *doc = config_document(c->control->desk, p);
+    if (!doc)
+        return STATUS_INTERNAL;
+    enum status s = put_value(c, name, key ? json_object_get(doc, key) : doc, p);
+    json_decref(doc);
+    return s;
+}
+
+/* Applies {"key": value} as a patch and makes it an event. */
+static enum status set_part(struct call *c, const char *field, const char *key, struct problem *p)
+{
+    struct desk *d = c->control->desk;
+    const json_t *value = json_object_get(c->root, field);
+    char path[NAME_CAP + 1] = "/";
+    strncat(path, field, NAME_LEN);
+    if (!value)
+        return problem_set(p, STATUS_BAD_REQUEST, path, "%s is needed", field);
+    json_t *patch = json_object();
+    /* json_object_set takes a reference of its own; the message stays as it is. */
+    char *bytes = NULL;
+    json_t *copy = json_deep_copy(value);
+    if (patch && copy && json_object_set_new(patch, key, copy) == 0)
+        bytes = json_dumps(patch, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    json_decref(patch);
+    struct params *params = malloc(sizeof *params);
+    enum status s = STATUS_UNAVAILABLE;
+    if (!bytes || !params) {
+        problem_set(p, s, "", "no memory for the change");
+    } else {
+        *params = *router_params(d->router);
+        s = config_patch(params, bytes, strlen(bytes), p);
+        if (s == STATUS_OK) {
+            const char *op = json_string_value(json_object_get(c->root, "op"));
+            s = desk_configure(d, params, op ? op : "control", router_file_hash(d->router), p);
+        }
+    }
+    free(params);
+    free(bytes);
+    if (s != STATUS_OK)
+        return s;
+    const char *reason = json_string_value(json_object_get(c->root, "reason"));
+    log_event(LOG_LEVEL_INFO, "configured", "origin",
+              json_string_value(json_object_get(c->root, "op")), "config_seq",
+              LOG_NUMBER(router_config_seq(d->router)), "reason", reason ? reason : "", NULL);
+    return get_part(c, field, key, p);
+}
+
+static enum status models_list(struct call *c, struct problem *p)
+{
+    return get_part(c, "models", "models", p);
+}
+
+static enum status models_set(struct call *c, struct problem *p)
+{
+    return set_part(c, "models", "models", p);
+}
+
+static enum status weights_get(struct call *c, struct problem *p)
+{
+    return get_part(c, "weights", "objective", p);
+}
+
+static enum status weights_set(struct call *c, struct problem *p)
+{
+    return set_part(c, "weights", "objective", p);
+}
+
+static enum status policy_get(struct call *c, struct problem *p)
+{
+    return get_part(c, "policy", "policy", p);
+}
+
+static enum status policy_set(struct call *c, struct problem *p)
+{
+    return set_part(c, "policy", "policy", p);
+}
+
+static enum status config_get(struct call *c, struct problem *p)
+{
+    return get_part(c, "config", NULL, p);
+}
+
+static void put_model(struct text *t, const struct catalog *k, int i, const struct model_stats *m)
+{
+    const struct model *model = &k->model[i];
+    int64_t quality = m->labels[TARGET_QUALITY];
+    text_printf(t, "%s{\"model\":", i ? "," : "");
+    text_json_string(t, model->name);
+    text_printf(t, ",\"tier\":");
+    text_json_string(t, k->tier[model->tier]);
+    text_printf(t,
+                ",\"active\":%s,\"decisions\":%" PRId64 ",\"feedbacks\":%" PRId64
+                ",\"labels\":{\"quality\":%" PRId64 ",\"tokens\":%" PRId64 ",\"latency\":%" PRId64
+                ",\"failure\":%" PRId64 "},\"spent_usd\":",
+                model->active ? "true" : "false", m->decisions, m->feedbacks, quality,
+                m->labels[TARGET_TOKENS], m->labels[TARGET_LATENCY], m->labels[TARGET_FAILURE]);
+    text_usd(t, m->spent_nano);
+    text_put(t, ",\"quality_observed\":");
+    if (quality)
+        text_json_number(t, m->quality_sum / (double)quality, 6);
+    else
+        text_put(t, "null");
+    text_put(t, ",\"quality_learned\":");
+    text_json_number(t, m->quality_mean, 6);
+    text_put(t, ",\"cost_ratio\":");
+    text_json_number(t, m->cost_ratio, 6);
+    text_put(t, "}");
+}
+
+static void put_totals(struct text *t, const struct router_stats *st)
+{
+    text_printf(t,
+                "{\"v\":1,\"seq\":%" PRIu64 ",\"clock_ms\":%" PRId64 ",\"decisions\":%" PRId64
+                ",\"feedbacks\":%" PRId64 ",\"duplicates\":%" PRId64 ",\"open\":%" PRId64
+                ",\"spent_usd\":",
+                st->seq, st->clock_ms, st->decisions, st->feedbacks, st->duplicates, st->open);
+    text_usd(t, st->spent_nano);
+    text_put(t, ",\"baseline_usd\":");
+    text_usd(t, st->baseline_nano);
+    text_put(t, ",\"multiplier\":");
+    text_json_number(t, st->multiplier, 6);
+}
+
+static enum status stats(struct call *c, struct problem *p)
+{
+    static struct router_stats st; /* loop thread only; too big for the stack */
+    const struct desk *d = c->control->desk;
+    const struct catalog *k = &router_params(d->router)->catalog;
+    (void)p;
+    router_stats(d->router, &st);
+    put_totals(c->out, &st);
+    text_put(c->out, ",\"models\":[");
+    for (int i = 0; i < st.n_models && i < k->n; i++)
+        put_model(c->out, k, i, &st.model[i]);
+    text_put(c->out, "],\"service\":{");
+    c->control->gauges(c->control->ctx, c->out);
+    text_put(c->out, "}}");
+    return STATUS_OK;
+}
+
+static enum status state_of(struct call *c, struct problem *p)
+{
+    struct desk *d = c->control->desk;
+    (void)p;
+    text_printf(c->out,
+                "{\"v\":1,\"status\":\"%s\",\"seq\":%" PRIu64 ",\"epoch\":%" PRIu32
+                ",\"config_seq\":%" PRIu64 ",\"snapshot_seq\":%" PRIu64
+                ",\"durability\":\"%s\",\"store_id\":\"%s\",\"policy\":\"%s\",\"data\":",
+                d->broken ? "failed"
+                : d->full ? "storage_full"
+                          : "serving",
+                router_seq(d->router), router_epoch(d->router), router_config_seq(d->router),
+                d->snapshot_seq, c->control->settings->relaxed ? "relaxed" : "full",
+                db_store_id(d->db), router_params(d->router)->policy.name);
+    text_json_string(c->out, c->control->data_dir);
+    if (json_is_true(json_object_get(c->root, "digest")))
+        text_printf(c->out, ",\"digest\":\"%016" PRIx64 "\"", snapshot_digest(d->router));
+    text_put(c->out, "}");
+    return STATUS_OK;
+}
+
+static enum status snapshot(struct call *c, struct problem *p)
+{
+    struct desk *d = c->control->desk;
+    if (d->full)
+        return problem_set(p, STATUS_STORAGE_FULL, "", "the store is full");
+    c->control->snapshot(c->control->ctx);
+    text_printf(c->out, "{\"v\":1,\"snapshot_seq\":%" PRIu64 "}", router_seq(d->router));
+    return STATUS_OK;
+}
+
+static enum status explain(struct call *c, struct problem *p)
+{
+    struct desk *d = c->control->desk;
+    const char *id = json_string_value(json_object_get(c->root, "decision_id"));
+    uint32_t epoch;
+    uint64_t seq, mac;
+    if (!id || !decision_id_parse(id, &epoch, &seq, &mac))
+        return problem_set(p, STATUS_BAD_REQUEST, "/decision_id",
+                           "decision_id is needed, as the route reply gave it");
+    if (decision_mac(epoch, seq, router_mac_key(d->router)) != mac)
+        return problem_set(p, STATUS_UNKNOWN_DECISION, "/decision_id",
+                           "this service gave no decision this id");
+    enum status s = desk_find(d, seq, &d->event, p);
+    if (s != STATUS_OK)
+        return s;
+    if (d->event.decided.epoch != epoch)
+        return problem_set(p, STATUS_UNKNOWN_DECISION, "/decision_id",
+                           "this decision was lost with a crash before it was recorded");
+    text_put(c->out, "{\"v\":1,\"decision\":");
+    reply_decision(c->out, &d->event, &router_params(d->router)->catalog, router_mac_key(d->router),
+                   true);
+    text_put(c->out, ",\"record\":");
+    event_describe(&d->event, c->out);
+    text_put(c->out, "}");
+    return STATUS_OK;
+}
+
+enum { LOG_MOST = 1000 };
+
+struct log_scan {
+    struct call *call;
+    int64_t n, most;
+    uint64_t next;
+};
+
+static bool on_record(void *ctx, const struct event *e)
+{
+    struct log_scan *scan = ctx;
+    if (scan->n >= scan->most || !reserve(scan->call, OUTBUF_ITEM))
+        return false;
+    text_put(scan->call->out, scan->n++ ? "," : "");
+    event_describe(e, scan->call->out);
+    scan->next = e->seq + 1;
+    return true;
+}
+
+static enum status log_range(struct call *c, struct problem *p)
+{
+    const json_t *from = json_object_get(c->root, "from"), *to = json_object_get(c->root, "to"),
+                 *limit = json_object_get(c->root, "limit");
+    struct log_scan scan = {.call = c, .most = limit ? json_integer_value(limit) : 100};
+    if ((from && json_integer_value(from) < 1) || (to && json_integer_value(to) < 1) ||
+        scan.most < 1 || scan.most > LOG_MOST)
+        return problem_set(p, STATUS_BAD_REQUEST, "/limit",
+                           "from and to are sequence numbers from 1, limit is 1 to %d", LOG_MOST);
+    scan.next = from ? (uint64_t)json_integer_value(from) : 1;
+    text_put(c->out, "{\"v\":1,\"items\":[");
+    enum status s = db_scan(c->control->desk->db, scan.next,
+                            to ? (uint64_t)json_integer_value(to) : 0, on_record, &scan, p);
+    text_printf(c->out, "],\"next\":%" PRIu64 "}", scan.next);
+    return s;
+}
+
+struct backup_job {
+    uv_work_t work;
+    struct control *control;
+    struct slot *slot;
+    char to[1024];
+    struct verify_report report;
+    struct problem problem;
+    enum status status;
+};
+
+/* Pool thread. Touches the job and, by read transactions of its own, the open store. */
+static void backup_work(uv_work_t *work)
+{
+    struct backup_job *job = work->data;
+    job->status = store_backup_open(job->control->desk->db, job->to, &job->report, &job->problem);
+}
+
+static void backup_done(uv_work_t *work, int cancelled)
+{
+    struct backup_job *job = work->data;
+    struct outbuf *o = slot_out(job->slot);
+    if (cancelled)
+        job->status = problem_set(&job->problem, STATUS_UNAVAILABLE, "", "the service is stopping");
+    if (job->status == STATUS_OK && outbuf_reserve(o, OUTBUF_ITEM)) {
+        text_put(&o->text, "{\"v\":1,\"to\":");
+        text_json_string(&o->text, job->to);
+        text_printf(&o->text, ",\"seq\":%" PRIu64 ",\"digest\":\"%016" PRIx64 "\",\"ok\":%s}",
+                    job->report.seq, job->report.digest, job->report.ok ? "true" : "false");
+    } else {
+        desk_error(o, &job->problem);
+    }
+    log_event(job->status == STATUS_OK ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "backup", "to", job->to,
+              "status", status_code(job->status), "text", job->problem.text, NULL);
+    job->control->jobs--;
+    job->control->done(job->control->ctx, job->slot);
+    free(job);
+}
+
+static enum status backup(struct call *c, struct problem *p)
+{
+    const char *to = json_string_value(json_object_get(c->root, "to"));
+    struct backup_job *job;
+    if (!to || to[0] != '/' || strlen(to) >= sizeof job->to)
+        return problem_set(p, STATUS_BAD_REQUEST, "/to",
+                           "to is needed: an absolute path of a directory that does not exist yet");
+    if (c->control->jobs > 0)
+        return problem_set(p, STATUS_OVERLOADED, "",
+                           "a backup is under way: retry when it is done");
+    job = calloc(1, sizeof *job);
+    if (!job)
+        return problem_set(p, STATUS_UNAVAILABLE, "", "no memory for a backup");
+    job->work.data = job;
+    job->control = c->control;
+    job->slot = c->slot;
+    strcpy(job->to, to);
+    if (uv_queue_work(c->control->loop, &job->work, backup_work, backup_done) != 0) {
+        free(job);
+        return problem_set(p, STATUS_UNAVAILABLE, "", "no thread for a backup");
+    }
+    c->control->jobs++;
+    c->later = true;
+    return STATUS_OK;
+}
+
+static const struct {
+    const char *op;
+    handler run;
+    const char *fields; /* beside v, op, key, reason */
+} ops[] = {
+    {"stats", stats, ""},
+    {"status", state_of, " digest "},
+    {"models.list", models_list, ""},
+    {"models.set", models_set, " models "},
+    {"weights.get", weights_get, ""},
+    {"weights.set", weights_set, " weights "},
+    {"policy.get", policy_get, ""},
+    {"policy.set", policy_set, " policy "},
+    {"config.get", config_get, ""},
+    {"snapshot", snapshot, ""},
+    {"backup", backup, " to "},
+    {"explain", explain, " decision_id "},
+    {"log", log_range, " from to limit "},
+};
+
+static enum status check_fields(const json_t *root, const char *fields, struct problem *p)
+{
+    static const char common[] = " v op key reason ";
+    /* jansson's iterators take no const, though nothing is changed. */
+    json_t *doc = (json_t *)(uintptr_t)root;
+    for (void *i = json_object_iter(doc); i; i = json_object_iter_next(doc, i)) {
+        const char *key = json_object_iter_key(i);
+        char word[NAME_CAP + 2];
+        if (strncmp(key, "x_", 2) == 0)
+            continue;
+        bool fits = snprintf(word, sizeof word, " %s ", key) < (int)sizeof word;
+        if (!fits || strchr(key, ' ') || (!strstr(common, word) && !strstr(fields, word)))
+            return problem_set(p, STATUS_UNKNOWN_FIELD, "", "unknown field %.40s; known:%s%s", key,
+                               common, fields);
+    }
+    return STATUS_OK;
+}
+
+static enum status run(struct call *c, const char *op, struct problem *p)
+{
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+        if (strcmp(op, ops[i].op) != 0)
+            continue;
+        enum status s = check_fields(c->root, ops[i].fields, p);
+        return s == STATUS_OK ? ops[i].run(c, p) : s;
+    }
+    return problem_set(p, STATUS_BAD_REQUEST, "/op",
+                       "unknown op %.40s; control knows stats, status, models.list, models.set, "
+                       "weights.get, weights.set, policy.get, policy.set, config.get, snapshot, "
+                       "backup, explain, log",
+                       op);
+}
+
+bool control_answer(struct control *c, const struct message *m, struct slot *slot)
+{
+    struct problem p = {0};
+    struct call call = {.control = c, .slot = slot, .root = m->root};
+    outbuf_clear(slot_out(slot));
+    if (!reserve(&call, OUTBUF_ITEM))
+        return true;
+    enum status s = run(&call, m->op_name, &p);
+    if (s == STATUS_OK && call.out->full)
+        s = problem_set(&p, STATUS_INTERNAL, "", "the answer is too long");
+    if (s != STATUS_OK)
+        desk_error(slot_out(slot), &p);
+    return !call.later;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_TRANSPORT_CONTROL_H
+#define PURSER_TRANSPORT_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+#include "core/config.h"
+#include "core/wire.h"
+#include "transport/desk.h"
+#include "transport/rpc.h"
+
+/* The operators' socket: read and change the running service. Loop thread. */
+struct control {
+    struct desk *desk;
+    const struct settings *settings;
+    const char *data_dir;
+    uv_loop_t *loop;
+    /* gauges gives the counters of sockets and commits as a JSON object's members ("a":1,"b":2). */
+    void (*gauges)(void *ctx, struct text *out);
+    void (*snapshot)(void *ctx); /* take one with the next commit */
+    /* done gives back a slot whose answer came later; it holds it like any other. */
+    void (*done)(void *ctx, struct slot *slot);
+    void *ctx;
+    int jobs; /* backups under way: at most one */
+};
+
+/* control_answer handles a control message for slot. True: the reply is written. False: it will
+ * come by done. */
+bool control_answer(struct control *c, const struct message *m, struct slot *slot);
+
+#endif

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between the wire and the engine. Invariants: what the router applied is in the filling batch
+ * before the answer is rendered; an answer is rendered from the record, never from anything beside
+ * it, so a retry gets the same bytes; if an applied event cannot be put into the batch, memory and
+ * log have parted and the desk is `broken` for good. When the store is full, routes are decided as
+ * dry runs (nothing is applied, no decision id, marked not_recorded) and everything that would have
+ * to be recorded is refused with storage_full. Considered: one desk per socket. There is one log,
+ * so there is one desk.
+ */
+#include "transport/desk.h"
+
+#include <stdlib.h>
+#include "core/decision_id.h"
+#include "core/snapshot.h"
+#include "transport/log.h"
+
+static void desk_break(struct desk *d, const char *what)
+{
+    if (!d->broken)
+        log_event(LOG_LEVEL_ERROR, "broken", "what", what, "seq", LOG_NUMBER(router_seq(d->router)),
+                  NULL);
+    d->broken = true;
+}
+
+static void on_evict(void *ctx, uint64_t seq, const struct label_book *book)
+{
+    struct desk *d = ctx;
+    if (batch_book(d->filling.batch, seq, book) != STATUS_OK)
+        desk_break(d, "no memory for a label book");
+}
+
+struct desk *desk_new(struct db *db, struct router *router)
+{
+    struct desk *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    d->db = db;
+    d->router = router;
+    d->filling.batch = batch_new();
+    d->other.batch = batch_new();
+    if (!d->filling.batch || !d->other.batch) {
+        desk_free(d);
+        return NULL;
+    }
+    int64_t wall, mono;
+    wallclock_read(&wall, &mono);
+    wallclock_init(&d->clock, router_clock(router), wall, mono);
+    router_on_evict(router, on_evict, d);
+    return d;
+}
+
+void desk_free(struct desk *d)
+{
+    if (!d)
+        return;
+    batch_free(d->filling.batch);
+    batch_free(d->other.batch);
+    free(d);
+}
+
+/* Puts an applied event into the batch. */
+static void append(struct desk *d, const struct event *ev)
+{
+    if (ev->kind != EVENT_NONE && batch_event(d->filling.batch, ev) != STATUS_OK)
+        desk_break(d, "no memory for an event");
+}
+
+static bool find_in(const struct tray *t, uint64_t seq, struct event *out)
+{
+    const uint8_t *bytes;
+    size_t n;
+    return batch_find_event(t->batch, seq, &bytes, &n) &&
+           event_decode(bytes, n, out, NULL) == STATUS_OK;
+}
+
+enum status desk_find(struct desk *d, uint64_t seq, struct event *out, struct problem *problem)
+{
+    if (!find_in(&d->filling, seq, out) && !(d->flying && find_in(&d->other, seq, out))) {
+        enum status s = db_read_event(d->db, seq, out, problem);
+        if (s != STATUS_OK)
+            return s;
+    }
+    if (out->kind != EVENT_DECIDED)
+        return problem_set(problem, STATUS_UNKNOWN_DECISION, "/decision_id",
+                           "no decision has this id");
+    return STATUS_OK;
+}
+
+static enum status find_book(struct desk *d, uint64_t seq, struct label_book *out)
+{
+    if (batch_find_book(d->filling.batch, seq, out) ||
+        (d->flying && batch_find_book(d->other.batch, seq, out)))
+        return STATUS_OK;
+    enum status s = db_read_book(d->db, seq, out);
+    if (s != STATUS_UNKNOWN_DECISION)
+        return s;
+    book_init(out); /* decided, but nobody has reported yet */
+    return STATUS_OK;
+}
+
+static enum status storage_full(struct problem *p)
+{
+    enum status s = problem_set(p, STATUS_STORAGE_FULL, "",
+                                "the store is full and nothing can be recorded: free space on the "
+                                "data disk; retry then");
+    p->retry_after_ms = 1000;
+    return s;
+}
+
+static enum status route(struct desk *d, const struct message *m, int i, struct problem *p)
+{
+    enum route_result result;
+    enum status s = wire_request(m, i, &d->request, p);
+    if (s != STATUS_OK)
+        return s;
+    if (d->full)
+        d->request.dry_run = true;
+    int64_t now = wallclock_now(&d->clock);
+    s = router_route(d->router, now, &d->request, &d->event, &result, p);
+    if (s != STATUS_OK)
+        return s;
+    if (result == ROUTE_RETRY) {
+        d->retried++;
+        return d->full ? storage_full(p) : desk_find(d, d->event.seq, &d->event, p);
+    }
+    if (result == ROUTE_DECIDED) {
+        append(d, &d->event);
+        router_pace(d->router, now, &d->extra);
+        append(d, &d->extra);
+    }
+    return STATUS_OK;
+}
+
+static void route_item(struct desk *d, const struct message *m, int i, struct text *t)
+{
+    struct problem p = {0};
+    enum status s = route(d, m, i, &p);
+    d->routed++;
+    if (s != STATUS_OK) {
+        d->refused++;
+        reply_error(t, &p);
+        return;
+    }
+    reply_decision(t, &d->event, &router_params(d->router)->catalog, router_mac_key(d->router),
+                   d->request.explain);
+    if (d->full && !t->full && t->len && t->at[t->len - 1] == '}') {
+        t->at[--t->len] = '\0';
+        text_put(t, ",\"not_recorded\":true}");
+    }
+}
+
+/* Fetches the record and labels of a decision that has left memory. *out NULL: there is none. */
+static enum status recall(struct desk *d, const struct feedback *f, const struct recalled **out,
+                          struct problem *p)
+{
+    *out = NULL;
+    if (router_has(d->router, f->seq))
+        return STATUS_OK;
+    enum status s = desk_find(d, f->seq, &d->recalled.decided, p);
+    if (s == STATUS_UNKNOWN_DECISION)
+        return STATUS_OK;
+    if (s != STATUS_OK)
+        return s;
+    if (d->recalled.decided.decided.epoch != f->epoch)
+        return STATUS_OK; /* that decision was lost with its epoch: this one is another */
+    s = find_book(d, f->seq, &d->recalled.book);
+    if (s != STATUS_OK)
+        return problem_set(p, s, "/decision_id", "cannot read the labels of this decision");
+    *out = &d->recalled;
+    return STATUS_OK;
+}
+
+static enum status feed(struct desk *d, const struct message *m, int i,
+                        enum feedback_result *result, struct problem *p)
+{
+    const struct recalled *recalled;
+    struct feedback *f = &d->feedback;
+    enum status s = wire_feedback(m, i, f, p);
+    if (s != STATUS_OK)
+        return s;
+    /* A guessed id costs no look-up. */
+    if (decision_mac(f->epoch, f->seq, router_mac_key(d->router)) != f->mac)
+        return problem_set(p, STATUS_UNKNOWN_DECISION, "/decision_id",
+                           "this service gave no decision this id");
+    if (d->full)
+        return storage_full(p);
+    s = recall(d, f, &recalled, p);
+    if (s != STATUS_OK)
+        return s;
+    s = router_feedback(d->router, wallclock_now(&d->clock), f, recalled, &d->event, result, p);
+    if (s == STATUS_OK)
+        append(d, &d->event);
+    return s;
+}
+
+static void feedback_item(struct desk *d, const struct message *m, int i, struct text *t)
+{
+    struct problem p = {0};
+    enum feedback_result result;
+    enum status s = feed(d, m, i, &result, &p);
+    d->fed++;
+    if (s != STATUS_OK) {
+        d->refused++;
+        d->unknown += s == STATUS_UNKNOWN_DECISION;
+        reply_error(t, &p);
+        return;
+    }
+    char id[DECISION_ID_CAP];
+    decision_id_format(id, d->feedback.epoch, d->feedback.seq, router_mac_key(d->router));
+    reply_answer(t, result, id);
+}
+
+void desk_feedback(struct desk *d, const struct message *m, int item)
+{
+    char scrap[1024];
+    struct text t = text_over(scrap, sizeof scrap);
+    feedback_item(d, m, item, &t);
+}
+
+void desk_error(struct outbuf *out, const struct problem *problem)
+{
+    outbuf_clear(out);
+    if (outbuf_reserve(out, OUTBUF_ITEM))
+        reply_error(&out->text, problem);
+}
+
+/* One item; if its answer does not fit, an error takes its place. */
+static void answer_item(struct desk *d, const struct message *m, int i, struct text *t)
+{
+    size_t start = t->len;
+    if (m->op == WIRE_ROUTE || m->op == WIRE_ROUTE_MANY)
+        route_item(d, m, i, t);
+    else
+        feedback_item(d, m, i, t);
+    if (!t->full && !d->broken)
+        return;
+    struct problem p = {0};
+    problem_set(&p, d->broken ? STATUS_UNAVAILABLE : STATUS_INTERNAL, "",
+                d->broken ? "the service must restart; retry" : "the answer is too long");
+    t->len = start;
+    t->full = false;
+    t->at[start] = '\0';
+    reply_error(t, &p);
+}
+
+void desk_answer(struct desk *d, const struct message *m, struct outbuf *out)
+{
+    bool many = m->op == WIRE_ROUTE_MANY || m->op == WIRE_FEEDBACK_MANY;
+    outbuf_clear(out);
+    if (!outbuf_reserve(out, OUTBUF_ITEM))
+        return; /* an empty reply: no memory even to say so */
+    if (!many) {
+        answer_item(d, m, 0, &out->text);
+        return;
+    }
+    reply_batch_begin(&out->text);
+    for (int i = 0; i < m->items; i++) {
+        /* Checked before the item is applied: what is applied can be answered. */
+        if (!outbuf_reserve(out, OUTBUF_ITEM)) {
+            struct problem p = {0};
+            problem_set(&p, STATUS_OVERLOADED, "/items",
+                        "no memory to answer beyond item %d: send smaller batches; retry", i);
+            desk_error(out, &p);
+            return;
+        }
+        reply_batch_next(&out->text, i);
+        answer_item(d, m, i, &out->text);
+    }
+    reply_batch_end(&out->text);
+}
+
+void desk_start(struct desk *d)
+{
+    router_start(d->router, wallclock_now(&d->clock), &d->event);
+    append(d, &d->event);
+}
+
+enum status desk_configure(struct desk *d, const struct params *params, const char *origin,
+                           uint64_t file_hash, struct problem *problem)
+{
+    if (d->full)
+        return storage_full(problem);
+    enum status s = router_configure(d->router, wallclock_now(&d->clock), params, origin, file_hash,
+                                     d->json, sizeof d->json, &d->event, problem);
+    if (s == STATUS_OK)
+        append(d, &d->event);
+    return s;
+}
+
+void desk_tick(struct desk *d)
+{
+    if (d->full || d->broken)
+        return;
+    router_tick(d->router, wallclock_now(&d->clock), &d->event);
+    append(d, &d->event);
+}
+
+struct snapshot_sink {
+    struct desk *desk;
+    int g;
+};
+
+static void on_item(void *ctx, const uint8_t key[ITEM_KEY_LEN], const void *bytes, size_t n)
+{
+    struct snapshot_sink *s = ctx;
+    if (batch_item(s->desk->filling.batch, s->g, key, ITEM_KEY_LEN, bytes, n) != STATUS_OK)
+        desk_break(s->desk, "no memory for a snapshot");
+}
+
+void desk_snapshot(struct desk *d, int g)
+{
+    struct snapshot_sink sink = {d, g};
+    snapshot_write(d->router, g, on_item, &sink);
+    d->snapshot_seq = router_seq(d->router);
+    batch_snapshot_end(d->filling.batch, g, d->snapshot_seq);
+}
+
+/* The first record of [low, high) that is not older than `before`; high when all are. */
+static uint64_t first_since(struct desk *d, uint64_t low, uint64_t high, int64_t before)
+{
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (db_read_event(d->db, middle, &d->extra, NULL) != STATUS_OK)
+            return low; /* leave alone what cannot be read */
+        if (d->extra.time_ms < before)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void desk_prune(struct desk *d, int64_t retention_ms, int64_t most)
+{
+    struct db_info info;
+    int64_t before = d->clock.last_ms - retention_ms, first = db_first_time(d->db);
+    if (d->full || d->broken || first == 0 || first >= before ||
+        db_info(d->db, &info, NULL) != STATUS_OK)
+        return;
+    uint64_t a = info.snapshot_seq[0], b = info.snapshot_seq[1], covered = a < b ? a : b;
+    if (covered <= info.first_seq)
+        return;
+    uint64_t below = first_since(d, info.first_seq, covered, before);
+    if (below > info.first_seq)
+        batch_prune(d->filling.batch, below, most);
+}
+
+bool desk_crowded(const struct desk *d)
+{
+    return batch_events(d->filling.batch) >= DESK_EVENTS_MAX ||
+           batch_bytes(d->filling.batch) >= DESK_BYTES_MAX;
+}
+
+struct batch *desk_launch(struct desk *d)
+{
+    struct tray t = d->filling;
+    d->filling = d->other;
+    d->other = t;
+    d->flying = true;
+    return t.batch;
+}
+
+void desk_landed(struct desk *d)
+{
+    batch_reset(d->other.batch);
+    d->other.answered = 0;
+    d->flying = false;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_TRANSPORT_DESK_H
+#define PURSER_TRANSPORT_DESK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/request.h"
+#include "core/router.h"
+#include "core/wire.h"
+#include "store/batch.h"
+#include "store/db.h"
+#include "transport/outbuf.h"
+#include "transport/wallclock.h"
+
+/*
+ * The desk: the engine and its paperwork, without sockets. It asks the router, writes what happened
+ * into the batch being filled, and renders the answer. Whoever brought the message holds the answer
+ * until that batch is durable. Loop thread.
+ */
+enum {
+    DESK_EVENTS_MAX = 8192,           /* a filling batch with more takes no more messages */
+    DESK_BYTES_MAX = 16 * 1024 * 1024 /* likewise; a message in hand may exceed both a little */
+};
+
+/* A batch and how many of those that wait for it were answered early (full disk, failure). */
+struct tray {
+    struct batch *batch;
+    size_t answered;
+};
+
+struct desk {
+    struct db *db;         /* borrowed */
+    struct router *router; /* borrowed */
+    struct tray filling, other;
+    bool flying; /* other is with the writer, or waits to be tried again */
+    bool full;   /* the store is full: decide without recording, refuse what must be recorded */
+    bool broken; /* memory and log have parted: stop and restart from disk */
+    uint64_t snapshot_seq; /* of the last snapshot put into a batch */
+    struct wallclock clock;
+    int64_t routed, refused, retried, fed, unknown; /* items answered, for stats */
+    /* Scratch: too big for the stack. */
+    struct request request;
+    struct feedback feedback;
+    struct event event, extra;
+    struct recalled recalled;
+    char json[CONFIG_MAX];
+};
+
+/* desk_new borrows both; NULL when memory is short. The router's evicted books go to the desk from
+ * here on, so call it after recovery. */
+struct desk *desk_new(struct db *db, struct router *router);
+void desk_free(struct desk *d);
+
+/* desk_answer handles a route or feedback message of one item or many and writes the reply. */
+void desk_answer(struct desk *d, const struct message *m, struct outbuf *out);
+/* desk_feedback handles one item without a reply (unacknowledged feedback). */
+void desk_feedback(struct desk *d, const struct message *m, int item);
+/* desk_error writes an error as the whole reply. */
+void desk_error(struct outbuf *out, const struct problem *problem);
+
+/* desk_start begins an epoch; desk_configure changes the engine's configuration, with the words of
+ * router_configure; desk_tick lets time pass. */
+void desk_start(struct desk *d);
+MUST_CHECK enum status desk_configure(struct desk *d, const struct params *params,
+                                      const char *origin, uint64_t file_hash,
+                                      struct problem *problem);
+void desk_tick(struct desk *d);
+/* desk_snapshot writes the state as generation g into the filling batch. */
+void desk_snapshot(struct desk *d, int g);
+/* desk_prune asks for records older than retention, and covered by both snapshots, to go. */
+void desk_prune(struct desk *d, int64_t retention_ms, int64_t most);
+
+/* desk_find reads the record of a decision, wherever it is: filling, in flight, on disk. */
+MUST_CHECK enum status desk_find(struct desk *d, uint64_t seq, struct event *out,
+                                 struct problem *problem);
+
+/* desk_crowded: the filling batch is full. */
+bool desk_crowded(const struct desk *d);
+/* desk_launch makes the filling batch the flying one and gives it; desk_landed empties it again. */
+struct batch *desk_launch(struct desk *d);
+void desk_landed(struct desk *d);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * purser: one command line for applications' requests, operators' questions and the store's care.
+ * A table of commands; the work is in cli_*.c. Commands that need no service never connect.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "transport/cli.h"
+
+#ifndef PURSER_VERSION
+#define PURSER_VERSION "0.1.0"
+#endif
+
+static const struct {
+    const char *name, *what, *help;
+    int (*run)(struct cli *c);
+    bool online;
+} commands[] = {
+    {"route", "ask for a decision",
+     "route [--tenant T] [--task T] [--domain D] [--user-tier U] [--group G] [--session S]\n"
+     "         [--prompt TEXT | --prompt-file FILE|-] [--prompt-tokens N] [--max-output-tokens N]\n"
+     "         [--value V] [--min-tier T] [--min-quality Q] [--max-cost-usd C] [--max-latency-ms "
+     "L]\n"
+     "         [--id REQUEST_ID] [--explain] [--dry-run]\n"
+     "       purser route '{\"task\":...}'   (JSON, as on the wire)",
+     cli_route, true},
+    {"feedback", "report on a decision",
+     "feedback DECISION_ID [--quality Q] [--cost-usd C] [--latency-ms L] [--prompt-tokens N]\n"
+     "         [--cached-tokens N] [--output-tokens N] [--failed | --succeeded] [--source S]\n"
+     "         [--feedback-id F] [--version N] [--retract]\n"
+     "       purser feedback '{\"decision_id\":...}'",
+     cli_feedback, true},
+    {"demo", "route six sample prompts and report on them", "demo", cli_demo, true},
+    {"play", "play a full-information table, as an application would",
+     "play DIR --choices OUT.jsonl [--parallel N] [--limit N] [--seed S]\n"
+     "       DIR holds models.json and prompts.jsonl; configure the service for it with\n"
+     "       purser-sim config DIR, and weigh OUT.jsonl with purser-sim score DIR",
+     cli_play, true},
+    {"status", "whether it serves, and from which state", "status [--digest]", cli_status, true},
+    {"top", "live counters, spend and models", "top [--once]", cli_top, true},
+    {"models", "the catalog in force, or change it",
+     "models [list]\n       purser models set '[{\"name\":...}]' [--reason WHY]", cli_models, true},
+    {"weights", "the reward weights in force, or change them",
+     "weights [get]\n       purser weights set quality=1 cost=0.1 [--reason WHY]", cli_weights,
+     true},
+    {"policy", "the policy in force, or change it",
+     "policy [get]\n       purser policy set name=lints width=1 [--reason WHY]", cli_policy, true},
+    {"explain", "everything about one decision", "explain DECISION_ID", cli_explain, true},
+    {"snapshot", "take a snapshot with the next commit", "snapshot", cli_snapshot, true},
+    {"log", "print the log of a store, one JSON line a record",
+     "log --data DIR [--from SEQ] [--to SEQ] [--follow]", cli_log, false},
+    {"check", "check a configuration file", "check FILE", cli_check, false},
+    {"verify", "replay a store and compare, bit for bit", "verify --data DIR", cli_verify, false},
+    {"backup", "copy and verify a store, also a live one", "backup --data DIR --to NEW_DIR",
+     cli_backup, false},
+    {"restore", "put a backup back", "restore --from BACKUP --data DIR", cli_restore, false},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static int usage(FILE *f, int code)
+{
+    fprintf(f, "usage: purser COMMAND [OPTIONS]      (purser COMMAND --help for each)\n\n");
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(f, "  %-9s %s\n", commands[i].name, commands[i].what);
+    fprintf(f, "\n"
+               "options of all commands:\n"
+               "  --json          print JSON, for programs\n"
+               "options of commands that ask the service:\n"
+               "  --route URL     default tcp://127.0.0.1:7601 or $PURSER_ROUTE\n"
+               "  --feedback URL  default tcp://127.0.0.1:7602 or $PURSER_FEEDBACK\n"
+               "  --control URL   default tcp://127.0.0.1:7603 or $PURSER_CONTROL\n"
+               "  --timeout MS    of one attempt, default 2000; --retries N, default 3\n"
+               "  --ca FILE       authority of the service's certificate; --cert FILE our own\n"
+               "\nexit: 0 done, 1 refused, 2 no answer, 64 usage, 65 store damaged, 78 bad "
+               "configuration\n");
+    return code;
+}
+
+static const char *url_of(struct cli *c, const char *option, const char *variable,
+                          const char *standard)
+{
+    const char *s = cli_option(c, option);
+    if (!s)
+        s = getenv(variable);
+    return s && *s ? s : standard;
+}
+
+static int open_client(struct cli *c)
+{
+    double timeout = 2000, retries = 3;
+    bool present;
+    if (!cli_number(c, "--timeout", &timeout, &present) ||
+        !cli_number(c, "--retries", &retries, &present))
+        return CLI_USAGE;
+    if (timeout < 1 || timeout > 1e6 || retries < 0 || retries > 100)
+        return cli_usage(c, "--timeout is 1 to 1000000 ms, --retries 0 to 100");
+    struct purser_client_options o = {
+        .timeout_ms = (int)timeout,
+        .retries = retries < 1 ? -1 : (int)retries,
+        .tls_ca = cli_option(c, "--ca"),
+        .tls_cert = cli_option(c, "--cert"),
+        .key = getenv("PURSER_KEY"),
+        .control_url = url_of(c, "--control", "PURSER_CONTROL", "tcp://127.0.0.1:7603")};
+    struct purser_client_error e;
+    const char *route = url_of(c, "--route", "PURSER_ROUTE", "tcp://127.0.0.1:7601");
+    const char *feedback = url_of(c, "--feedback", "PURSER_FEEDBACK", "tcp://127.0.0.1:7602");
+    if (purser_client_open(route, feedback, &o, &c->client, &e) == 0)
+        return CLI_OK;
+    fprintf(stderr, "purser %s: %s: %s\n", c->command, e.code, e.message);
+    return CLI_UNREACHABLE;
+}
+
+static int run(struct cli *c, int which)
+{
+    c->command = commands[which].name;
+    c->help = commands[which].help;
+    if (cli_flag(c, "--help")) {
+        printf("usage: purser %s\n\n%s\n", c->help, commands[which].what);
+        return CLI_OK;
+    }
+    c->json = cli_flag(c, "--json");
+    if (commands[which].online) {
+        int code = open_client(c);
+        if (code != CLI_OK)
+            return code;
+    }
+    int code = commands[which].run(c);
+    purser_client_close(c->client);
+    if (fflush(stdout) != 0 && code == CLI_OK)
+        code = CLI_REFUSED;
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct cli c = {.argc = argc > 2 ? argc - 2 : 0, .argv = argv + 2};
+    if (argc < 2)
+        return usage(stderr, CLI_USAGE);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+        return usage(stdout, CLI_OK);
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("purser %s\n", PURSER_VERSION);
+        return CLI_OK;
+    }
+    if (c.argc > CLI_ARGS_MAX) {
+        fprintf(stderr, "purser: more than %d arguments\n", CLI_ARGS_MAX);
+        return CLI_USAGE;
+    }
+    for (int i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return run(&c, i);
+    fprintf(stderr, "purser: no command '%s'\n", argv[1]);
+    return usage(stderr, CLI_USAGE);
+}

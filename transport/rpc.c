@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One REP socket, N contexts. A slot walks IDLE -> RECV -> OPEN -> HELD -> SEND -> IDLE; every move
+ * goes through slot_move, which knows the allowed ones.
+ * Invariant: every NNG operation is started by the loop thread, and each started operation comes
+ * back through the mailbox exactly once. The upstream demo re-arms inside the callback; then "set
+ * draining, cancel" races with "callback re-arms" and a slot may sleep for ever.
+ * Timeouts are set before each operation, because an aio remembers its first one. A send needs one:
+ * a client that does not read would keep its slot for ever.
+ * Considered: NNG_OPT_RECVFD with uv_poll. It does not mix with contexts (nng#938).
+ */
+#include "transport/rpc.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <nng/protocol/reqrep0/rep.h>
+#include "transport/mailbox.h"
+
+enum slot_state { SLOT_IDLE, SLOT_RECV, SLOT_OPEN, SLOT_HELD, SLOT_SEND, SLOT_STATES };
+
+struct slot {
+    struct mail mail; /* first: a mail is its slot */
+    struct rpc *rpc;
+    enum slot_state state;
+    nng_ctx ctx;
+    nng_aio *aio;
+    nng_msg *msg; /* the request, while OPEN and put off */
+    struct outbuf out;
+};
+
+struct rpc {
+    nng_socket socket;
+    struct mailbox box;
+    struct rpc_options options;
+    struct endpoint_gate gate;
+    struct slot *slot;
+    int n, idle;
+    struct mail *late, **late_tail; /* requests put off */
+    bool draining, resuming;
+    int64_t requests, replies, send_failures;
+    void (*on_closed)(void *ctx);
+    void *closed_ctx;
+};
+
+static void slot_move(struct slot *s, enum slot_state to)
+{
+    static const unsigned char allowed[SLOT_STATES] = {
+        [SLOT_IDLE] = 1 << SLOT_RECV,
+        [SLOT_RECV] = 1 << SLOT_OPEN | 1 << SLOT_IDLE,
+        [SLOT_OPEN] = 1 << SLOT_HELD | 1 << SLOT_SEND,
+        [SLOT_HELD] = 1 << SLOT_SEND,
+        [SLOT_SEND] = 1 << SLOT_IDLE,
+    };
+    assert(allowed[s->state] & 1 << to);
+    s->rpc->idle += (to == SLOT_IDLE) - (s->state == SLOT_IDLE);
+    s->state = to;
+}
+
+/* NNG thread: sometimes the poller itself, so nothing but the hand-over. */
+static void rpc_on_aio(void *arg)
+{
+    struct slot *s = arg;
+    mailbox_push(&s->rpc->box, &s->mail);
+}
+
+static void rpc_listen(struct slot *s)
+{
+    if (s->rpc->draining)
+        return;
+    slot_move(s, SLOT_RECV);
+    nng_aio_set_timeout(s->aio, NNG_DURATION_INFINITE);
+    nng_ctx_recv(s->ctx, s->aio);
+}
+
+static bool rpc_offer(struct slot *s)
+{
+    const struct rpc_options *o = &s->rpc->options;
+    nng_msg *msg = s->msg;
+    if (!o->on_request(o->ctx, s, nng_msg_body(msg), nng_msg_len(msg)))
+        return false;
+    nng_msg_free(msg);
+    s->msg = NULL;
+    return true;
+}
+
+static void put_off(struct slot *s)
+{
+    s->mail.next = NULL;
+    *s->rpc->late_tail = &s->mail;
+    s->rpc->late_tail = &s->mail.next;
+}
+
+static void rpc_on_request(struct slot *s)
+{
+    slot_move(s, SLOT_OPEN);
+    s->rpc->requests++;
+    s->msg = nng_aio_get_msg(s->aio);
+    nng_aio_set_msg(s->aio, NULL);
+    outbuf_clear(&s->out);
+    if (s->rpc->late || !rpc_offer(s)) /* nobody overtakes who was put off */
+        put_off(s);
+}
+
+/* An operation of the slot has ended: what NNG had is ours again. */
+static void rpc_settle(struct slot *s)
+{
+    int e = nng_aio_result(s->aio);
+    if (s->state == SLOT_RECV && e == 0) {
+        rpc_on_request(s);
+        return;
+    }
+    if (s->state == SLOT_SEND && e != 0) {
+        s->rpc->send_failures++;
+        nng_msg *msg = nng_aio_get_msg(s->aio); /* a failed send leaves the message with us */
+        nng_aio_set_msg(s->aio, NULL);
+        if (msg)
+            nng_msg_free(msg);
+    }
+    bool closed = e == NNG_ECLOSED;
+    slot_move(s, SLOT_IDLE);
+    if (!closed)
+        rpc_listen(s);
+}
+
+static void rpc_on_mail(void *ctx, struct mail *list)
+{
+    (void)ctx;
+    while (list) {
+        struct slot *s = (struct slot *)list;
+        list = list->next;
+        rpc_settle(s);
+    }
+}
+
+struct outbuf *slot_out(struct slot *s)
+{
+    return &s->out;
+}
+
+struct rpc *slot_rpc(struct slot *s)
+{
+    return s->rpc;
+}
+
+void rpc_hold(struct slot *s)
+{
+    slot_move(s, SLOT_HELD);
+}
+
+void rpc_reply(struct slot *s)
+{
+    nng_msg *msg = NULL;
+    struct text *t = &s->out.text;
+    slot_move(s, SLOT_SEND);
+    s->rpc->replies++;
+    if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, t->at ? t->at : "", t->len) != 0) {
+        /* No memory to answer: the client times out and retries by its id. */
+        nng_msg_free(msg);
+        s->rpc->send_failures++;
+        slot_move(s, SLOT_IDLE);
+        rpc_listen(s);
+        return;
+    }
+    outbuf_clear(&s->out);
+    nng_aio_set_timeout(s->aio, s->rpc->options.send_timeout_ms);
+    nng_aio_set_msg(s->aio, msg);
+    nng_ctx_send(s->ctx, s->aio);
+}
+
+void rpc_resume(struct rpc *r)
+{
+    if (!r || r->resuming) /* on_request may lead back here */
+        return;
+    r->resuming = true;
+    while (r->late) {
+        struct slot *s = (struct slot *)r->late;
+        struct mail *next = s->mail.next;
+        if (!rpc_offer(s))
+            break;
+        r->late = next;
+        if (!next)
+            r->late_tail = &r->late;
+    }
+    r->resuming = false;
+}
+
+void rpc_drain(struct rpc *r)
+{
+    if (!r)
+        return;
+    r->draining = true;
+    atomic_store(&r->gate.limit, 0);
+    for (int i = 0; i < r->n; i++)
+        if (r->slot[i].state == SLOT_RECV)
+            nng_aio_cancel(r->slot[i].aio); /* if a request wins the race, it is served */
+}
+
+bool rpc_idle(const struct rpc *r)
+{
+    return !r || r->idle == r->n;
+}
+
+void rpc_stop(struct rpc *r)
+{
+    for (int i = 0; r && i < r->n; i++)
+        if (r->slot[i].aio)
+            nng_aio_stop(r->slot[i].aio);
+}
+
+static void free_slots(struct rpc *r)
+{
+    for (int i = 0; i < r->n; i++) {
+        struct slot *s = &r->slot[i];
+        if (s->aio) {
+            /* A stopped operation leaves its message with us: unsent, or not yet settled. */
+            nng_msg *msg = nng_aio_get_msg(s->aio);
+            if (msg)
+                nng_msg_free(msg);
+            nng_aio_free(s->aio);
+        }
+        if (s->msg)
+            nng_msg_free(s->msg);
+        outbuf_fini(&s->out);
+    }
+}
+
+static void on_box_closed(void *ctx)
+{
+    struct rpc *r = ctx;
+    void (*on_closed)(void *) = r->on_closed;
+    void *closed_ctx = r->closed_ctx;
+    free(r->slot);
+    free(r);
+    if (on_closed)
+        on_closed(closed_ctx);
+}
+
+void rpc_close(struct rpc *r, void (*on_closed)(void *ctx), void *ctx)
+{
+    if (!r)
+        return;
+    rpc_stop(r); /* all of them before the first is freed (nng#1543) */
+    for (int i = 0; i < r->n; i++)
+        if (nng_ctx_id(r->slot[i].ctx) > 0)
+            nng_ctx_close(r->slot[i].ctx);
+    nng_close(r->socket);
+    free_slots(r);
+    (void)mailbox_take(&r->box); /* slots that are gone */
+    r->on_closed = on_closed;
+    r->closed_ctx = ctx;
+    mailbox_close(&r->box, on_box_closed);
+}
+
+static enum status open_slots(struct rpc *r, struct problem *problem)
+{
+    for (int i = 0; i < r->n; i++) {
+        struct slot *s = &r->slot[i];
+        s->rpc = r;
+        int e = nng_ctx_open(&s->ctx, r->socket);
+        if (e == 0)
+            e = nng_aio_alloc(&s->aio, rpc_on_aio, s);
+        if (e != 0)
+            return problem_set(problem, endpoint_status(e), "", "cannot open %d contexts: %s", r->n,
+                               nng_strerror(e));
+    }
+    return STATUS_OK;
+}
+
+enum status rpc_open(uv_loop_t *loop, const struct rpc_options *options, struct rpc **out,
+                     struct problem *problem)
+{
+    struct rpc *r = calloc(1, sizeof *r);
+    if (!r || !(r->slot = calloc((size_t)options->slots, sizeof *r->slot))) {
+        free(r);
+        return problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for %d slots",
+                           options->slots);
+    }
+    r->options = *options;
+    r->n = r->idle = options->slots;
+    r->late_tail = &r->late;
+    int e = nng_rep0_open(&r->socket);
+    if (e != 0 || mailbox_init(&r->box, loop, rpc_on_mail, r) != STATUS_OK) {
+        if (e == 0)
+            nng_close(r->socket);
+        free(r->slot);
+        free(r);
+        return problem_set(problem, STATUS_UNAVAILABLE, "", "cannot open a socket: %s",
+                           e ? nng_strerror(e) : "no wake-up handle");
+    }
+    enum status s = open_slots(r, problem);
+    if (s == STATUS_OK)
+        s = endpoint_listen(r->socket, &r->options.endpoint, &r->gate, problem);
+    if (s != STATUS_OK) {
+        rpc_close(r, NULL, NULL);
+        return s;
+    }
+    for (int i = 0; i < r->n; i++)
+        rpc_listen(&r->slot[i]);
+    *out = r;
+    return STATUS_OK;
+}
+
+void rpc_stats(const struct rpc *r, struct rpc_stats *out)
+{
+    int busy = 0;
+    for (int i = 0; i < r->n; i++)
+        busy += r->slot[i].state != SLOT_IDLE && r->slot[i].state != SLOT_RECV;
+    *out = (struct rpc_stats){.requests = r->requests,
+                              .replies = r->replies,
+                              .send_failures = r->send_failures,
+                              .busy = busy,
+                              .connections = atomic_load(&r->gate.open),
+                              .refused = atomic_load(&r->gate.refused)};
+}

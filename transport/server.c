@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Serving: a message becomes an answer and perhaps events; the answer waits with the batch that
+ * makes them durable. THE RULE: no reply may reveal what is not yet durable. So every reply, also
+ * one without an event, is held by the batch being filled when it was computed. server_flush runs
+ * after all callbacks of a loop turn and either lets the writer have the batch, or (when there is
+ * nothing to write and nothing in flight) lets the replies go. While one batch commits the other
+ * fills: batch size adapts to the disk without a knob.
+ * With relaxed durability route replies, and only they, leave at once.
+ * Considered: committing per message. One fsync each is a ceiling of some hundreds per second.
+ */
+#include "transport/server_state.h"
+
+#include <string.h>
+#include "transport/log.h"
+
+enum { RETRY_FIRST_MS = 100, RETRY_MOST_MS = 5000, PRUNE_EACH_TICKS = 10, PRUNE_MOST = 2000 };
+
+static void refuse(struct slot *slot, enum status code, const char *text)
+{
+    struct problem p = {0};
+    problem_set(&p, code, "", "%s", text);
+    desk_error(slot_out(slot), &p);
+}
+
+void server_hold(struct server *s, struct slot *slot)
+{
+    struct desk *d = s->desk;
+    rpc_hold(slot);
+    if (d->full || d->broken)
+        rpc_reply(slot); /* nothing it could wait for; its content allows for that */
+    else if (batch_hold(d->filling.batch, slot) != STATUS_OK) {
+        refuse(slot, STATUS_UNAVAILABLE, "no memory to keep the reply: retry with the same id");
+        rpc_reply(slot);
+    }
+}
+
+/* Which ops a socket serves. */
+static bool belongs(const struct server *s, const struct rpc *rpc, enum wire_op op)
+{
+    if (rpc == s->route)
+        return op == WIRE_ROUTE || op == WIRE_ROUTE_MANY;
+    if (rpc == s->feedback)
+        return op == WIRE_FEEDBACK || op == WIRE_FEEDBACK_MANY;
+    return op == WIRE_CONTROL;
+}
+
+/* Writes the reply; false when it will come later. */
+static bool answer(struct server *s, struct slot *slot, const void *bytes, size_t n)
+{
+    struct message m;
+    struct problem p = {0};
+    if (wire_open(&m, bytes, n, &p) != STATUS_OK) {
+        s->desk->refused++;
+        desk_error(slot_out(slot), &p);
+        return true;
+    }
+    bool written = true;
+    if (!belongs(s, slot_rpc(slot), m.op)) {
+        problem_set(&p, STATUS_BAD_REQUEST, "/op",
+                    "op %s is unknown here: route, route_many go to the route address, feedback, "
+                    "feedback_many to the feedback address, all others to control",
+                    m.op_name);
+        s->desk->refused++;
+        desk_error(slot_out(slot), &p);
+    } else if (m.op == WIRE_CONTROL) {
+        written = control_answer(&s->desk_control, &m, slot);
+    } else {
+        desk_answer(s->desk, &m, slot_out(slot));
+    }
+    wire_close(&m);
+    return written;
+}
+
+bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n)
+{
+    struct server *s = ctx;
+    if (!s->desk->broken && !s->desk->full && desk_crowded(s->desk))
+        return false;
+    if (s->desk->broken) {
+        refuse(slot, STATUS_UNAVAILABLE, "the service is about to restart: retry");
+        rpc_reply(slot);
+        return true;
+    }
+    if (!answer(s, slot, bytes, n))
+        return true;
+    if (s->settings.relaxed && slot_rpc(slot) == s->route)
+        rpc_reply(slot);
+    else
+        server_hold(s, slot);
+    if (s->desk->broken)
+        server_fail(s, "engine and log have parted");
+    return true;
+}
+
+/* Sends what waits for t; with a problem, sends that instead. */
+static void release(struct tray *t, const struct problem *instead)
+{
+    struct slot *slot;
+    while ((slot = batch_held(t->batch, t->answered)) != NULL) {
+        t->answered++;
+        if (instead)
+            desk_error(slot_out(slot), instead);
+        rpc_reply(slot);
+    }
+}
+
+static void resume(struct server *s)
+{
+    rpc_resume(s->feedback);
+    rpc_resume(s->route);
+    rpc_resume(s->control);
+    if (s->intake)
+        intake_resume(s->intake);
+}
+
+static bool snapshot_due(const struct server *s)
+{
+    uint64_t since = router_seq(s->router) - s->desk->snapshot_seq;
+    return s->want_snapshot || since >= (uint64_t)s->settings.snapshot_events;
+}
+
+void server_flush(struct server *s)
+{
+    struct desk *d = s->desk;
+    if (d->flying || d->broken)
+        return;
+    if (snapshot_due(s)) {
+        s->want_snapshot = false;
+        desk_snapshot(d, db_next_generation(s->db));
+    }
+    if (batch_empty(d->filling.batch)) {
+        if (batch_held(d->filling.batch, 0)) {
+            release(&d->filling, NULL);
+            batch_reset(d->filling.batch);
+            d->filling.answered = 0;
+        }
+        return;
+    }
+    bool crowded = desk_crowded(d);
+    s->commit_ns = (int64_t)uv_hrtime();
+    writer_submit(s->writer, desk_launch(d));
+    if (crowded)
+        resume(s);
+}
+
+/* The disk or the map is full: nothing was written, the batch stays as it is and is tried again. */
+static void on_full(struct server *s, const struct problem *problem)
+{
+    struct desk *d = s->desk;
+    struct problem p = {0};
+    if (!d->full)
+        log_event(LOG_LEVEL_ERROR, "storage_full", "text", problem->text, "action",
+                  "free space on the data disk; serving decide-only until then", NULL);
+    d->full = true;
+    problem_set(&p, STATUS_STORAGE_FULL, "",
+                "the store is full: free space on the data disk; retry with the same id");
+    p.retry_after_ms = 1000;
+    release(&d->other, &p);
+    release(&d->filling, &p);
+    s->retry_ms = s->retry_ms ? s->retry_ms * 2 : RETRY_FIRST_MS;
+    if (s->retry_ms > RETRY_MOST_MS)
+        s->retry_ms = RETRY_MOST_MS;
+    uv_timer_start(&s->retry, server_on_retry, (uint64_t)s->retry_ms, 0);
+    resume(s);
+}
+
+void server_on_retry(uv_timer_t *handle)
+{
+    struct server *s = handle->data;
+    if (s->sealed || s->phase == PHASE_SEALING)
+        return;
+    s->commit_ns = (int64_t)uv_hrtime();
+    writer_submit(s->writer, s->desk->other.batch);
+}
+
+/* Something that only a restart from disk can mend: let everybody know, then stop. */
+void server_fail(struct server *s, const char *what)
+{
+    struct problem p = {0};
+    log_event(LOG_LEVEL_ERROR, "failed", "text", what, "action",
+              "stopping; restart folds from disk", NULL);
+    s->desk->broken = true;
+    s->exit_code = EXIT_CODE_FAILED;
+    problem_set(&p, STATUS_UNAVAILABLE, "", "could not be recorded: retry with the same id");
+    p.retry_after_ms = 1000;
+    if (s->desk->flying && !writer_busy(s->writer))
+        release(&s->desk->other, &p);
+    release(&s->desk->filling, &p);
+    resume(s);
+    drain_begin(s, "failure");
+}
+
+static void on_durable(struct server *s)
+{
+    struct desk *d = s->desk;
+    if (d->full)
+        log_event(LOG_LEVEL_INFO, "storage_back", "seq", LOG_NUMBER(batch_last_seq(d->other.batch)),
+                  NULL);
+    d->full = false;
+    s->retry_ms = 0;
+    s->commits++;
+    s->commit_ns_sum += (int64_t)uv_hrtime() - s->commit_ns;
+    release(&d->other, NULL);
+    if (s->publish)
+        publish_batch(s->publish, d->other.batch);
+    desk_landed(d);
+    server_flush(s); /* the next commit starts at once */
+}
+
+void server_on_commit(void *ctx, struct batch *b, enum status status, const struct problem *problem)
+{
+    struct server *s = ctx;
+    (void)b;
+    if (status == STATUS_OK)
+        on_durable(s);
+    else if (status == STATUS_STORAGE_FULL)
+        on_full(s, problem);
+    else
+        server_fail(s, problem->text);
+}
+
+void server_on_prepare(uv_prepare_t *handle)
+{
+    struct server *s = handle->data;
+    server_flush(s);
+    if (s->phase != PHASE_SERVING)
+        drain_step(s);
+}
+
+void server_on_second(uv_timer_t *handle)
+{
+    struct server *s = handle->data;
+    desk_tick(s->desk);
+    if (++s->ticks % PRUNE_EACH_TICKS == 0)
+        desk_prune(s->desk, (int64_t)(s->settings.retention_days * 86400e3), PRUNE_MOST);
+    if (s->desk->broken && s->phase == PHASE_SERVING)
+        server_fail(s, "engine and log have parted");
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_TRANSPORT_SERVER_STATE_H
+#define PURSER_TRANSPORT_SERVER_STATE_H
+
+#include <uv.h>
+#include "core/config.h"
+#include "store/writer.h"
+#include "transport/control.h"
+#include "transport/desk.h"
+#include "transport/intake.h"
+#include "transport/publish.h"
+#include "transport/rpc.h"
+#include "transport/server.h"
+
+/* The service, shared by boot.c (start), server.c (serve) and drain.c (stop). Loop thread. */
+enum server_phase { PHASE_SERVING, PHASE_DRAINING, PHASE_SEALING, PHASE_CLOSED };
+
+struct server {
+    uv_loop_t loop;
+    const char *config_path;
+    char data_dir[256];
+    struct params params; /* scratch: of the file last read */
+    struct settings settings;
+    struct db *db;
+    struct router *router;
+    struct desk *desk;
+    struct writer *writer;
+    struct rpc *route, *feedback, *control; /* NULL: off */
+    struct intake *intake;                  /* NULL: off */
+    struct publish *publish;                /* NULL: off */
+    struct control desk_control;
+    uv_prepare_t prepare;
+    uv_timer_t second, retry, deadline;
+    uv_signal_t term, interrupt, hup;
+    enum server_phase phase;
+    bool want_snapshot, sealed;
+    int exit_code;
+    int64_t ticks, commits, retry_ms, started_ms;
+    int64_t commit_ns, commit_ns_sum; /* of the commit under way; of all */
+};
+
+/* boot.c */
+/* boot_store reads the configuration, opens the store, recovers, and makes the start durable. */
+MUST_CHECK enum status boot_store(struct server *s, const struct server_options *options,
+                                  struct problem *problem);
+/* boot_loop starts the writer, the handles and the sockets. */
+MUST_CHECK enum status boot_loop(struct server *s, struct problem *problem);
+/* boot_reload reads the configuration file again (SIGHUP). */
+void boot_reload(struct server *s);
+
+/* server.c */
+bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n);
+void server_on_commit(void *ctx, struct batch *b, enum status status,
+                      const struct problem *problem);
+void server_on_prepare(uv_prepare_t *handle);
+void server_on_second(uv_timer_t *handle);
+void server_on_retry(uv_timer_t *handle);
+void server_hold(struct server *s, struct slot *slot);
+void server_flush(struct server *s);
+void server_fail(struct server *s, const char *what);
+
+/* drain.c */
+void drain_on_signal(uv_signal_t *handle, int number);
+void drain_begin(struct server *s, const char *why);
+/* drain_step moves a stopping server on when all its work is done. */
+void drain_step(struct server *s);
+/* drain_close ends what boot_loop and boot_store began, also half-way. */
+void drain_close(struct server *s);
+
+#endif
