@@ -9,6 +9,7 @@ import json
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
@@ -256,7 +257,7 @@ class Client(threading.Thread):
             body["quality"] = 1.5
         return self.yard.oracle.sent(Message("feedback", body))
 
-    def pick(self, wanted) -> Optional[Message]:
+    def pick(self, wanted: Callable[[Message], bool]) -> Optional[Message]:
         history = self.yard.history
         for _ in range(8 if history else 0):
             recent = self.rng.random() < 0.5

@@ -162,7 +162,8 @@ class Oracle:
             self._reread()
         if self._check:
             more = len(self._check) - FAR
-            raise Violation("\n".join(self._check[:FAR]) + (f"\n... and {more} more" if more > 0 else ""))
+            rest = [f"... and {more} more"] if more > 0 else []
+            raise Violation("\n".join(self._check[:FAR] + rest))
 
     def _bad(self, text: str) -> None:
         self._check.append(text)
