@@ -72,7 +72,7 @@ static void first_pmf(const struct policy_view *v, double *p)
 /* Append only: logs and snapshots store the index. `trained` is greedy without a floor: it serves
  * what was learned elsewhere, and logs that it does. */
 static const struct policy_ops table[] = {
-    {"lints", policy_lints_pmf, .explores = true},
+    {"lints", policy_lints_pmf, .explores = true, .noisy = true},
     {"fixed", preferred_pmf, .explores = false},
     {"uniform", uniform_pmf, .explores = true},
     {"greedy", greedy_pmf, .explores = true},
@@ -82,7 +82,7 @@ static const struct policy_ops table[] = {
     {"softmax", policy_softmax_pmf, .explores = true},
     {"regcb_elim", policy_regcb_elim_pmf, .explores = true, .bonus = true},
     {"regcb_opt", policy_regcb_opt_pmf, .explores = true, .bonus = true},
-    {"bag", policy_bag_pmf, .explores = true},
+    {"bag", policy_bag_pmf, .explores = true, .noisy = true},
     {"first", first_pmf, .explores = true},
     {"static_mix", policy_static_mix_pmf, .explores = true, .overall = true},
     {"trained", greedy_pmf, .explores = false},

@@ -44,6 +44,7 @@ struct policy_ops {
     bool explores; /* the caller mixes in its floor; false: the pmf is used as it is */
     bool bonus;    /* sd widens a confidence bound and is scaled by beta alone: width stays 1 */
     bool overall;  /* reads the overall arrays */
+    bool noisy;    /* its choice follows one posterior draw: whoever predicts it must draw too */
 };
 
 /* policy_find gives the policy of that name, NULL if unknown. policy_at gives the i-th, NULL past

@@ -113,7 +113,7 @@ static bool field_fill(struct field *f, const struct policy_view *v)
     double least = least_sd(v, best);
     if (!(least > 0))
         return false;
-    f->low = -INFINITY;
+    f->low = -HUGE_VAL;
     for (int i = 0; i < v->n; i++) {
         double sd = fmax(v->width * v->sd[i], least);
         f->low = fmax(f->low, v->mean[i] - best - reach * sd);

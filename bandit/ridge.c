@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { D_MAX = 256, HEAD = 14, FORMAT = 1 };
+enum { D_MAX = 256, HEAD = 16 + 2 * FADES_MAX, FORMAT = 1 };
 
 static const double rebase_after = 40; /* half-lives: weights stay below 2^40 */
 static const double pivot_least = 1e-12;
@@ -30,7 +30,7 @@ static const double integer_most = 0x1p53; /* integers up to here are exact doub
 /* Number of doubles in state[] that are saved. */
 static size_t block_len(int d)
 {
-    return 2 * packed_len(d) + 4 * (size_t)d;
+    return 4 * packed_len(d) + 4 * (size_t)d;
 }
 
 /* ---- weights and time ---- */
@@ -74,7 +74,11 @@ static void rebase_if_old(struct ridge *r, int64_t now_ms)
 static double weight_of(struct ridge *r, int64_t t_ms, double v)
 {
     rebase_if_old(r, t_ms);
-    return v * repro_exp2(age(r, t_ms));
+    double w = v * repro_exp2(age(r, t_ms));
+    for (int i = 0; i < FADES_MAX; i++)
+        if (r->fade[i] > 0 && (double)t_ms < r->fade_ms[i])
+            w *= r->fade[i];
+    return w;
 }
 
 /* ---- life ---- */
@@ -92,6 +96,7 @@ static void snapshot_prior(struct ridge *r)
     memset(r->l, 0, r->packed * sizeof *r->l);
     for (int j = 0; j < r->d; j++)
         r->l[packed_column(r->d, j)] = 1.0 / sqrt(r->prior[j]);
+    memcpy(r->wide, r->l, r->packed * sizeof *r->l);
     memcpy(r->theta, r->mean, (size_t)r->d * sizeof *r->theta);
     r->sigma2 = r->sigma2_0;
     r->weight = 0;
@@ -106,7 +111,9 @@ static void place(struct ridge *r)
     r->mean = r->prior + d;
     r->l = r->mean + d;
     r->theta = r->l + r->packed;
-    r->work = r->theta + d;
+    r->p = r->theta + d;
+    r->wide = r->p + r->packed;
+    r->work = r->wide + r->packed;
     r->row = r->work + r->packed;
     r->product = r->row + d;
 }
@@ -198,6 +205,42 @@ void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, in
     r->stale++;
 }
 
+void ridge_pend(struct ridge *r, const float *x, int rows)
+{
+    for (int i = 0; i < r->d; i++)
+        r->row[i] = (double)x[i];
+    double *c = r->p;
+    for (int j = 0; j < r->d; j++) {
+        add_scaled(c, rows * r->row[j], r->row + j, r->d - j);
+        c += r->d - j;
+    }
+    r->pending += rows;
+    r->stale++;
+    if (r->pending == 0) /* no rounding residue where nothing is out */
+        memset(r->p, 0, r->packed * sizeof *r->p);
+}
+
+void ridge_set_label_rate(struct ridge *r, double rate)
+{
+    r->label_rate = rate < 0 ? 0 : rate > 1 ? 1 : rate;
+}
+
+void ridge_fade(struct ridge *r, double factor, int64_t now_ms)
+{
+    for (size_t i = 0; i < r->packed; i++)
+        r->s[i] *= factor;
+    for (int i = 0; i < r->d; i++)
+        r->b[i] *= factor;
+    r->yy *= factor;
+    r->w *= factor;
+    r->w2 *= factor * factor;
+    memmove(r->fade_ms, r->fade_ms + 1, (FADES_MAX - 1) * sizeof *r->fade_ms);
+    memmove(r->fade, r->fade + 1, (FADES_MAX - 1) * sizeof *r->fade);
+    r->fade_ms[FADES_MAX - 1] = (double)now_ms;
+    r->fade[FADES_MAX - 1] = factor;
+    r->stale++;
+}
+
 void ridge_merge(struct ridge *into, const struct ridge *from)
 {
     assert(into->d == from->d && into->half_life_ms == from->half_life_ms);
@@ -243,6 +286,25 @@ static double residual(struct ridge *r, double s, const double *theta)
     return rss < 0 ? 0 : s * rss;
 }
 
+/* The factor that widths use: pending rows count as if a share of them were labelled already (the
+ * idea of GP-BUCB, Desautels, Krause, Burdick 2014), so that one arm is not hammered while its
+ * labels are out. */
+static void widen(struct ridge *r, double s)
+{
+    memcpy(r->wide, r->l, r->packed * sizeof *r->l);
+    if (r->pending <= 0 || !(r->label_rate > 0))
+        return;
+    double most = 0;
+    for (size_t i = 0; i < r->packed; i++)
+        r->work[i] = s * r->s[i] + r->label_rate * r->p[i];
+    for (int j = 0; j < r->d; j++) {
+        r->work[packed_column(r->d, j)] += r->prior[j];
+        most = fmax(most, r->work[packed_column(r->d, j)]);
+    }
+    if (packed_factor(r->work, r->d, pivot_least * most))
+        memcpy(r->wide, r->work, r->packed * sizeof *r->l);
+}
+
 bool ridge_refresh(struct ridge *r, int64_t now_ms)
 {
     rebase_if_old(r, now_ms);
@@ -263,6 +325,7 @@ bool ridge_refresh(struct ridge *r, int64_t now_ms)
     if (!finite)
         return false;
     memcpy(r->l, r->work, r->packed * sizeof *r->l);
+    widen(r, s);
     memcpy(r->theta, theta, (size_t)r->d * sizeof *theta);
     r->sigma2 = sigma2;
     r->weight = weight;
@@ -284,7 +347,7 @@ double ridge_mean(const struct ridge *r, const double *x)
 double ridge_width(const struct ridge *r, const double *x, double *work)
 {
     memcpy(work, x, (size_t)r->d * sizeof *x);
-    packed_solve_lower_from(r->l, r->d, 0, work);
+    packed_solve_lower_from(r->wide, r->d, 0, work);
     return dot(work, work, r->d);
 }
 
@@ -337,8 +400,12 @@ void ridge_save(const struct ridge *r, double *out)
         r->w2,
         r->sigma2,
         r->weight,
+        r->label_rate,
+        (double)r->pending,
     };
     memcpy(out, head, sizeof head);
+    memcpy(out + 16, r->fade_ms, sizeof r->fade_ms);
+    memcpy(out + 16 + FADES_MAX, r->fade, sizeof r->fade);
     memcpy(out + HEAD, r->state, block_len(r->d) * sizeof *out);
 }
 
@@ -358,6 +425,8 @@ static bool state_fits(const struct ridge *r, const double *in)
         if (!whole(in[i]))
             return false;
     }
+    if (!whole(in[15]))
+        return false;
     if (!(in[2] >= 0) || !(in[12] >= 0))
         return false;
     const double *prior = in + HEAD + r->packed + r->d;
@@ -385,6 +454,10 @@ bool ridge_load(struct ridge *r, const double *in)
     r->w2 = in[11];
     r->sigma2 = in[12];
     r->weight = in[13];
+    r->label_rate = in[14];
+    r->pending = (int64_t)in[15];
+    memcpy(r->fade_ms, in + 16, sizeof r->fade_ms);
+    memcpy(r->fade, in + 16 + FADES_MAX, sizeof r->fade);
     memcpy(r->state, in + HEAD, block_len(r->d) * sizeof *in);
     return true;
 }

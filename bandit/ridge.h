@@ -46,6 +46,15 @@ void ridge_add(struct ridge *r, const float *x, double y, int64_t t_ms, double v
 void ridge_remove(struct ridge *r, const float *x, double y, int64_t t_ms, double v);
 void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, int64_t t_ms,
                  double v);
+/* ridge_pend adds (rows 1) or removes (rows -1) a row that was decided on and may be labelled
+ * later. Pending rows narrow the widths, by the share of them that gets a label
+ * (ridge_set_label_rate, [0,1], 0 at first), and nothing else. */
+void ridge_pend(struct ridge *r, const float *x, int rows);
+void ridge_set_label_rate(struct ridge *r, double rate);
+/* ridge_fade makes rows decided before now_ms count factor (in (0,1]) times what they did, those
+ * that are labelled, amended or removed later included. The last FADES_MAX times are told apart. */
+enum { FADES_MAX = 4 };
+void ridge_fade(struct ridge *r, double factor, int64_t now_ms);
 /* ridge_merge adds the data part of another ridge of the same d and half-life, whatever
  * the epochs (exact up to rounding). Prior and snapshot stay those of into. */
 void ridge_merge(struct ridge *into, const struct ridge *from);
@@ -60,8 +69,8 @@ int64_t ridge_stale(const struct ridge *r);
 
 /* ridge_mean gives theta'x. */
 double ridge_mean(const struct ridge *r, const double *x);
-/* ridge_width gives x'A^-1 x = ||L^-1 x||^2 (>= 0); work has room for d doubles, apart from x.
- * The posterior variance of the mean at x is sigma2 * width. */
+/* ridge_width gives x'A^-1 x = ||L^-1 x||^2 (>= 0), pending rows counted in A; work has room for d
+ * doubles, apart from x. The posterior variance of the mean at x is sigma2 * width. */
 double ridge_width(const struct ridge *r, const double *x, double *work);
 
 int ridge_dim(const struct ridge *r);

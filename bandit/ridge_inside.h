@@ -15,11 +15,16 @@ struct ridge {
     bool refreshed;
     double sigma2_0, nu_0;
     double yy, w, w2;
-    double sigma2, weight; /* snapshot */
+    double sigma2, weight;                      /* snapshot */
+    double label_rate;                          /* share of pending rows that will be labelled */
+    int64_t pending;                            /* rows in P */
+    double fade_ms[FADES_MAX], fade[FADES_MAX]; /* newest last; 0 = none */
     /* In state[], in this order: */
     double *s, *b;         /* data */
     double *prior, *mean;  /* prior precision (diagonal) and mean */
     double *l, *theta;     /* snapshot */
+    double *p;             /* rows decided on, not yet labelled: sum x x' */
+    double *wide;          /* factor for widths: of A + rate P; equals l when P is empty */
     double *work;          /* packed, not state */
     double *row, *product; /* d each, not state */
     double state[];

@@ -30,7 +30,7 @@ void config_tiers_default(struct catalog *c);
 void settings_default(struct settings *s);
 
 /* config_names lists names for a message, as many as fit. */
-enum { NAMES_CAP = 120 };
+enum { NAMES_CAP = 240 };
 const char *config_names(char out[NAMES_CAP], const char (*names)[NAME_CAP], int n);
 
 #endif

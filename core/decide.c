@@ -214,6 +214,25 @@ static void policy_pmf(const struct router *r, const struct event_decided *d, co
     policy->pmf(v, pmf);
 }
 
+/* New and changed models get a share of the draws until they are known, as long as what that costs
+ * stays within its part of all spending. */
+static void mix_quota(const struct router *r, struct event_decided *d, const int *slots, int n,
+                      double *pmf)
+{
+    double share[MODELS_MAX], shares = 0, usd = 0;
+    for (int i = 0; i < n; i++) {
+        share[i] = learner_quota(&r->learner, slots[i]) ? 1 : 0;
+        shares += share[i];
+        usd += share[i] * (double)d->view[slots[i]].cost_nano * 1e-9;
+    }
+    double allowed = r->params.learner.quota_spend * (double)r->counters.spent_nano;
+    if (!(shares > 0) || shares >= n || (double)r->counters.explored_nano > allowed)
+        return;
+    d->quota = r->params.learner.quota;
+    d->quota_nano = (int64_t)(d->quota * usd / shares * 1e9 + 0.5);
+    pmf_floor(pmf, n, d->quota, share);
+}
+
 static void draw(const struct router *r, uint64_t seq, const struct request *req,
                  struct event_decided *d)
 {
@@ -229,6 +248,8 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
                                .params = policy_params(&r->params, policy_seed(r, d, seq))};
     policy_pmf(r, d, slots, preferred, &view, pmf);
     pmf_floor(pmf, n, d->floor, share);
+    if (d->floor > 0)
+        mix_quota(r, d, slots, n, pmf);
     assert(pmf_valid(pmf, n));
     struct rng g = rng_stream(r->init.seed, d->epoch, seq);
     d->u = rng_uniform(&g);
@@ -294,6 +315,8 @@ enum status decide(const struct router *r, uint64_t seq, const struct request *r
     struct prediction pr[MODELS_MAX];
     bool constrained;
     d->reasons = 0;
+    d->quota = 0;
+    d->quota_nano = 0;
     describe(r, req, d);
     predict_all(r, d, pr);
     enum status s =

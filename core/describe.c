@@ -13,7 +13,7 @@
 enum { X_SHOWN = 16 }; /* a longer context vector is told by its length only */
 
 static const char *const kind_name[] = {"none",     "started", "configured", "decided",
-                                        "feedback", "ticked",  "paced"};
+                                        "feedback", "ticked",  "paced",      "drifted"};
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
 static const char *const reason_name[] = {"cold_start",  "explored", "budget_pressure",
@@ -202,7 +202,7 @@ static void feedback(struct text *t, const struct event_feedback *e)
 void event_describe(const struct event *e, struct text *out)
 {
     text_printf(out, "{\"seq\":%" PRIu64 ",\"time_ms\":%" PRId64 ",\"kind\":\"%s\"", e->seq,
-                e->time_ms, kind_name[e->kind <= EVENT_PACED ? e->kind : EVENT_NONE]);
+                e->time_ms, kind_name[e->kind <= EVENT_DRIFTED ? e->kind : EVENT_NONE]);
     if (e->kind == EVENT_STARTED) {
         integer(out, "epoch", e->started.epoch);
         integer(out, "max_open", e->started.max_open);
@@ -218,5 +218,10 @@ void event_describe(const struct event *e, struct text *out)
         feedback(out, &e->feedback);
     if (e->kind == EVENT_PACED)
         number(out, "multiplier", e->paced.multiplier);
+    if (e->kind == EVENT_DRIFTED) {
+        integer(out, "model", e->drifted.arm);
+        text_printf(out, ",\"target\":\"%s\",\"direction\":\"%s\"", target_name[e->drifted.target],
+                    e->drifted.up ? "up" : "down");
+    }
     text_put(out, "}");
 }

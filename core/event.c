@@ -67,7 +67,7 @@ static bool decided_valid(const struct event_decided *d)
     for (int i = 0; i < d->n_arms; i++)
         if ((d->eligible >> i & 1) && !view_valid(&d->view[i]))
             return false;
-    return in_unit(d->floor) && in_unit(d->u) && d->u < 1;
+    return in_unit(d->floor) && in_unit(d->quota) && in_unit(d->u) && d->u < 1;
 }
 
 static bool row_valid(const struct event_feedback *f)
@@ -78,7 +78,8 @@ static bool row_valid(const struct event_feedback *f)
     for (int i = 0; i < row->d; i++)
         if (!isfinite(f->x[i]))
             return false;
-    return isfinite(row->tokens_raw) && isfinite(row->latency_raw);
+    return isfinite(row->tokens_raw) && isfinite(row->latency_raw) && isfinite(row->quality_mean) &&
+           isfinite(row->quality_sd);
 }
 
 static bool feedback_valid(const struct event_feedback *e)
@@ -107,6 +108,8 @@ static bool event_valid(const struct event *e)
         return feedback_valid(&e->feedback);
     case EVENT_PACED:
         return isfinite(e->paced.multiplier);
+    case EVENT_DRIFTED:
+        return e->drifted.arm < MODELS_MAX && e->drifted.target < TARGETS;
     case EVENT_NONE:
         break;
     }
@@ -207,6 +210,8 @@ static void slots_get(struct reader *r, struct event_decided *d)
 static void objective_put(struct filler *w, const struct event_decided *d)
 {
     put_f64(w, d->floor);
+    put_f64(w, d->quota);
+    put_i64(w, d->quota_nano);
     put_f64(w, d->u);
     put_f64(w, d->value);
     put_f64(w, d->weight_quality);
@@ -220,6 +225,8 @@ static void objective_put(struct filler *w, const struct event_decided *d)
 static void objective_get(struct reader *r, struct event_decided *d)
 {
     d->floor = get_f64(r);
+    d->quota = get_f64(r);
+    d->quota_nano = get_i64(r);
     d->u = get_f64(r);
     d->value = get_f64(r);
     d->weight_quality = get_f64(r);
@@ -374,6 +381,11 @@ static void body_put(struct filler *w, const struct event *e)
     case EVENT_PACED:
         put_f64(w, e->paced.multiplier);
         break;
+    case EVENT_DRIFTED:
+        put_u8(w, e->drifted.arm);
+        put_u8(w, e->drifted.target);
+        put_bool(w, e->drifted.up);
+        break;
     case EVENT_TICKED:
     case EVENT_NONE:
         break;
@@ -401,6 +413,11 @@ static void body_get(struct reader *r, struct event *e)
         break;
     case EVENT_PACED:
         e->paced.multiplier = get_f64(r);
+        break;
+    case EVENT_DRIFTED:
+        e->drifted.arm = get_u8(r);
+        e->drifted.target = get_u8(r);
+        e->drifted.up = get_bool(r);
         break;
     case EVENT_TICKED:
         break;

@@ -17,7 +17,8 @@ enum event_kind {
     EVENT_DECIDED = 3,    /* a model was drawn for a request */
     EVENT_FEEDBACK = 4,   /* somebody reported on a decision */
     EVENT_TICKED = 5,     /* time passed */
-    EVENT_PACED = 6       /* the pacer's multiplier was re-solved */
+    EVENT_PACED = 6,      /* the pacer's multiplier was re-solved */
+    EVENT_DRIFTED = 7     /* a model was found to have changed: its older evidence fades */
 };
 
 enum reason {
@@ -54,8 +55,10 @@ struct event_decided {
     uint32_t reasons;                             /* bits of enum reason */
     uint64_t eligible;                            /* bit per slot */
     double floor;                                 /* exploration mass that was mixed in */
-    double u;                                     /* the uniform draw */
-    double value;                                 /* multiplier of quality */
+    double quota;       /* mass mixed in for new and changed models, after the floor */
+    int64_t quota_nano; /* its expected cost */
+    double u;           /* the uniform draw */
+    double value;       /* multiplier of quality */
     double weight_quality, weight_cost, weight_latency, weight_failure, cost_scale_usd;
     double multiplier; /* pacer: quality points per dollar */
     int64_t prompt_tokens, cached_tokens, max_output_tokens;
@@ -107,6 +110,7 @@ struct decision_row {
     int64_t price_in, price_cached, price_out; /* picodollars per token at the decision */
     int64_t booked_nano;                       /* expected cost charged to the pacer */
     float tokens_raw, latency_raw;
+    float quality_mean, quality_sd; /* predicted for the chosen model */
 };
 
 struct event_feedback {
@@ -137,6 +141,10 @@ struct event {
         struct {
             double multiplier;
         } paced;
+        struct {
+            uint8_t arm, target; /* slot; enum target */
+            bool up;             /* the residuals lay above the prediction */
+        } drifted;
     };
 };
 

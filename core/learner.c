@@ -29,7 +29,8 @@ static const double POOL_LEVEL_PRECISION = 1;
  * shared part follows the data ten times sooner than any model may leave it. */
 static const struct precision_scale SCALE_START = {.declared = 1, .text = 1, .shared = 0.1};
 static const double SCALE_LEAST = 1.0 / 512, SCALE_MOST = 64;
-enum { TUNE_FROM = 100 };
+enum { TUNE_FROM = 100, DRIFT_FROM = 50, QUOTA_FROM = 100 };
+static const double LABEL_RATE_SPAN = 512; /* decisions that the label rate is averaged over */
 /* Dearer models are better: this much quality per decade of list price, around QUALITY_MIDDLE. */
 static const double QUALITY_MIDDLE = 0.5, QUALITY_PER_DECADE = 0.08;
 static const double FAILURE_TYPICAL = 0.01;
@@ -88,6 +89,13 @@ static void set_prior(struct learner *l, const struct params *p, int arm, enum t
     l->dirty[arm][t] = 3;
 }
 
+static void refresh(struct learner *l, int arm, enum target t, int64_t now_ms)
+{
+    ridge_set_label_rate(l->ridge[arm][t], l->label_rate);
+    (void)ridge_refresh(l->ridge[arm][t], now_ms);
+    l->dirty[arm][t] = 3;
+}
+
 static void drop_ridges(struct learner *l)
 {
     for (int a = 0; a < MODELS_MAX; a++)
@@ -99,6 +107,10 @@ static void drop_ridges(struct learner *l)
     memset(l->since_pool, 0, sizeof l->since_pool);
     memset(l->pooled, 0, sizeof l->pooled);
     memset(l->smear, 0, sizeof l->smear);
+    memset(l->drift, 0, sizeof l->drift);
+    memset(l->arm_labels, 0, sizeof l->arm_labels);
+    memset(l->quota_until, 0, sizeof l->quota_until);
+    l->alarm = 0;
     l->scale = SCALE_START;
     l->tuned_at = 0;
 }
@@ -110,6 +122,8 @@ void learner_free(struct learner *l)
 
 static bool shape_arm(struct learner *l, const struct params *p, int arm, int64_t now_ms)
 {
+    if (!l->ridge[arm][TARGET_QUALITY] && l->labels[TARGET_QUALITY] >= QUOTA_FROM)
+        l->quota_until[arm] = p->learner.quota_labels; /* joins a learner that knows the others */
     for (int t = 0; t < TARGETS; t++) {
         if (!l->ridge[arm][t])
             l->ridge[arm][t] = ridge_new(l->d, l->half_life_ms, noise_guess[t], NOISE_WEIGHT);
@@ -117,7 +131,7 @@ static bool shape_arm(struct learner *l, const struct params *p, int arm, int64_
             return false;
         ridge_set_half_life(l->ridge[arm][t], l->half_life_ms, now_ms);
         set_prior(l, p, arm, (enum target)t);
-        (void)ridge_refresh(l->ridge[arm][t], now_ms);
+        refresh(l, arm, (enum target)t, now_ms);
     }
     return true;
 }
@@ -244,6 +258,50 @@ static bool due(const struct ridge *r, const struct params *p)
     return stale > 0 && (stale >= p->learner.refresh_labels || stale * 8 >= ridge_count(r));
 }
 
+/* How far a label lies from what the regression said when the decision was made, in deviations. */
+static bool residual(const struct learner *l, const struct decision_row *row, enum target t,
+                     double label, double *z)
+{
+    const struct ridge *r = l->ridge[row->arm][t];
+    double sd = t == TARGET_QUALITY ? (double)row->quality_sd : 0;
+    double mean = t == TARGET_QUALITY  ? (double)row->quality_mean
+                  : t == TARGET_TOKENS ? repro_log(1 + (double)row->tokens_raw)
+                                       : repro_log(1 + (double)row->latency_raw);
+    if (t == TARGET_FAILURE || ridge_count(r) < DRIFT_FROM)
+        return false;
+    *z = (label - mean) / sqrt(ridge_sigma2(r) + sd * sd);
+    return true;
+}
+
+static void watch(struct learner *l, const struct params *p, const struct decision_row *row,
+                  enum target t, double label)
+{
+    double z;
+    if (!(p->learner.drift_threshold > 0) || !residual(l, row, t, label, &z))
+        return;
+    struct drift *d = &l->drift[row->arm][t];
+    if (!drift_add(d, z, p->learner.drift_slack, p->learner.drift_threshold) || l->alarm)
+        return;
+    l->alarm = 1 + row->arm * TARGETS + (int)t;
+    l->alarm_up = d->up > d->down;
+}
+
+void learner_drifted(struct learner *l, const struct params *p, int arm, enum target t,
+                     int64_t now_ms)
+{
+    l->alarm = 0;
+    drift_reset(&l->drift[arm][t]);
+    ridge_fade(l->ridge[arm][t], p->learner.drift_keep, now_ms);
+    refresh(l, arm, t, now_ms);
+    if (t == TARGET_QUALITY)
+        l->quota_until[arm] = l->arm_labels[arm] + p->learner.quota_labels / 2;
+}
+
+bool learner_quota(const struct learner *l, int arm)
+{
+    return l->arm_labels[arm] < l->quota_until[arm];
+}
+
 static void smear_change(struct learner *l, const struct decision_row *row, enum target t,
                          struct label_change c)
 {
@@ -317,7 +375,7 @@ static void pool(struct learner *l, const struct params *p, int64_t now_ms)
     memcpy(l->pooled[t], now.mean, (size_t)l->d * sizeof *now.mean);
     for (int a = 0; a < l->n_arms; a++) {
         set_prior(l, p, a, t);
-        (void)ridge_refresh(l->ridge[a][t], now_ms);
+        refresh(l, a, t, now_ms);
     }
 }
 
@@ -326,6 +384,19 @@ static bool pool_due(const struct learner *l, const struct params *p, enum targe
 {
     int64_t since = l->since_pool[t], every = p->learner.pool_labels;
     return t == TARGET_QUALITY && every > 0 && since >= every && since * 8 >= l->labels[t];
+}
+
+void learner_pend(struct learner *l, const struct params *p, const struct decision_row *row,
+                  const float *x, int rows)
+{
+    struct ridge *r = l->ridge[row->arm][TARGET_QUALITY];
+    ridge_pend(r, x, rows);
+    l->dirty[row->arm][TARGET_QUALITY] = 3;
+    if (rows > 0) {
+        l->label_rate -= l->label_rate / LABEL_RATE_SPAN;
+        if (due(r, p))
+            refresh(l, row->arm, TARGET_QUALITY, l->now_ms);
+    }
 }
 
 void learner_change(struct learner *l, const struct params *p, const struct decision_row *row,
@@ -340,12 +411,18 @@ void learner_change(struct learner *l, const struct params *p, const struct deci
         ridge_remove(r, x, c.before, row->time_ms, 1);
     else
         return;
+    if (c.has && !c.had)
+        watch(l, p, row, t, c.after);
     if (t == TARGET_TOKENS || t == TARGET_LATENCY)
         smear_change(l, row, t, c);
     l->labels[t] += (int)c.has - (int)c.had;
+    if (t == TARGET_QUALITY)
+        l->arm_labels[row->arm] += (int)c.has - (int)c.had;
+    if (t == TARGET_QUALITY)
+        l->label_rate += ((int)c.has - (int)c.had) / LABEL_RATE_SPAN;
     l->dirty[row->arm][t] = 3;
     if (due(r, p))
-        (void)ridge_refresh(r, now_ms);
+        refresh(l, row->arm, t, now_ms);
     l->since_pool[t]++;
     if (pool_due(l, p, t))
         pool(l, p, now_ms);
@@ -369,8 +446,6 @@ void learner_refresh(struct learner *l, const struct params *p, int64_t now_ms)
         pool(l, p, now_ms);
     for (int a = 0; a < l->n_arms; a++)
         for (int t = 0; t < TARGETS; t++)
-            if (ridge_stale(l->ridge[a][t]) > 0) {
-                (void)ridge_refresh(l->ridge[a][t], now_ms);
-                l->dirty[a][t] = 3;
-            }
+            if (ridge_stale(l->ridge[a][t]) > 0)
+                refresh(l, a, (enum target)t, now_ms);
 }

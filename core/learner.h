@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "bandit/drift.h"
 #include "bandit/ridge.h"
 #include "core/event.h"
 #include "core/features.h"
@@ -27,11 +28,18 @@ struct learner {
     struct ratio smear[MODELS_MAX][TARGETS]; /* TOKENS and LATENCY only */
     struct ratio cost[MODELS_MAX];           /* reported / computed */
     int64_t half_life_ms;
-    int64_t now_ms;                     /* the fold's clock, set by the router with each event */
-    int64_t labels[TARGETS];            /* learned, all models, removals subtracted */
-    int64_t since_pool[TARGETS];        /* label changes since the shared prior was estimated */
-    struct precision_scale scale;       /* of the quality priors, chosen by marginal likelihood */
-    int64_t tuned_at;                   /* labels when it was last chosen */
+    int64_t now_ms; /* the fold's clock, set by the router with each event */
+    struct drift drift[MODELS_MAX][TARGETS];
+    int alarm; /* 1 + arm * TARGETS + target of a change found, not yet acted on; 0 = none */
+    bool alarm_up;
+    int64_t arm_labels[MODELS_MAX]; /* quality labels learned of each model */
+    int64_t
+        quota_until[MODELS_MAX];  /* quality labels at which a new or changed model's quota ends */
+    double label_rate;            /* running share of decisions that get a quality label */
+    int64_t labels[TARGETS];      /* learned, all models, removals subtracted */
+    int64_t since_pool[TARGETS];  /* label changes since the shared prior was estimated */
+    struct precision_scale scale; /* of the quality priors, chosen by marginal likelihood */
+    int64_t tuned_at;             /* labels when it was last chosen */
     double pooled[TARGETS][DIM_MAX];    /* shared prior mean, above each model's typical level */
     uint8_t dirty[MODELS_MAX][TARGETS]; /* bit per snapshot generation */
 };
@@ -56,6 +64,11 @@ void learner_free(struct learner *l);
 void learner_predict(const struct learner *l, const struct model *m, int arm, const double *x,
                      const struct event_decided *request, struct prediction *out);
 
+/* learner_pend notes that a decision awaits its quality label (rows 1) or no longer does (-1):
+ * labelled, or gone from memory without one. */
+void learner_pend(struct learner *l, const struct params *p, const struct decision_row *row,
+                  const float *x, int rows);
+
 /* learner_change moves one label of a decision from `before` (if had) to `after` (if has). */
 struct label_change {
     bool had, has;
@@ -67,6 +80,12 @@ void learner_change(struct learner *l, const struct params *p, const struct deci
 void learner_cost(struct learner *l, const struct decision_row *row, bool had,
                   int64_t reported_before, int64_t priced_before, bool has, int64_t reported,
                   int64_t priced);
+/* learner_drifted acts on an alarm: the target's evidence fades, the model gets an exploration
+ * quota. */
+void learner_drifted(struct learner *l, const struct params *p, int arm, enum target t,
+                     int64_t now_ms);
+/* learner_quota tells whether a model is new or changed and still under quota. */
+bool learner_quota(const struct learner *l, int arm);
 /* learner_refresh renews every regression that has unseen rows. */
 void learner_refresh(struct learner *l, const struct params *p, int64_t now_ms);
 

@@ -61,6 +61,12 @@ struct params {
         int64_t refresh_labels;    /* labels of a model and target between refreshes */
         int64_t pool_labels;       /* labels between re-estimates of the shared prior; 0 = never */
         double join_window_hours;  /* feedback later than this is answered `late` */
+        double drift_slack;        /* deviations that residuals may lie off without alarm */
+        double drift_threshold;    /* summed deviations that raise the alarm; 0 = never */
+        double drift_keep;         /* what older evidence counts after an alarm, (0,1] */
+        double quota;              /* exploration share of new and changed models */
+        int64_t quota_labels;      /* labels until a model is no longer new */
+        double quota_spend;        /* most of all spending that such exploration may be */
     } learner;
     struct {
         int64_t dim_declared, dim_text, dim_caller; /* entries of x per block */

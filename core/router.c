@@ -69,6 +69,21 @@ static void save_book(struct router *r, uint64_t seq, const struct label_book *b
         r->evict(r->evict_ctx, seq, book);
 }
 
+static bool awaits_quality(const struct router *r, const struct decision_row *row,
+                           const struct label_book *book)
+{
+    return row->schema == r->learner.schema && !(book->applied >> TARGET_QUALITY & 1);
+}
+
+/* A decision leaves memory: its labels go to the store, its label is no longer waited for. */
+static void forget(struct router *r, int64_t slot)
+{
+    const struct decision_row *row = &r->pending.row[slot];
+    if (awaits_quality(r, row, &r->pending.book[slot]))
+        learner_pend(&r->learner, &r->params, row, r->pending.x + slot * r->pending.stride, -1);
+    save_book(r, row->seq, &r->pending.book[slot]);
+}
+
 static double running_mean(double mean, double v)
 {
     return mean > 0 ? mean + (v - mean) / 256 : v;
@@ -80,13 +95,15 @@ static void apply_decided(struct router *r, const struct event *ev)
     struct decision_row row;
     int64_t victim = pending_victim(&r->pending);
     if (victim >= 0)
-        save_book(r, r->pending.row[victim].seq, &r->pending.book[victim]);
+        forget(r, victim);
     row_from_decided(ev, &row);
     (void)pending_insert(&r->pending, &row, d->x);
-    pacer_book(&r->pacer, d, ev->seq, d->policy == policy_index("lints"));
+    learner_pend(&r->learner, &r->params, &row, d->x, 1);
+    pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy);
     r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
     r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
     r->counters.decisions++;
+    r->counters.explored_nano += d->quota_nano;
     r->counters.spent_nano += d->booked_nano;
     r->counters.baseline_nano += d->baseline_nano;
     r->counters.model[d->arm].decisions++;
@@ -157,7 +174,11 @@ static enum status apply_feedback(struct router *r, const struct event *ev, stru
     enum status s = book_take(&copy, &f->feedback, &result, problem);
     if (s != STATUS_OK)
         return s;
+    bool waited = slot >= 0 && awaits_quality(r, row, &copy);
     learn(r, row, x, &copy);
+    bool waits = slot >= 0 && awaits_quality(r, row, &copy);
+    if (waited != waits)
+        learner_pend(&r->learner, &r->params, row, x, waits ? 1 : -1);
     r->counters.feedbacks++;
     r->counters.model[row->arm].feedbacks++;
     if (slot >= 0) {
@@ -202,7 +223,7 @@ static enum status apply_started(struct router *r, const struct event *ev, struc
     int64_t leaving = pending_count(&r->pending) - ev->started.max_open;
     for (int64_t i = 0; i < leaving; i++) {
         int64_t slot = (r->pending.first + i) % r->pending.cap;
-        save_book(r, r->pending.row[slot].seq, &r->pending.book[slot]);
+        forget(r, slot);
     }
     if (!pending_resize(&r->pending, ev->started.max_open))
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for %lld open decisions",
@@ -238,6 +259,12 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
     case EVENT_TICKED:
         learner_refresh(&r->learner, &r->params, ev->time_ms);
         r->ticked_seq = (int64_t)ev->seq;
+        break;
+    case EVENT_DRIFTED:
+        if (ev->drifted.arm >= r->params.catalog.n)
+            return problem_set(problem, STATUS_INTERNAL, "", "drift of no model");
+        learner_drifted(&r->learner, &r->params, ev->drifted.arm, (enum target)ev->drifted.target,
+                        ev->time_ms);
         break;
     case EVENT_PACED:
         pacer_adopt(&r->pacer, ev->paced.multiplier);
@@ -413,15 +440,22 @@ void router_tick(struct router *r, int64_t now_ms, struct event *ev)
     (void)s; /* time always fits */
 }
 
-void router_pace(struct router *r, int64_t now_ms, struct event *ev)
+void router_follow(struct router *r, int64_t now_ms, struct event *ev)
 {
     begin(r, now_ms, EVENT_NONE, ev);
-    if (!pacer_due(&r->pacer))
+    if (r->learner.alarm) {
+        ev->kind = EVENT_DRIFTED;
+        ev->drifted.arm = (uint8_t)((r->learner.alarm - 1) / TARGETS);
+        ev->drifted.target = (uint8_t)((r->learner.alarm - 1) % TARGETS);
+        ev->drifted.up = r->learner.alarm_up;
+    } else if (pacer_due(&r->pacer)) {
+        ev->kind = EVENT_PACED;
+        ev->paced.multiplier = pacer_solve(&r->pacer);
+    } else {
         return;
-    ev->kind = EVENT_PACED;
-    ev->paced.multiplier = pacer_solve(&r->pacer);
+    }
     enum status s = router_apply(r, ev, NULL);
-    (void)s; /* a multiplier always fits */
+    (void)s; /* what the state itself asked for always fits */
 }
 
 /* ---- looking ---- */

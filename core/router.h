@@ -70,9 +70,10 @@ void router_start(struct router *r, int64_t now_ms, struct event *ev);
 /* router_tick lets time pass. ev->kind is EVENT_NONE when nothing has happened since the last tick.
  */
 void router_tick(struct router *r, int64_t now_ms, struct event *ev);
-/* router_pace re-solves the pacer when it is due. ev->kind is EVENT_NONE when it is not. Hosts call
- * it after each decision. */
-void router_pace(struct router *r, int64_t now_ms, struct event *ev);
+/* router_follow gives what follows from what has happened: a new solution of the pacer when it is
+ * due, the fading of evidence when a model was found to have changed. ev->kind is EVENT_NONE when
+ * nothing does. Hosts call it after each decision and each feedback, until then. */
+void router_follow(struct router *r, int64_t now_ms, struct event *ev);
 
 /* router_apply folds one event. It must carry seq = router_seq() + 1. Total: an event that does not
  * fit the state (a corrupt log) is refused and changes nothing. */

@@ -15,6 +15,7 @@ struct model_counters {
 
 struct counters {
     int64_t decisions, feedbacks, spent_nano, baseline_nano;
+    int64_t explored_nano; /* expected cost of the quotas of new and changed models */
     struct model_counters model[MODELS_MAX];
 };
 

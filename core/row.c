@@ -40,6 +40,8 @@ void row_from_decided(const struct event *e, struct decision_row *row)
         .booked_nano = d->booked_nano,
         .tokens_raw = d->tokens_raw,
         .latency_raw = d->latency_raw,
+        .quality_mean = d->view[d->arm].mean[TARGET_QUALITY],
+        .quality_sd = d->view[d->arm].sd[TARGET_QUALITY],
     };
 }
 
@@ -72,6 +74,8 @@ void row_put(struct filler *w, const struct decision_row *row)
     put_i64(w, row->booked_nano);
     put_f32(w, row->tokens_raw);
     put_f32(w, row->latency_raw);
+    put_f32(w, row->quality_mean);
+    put_f32(w, row->quality_sd);
 }
 
 void row_get(struct reader *r, struct decision_row *row)
@@ -91,4 +95,6 @@ void row_get(struct reader *r, struct decision_row *row)
     row->booked_nano = get_i64(r);
     row->tokens_raw = get_f32(r);
     row->latency_raw = get_f32(r);
+    row->quality_mean = get_f32(r);
+    row->quality_sd = get_f32(r);
 }

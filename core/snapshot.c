@@ -35,6 +35,7 @@ static void put_counters(struct filler *w, const struct counters *c, int n)
     put_i64(w, c->feedbacks);
     put_i64(w, c->spent_nano);
     put_i64(w, c->baseline_nano);
+    put_i64(w, c->explored_nano);
     for (int a = 0; a < n; a++) {
         put_i64(w, c->model[a].decisions);
         put_i64(w, c->model[a].feedbacks);
@@ -51,6 +52,7 @@ static void get_counters(struct reader *r, struct counters *c, int n)
     c->feedbacks = get_i64(r);
     c->spent_nano = get_i64(r);
     c->baseline_nano = get_i64(r);
+    c->explored_nano = get_i64(r);
     for (int a = 0; a < n; a++) {
         c->model[a].decisions = get_i64(r);
         c->model[a].feedbacks = get_i64(r);
@@ -162,13 +164,22 @@ static void put_learner(struct filler *w, const struct learner *l)
     put_f64(w, l->scale.text);
     put_f64(w, l->scale.shared);
     put_i64(w, l->tuned_at);
+    put_f64(w, l->label_rate);
     for (int t = 0; t < TARGETS; t++) {
         put_i64(w, l->labels[t]);
         put_i64(w, l->since_pool[t]);
         for (int i = 0; i < l->d; i++)
             put_f64(w, l->pooled[t][i]);
     }
+    put_i64(w, l->alarm);
+    put_bool(w, l->alarm_up);
     for (int a = 0; a < l->n_arms; a++) {
+        put_i64(w, l->arm_labels[a]);
+        put_i64(w, l->quota_until[a]);
+        for (int t = 0; t < TARGETS; t++) {
+            put_f64(w, l->drift[a][t].up);
+            put_f64(w, l->drift[a][t].down);
+        }
         for (int t = 0; t < TARGETS; t++)
             put_ratio(w, &l->smear[a][t]);
         put_ratio(w, &l->cost[a]);
@@ -183,13 +194,22 @@ static enum status get_learner(struct learner *l, struct reader *r, struct probl
     l->scale.text = get_f64(r);
     l->scale.shared = get_f64(r);
     l->tuned_at = get_i64(r);
+    l->label_rate = get_f64(r);
     for (int t = 0; t < TARGETS; t++) {
         l->labels[t] = get_i64(r);
         l->since_pool[t] = get_i64(r);
         for (int i = 0; i < l->d; i++)
             l->pooled[t][i] = get_f64(r);
     }
+    l->alarm = (int)get_i64(r);
+    l->alarm_up = get_bool(r);
     for (int a = 0; a < l->n_arms; a++) {
+        l->arm_labels[a] = get_i64(r);
+        l->quota_until[a] = get_i64(r);
+        for (int t = 0; t < TARGETS; t++) {
+            l->drift[a][t].up = get_f64(r);
+            l->drift[a][t].down = get_f64(r);
+        }
         for (int t = 0; t < TARGETS; t++)
             get_ratio(r, &l->smear[a][t]);
         get_ratio(r, &l->cost[a]);

@@ -60,6 +60,14 @@ static int64_t now_ms(const struct game *g)
     return epoch_ms + g->step * STEP_MS;
 }
 
+/* What follows from the last decision or feedback. */
+static void follow(struct game *g)
+{
+    do
+        router_follow(g->router, now_ms(g), g->ev);
+    while (g->ev->kind != EVENT_NONE);
+}
+
 static void shuffle(uint32_t *row, size_t n, struct rng rng)
 {
     for (size_t i = n; i > 1; i--) {
@@ -105,6 +113,7 @@ static enum status deliver(struct game *g, bool everything, struct problem *prob
         if (s != STATUS_OK)
             return s;
         assert(result == FEEDBACK_APPLIED);
+        follow(g);
     }
     return STATUS_OK;
 }
@@ -141,7 +150,7 @@ static enum status decide(struct game *g, uint32_t row, const char *const *allow
     *model = g->model[g->ev->decided.arm];
     assert(*model >= 0);
     expect(g, row, *model);
-    router_pace(g->router, now_ms(g), g->ev);
+    follow(g);
     return STATUS_OK;
 }
 

@@ -137,6 +137,14 @@ static enum status feed(struct host *h, const struct feedback *f, enum feedback_
     return s;
 }
 
+static void follow(struct host *h)
+{
+    do {
+        router_follow(h->router, h->now, &h->ev);
+        log_event(h);
+    } while (h->ev.kind != EVENT_NONE);
+}
+
 /* What the test world says: the small model fails on "hard" tasks. */
 static double world_quality(int arm, bool hard, struct rng *g)
 {
@@ -171,8 +179,7 @@ static void play(struct host *h, int n, uint64_t seed, double *hard_big, double 
         f.latency_ms = 300;
         assert_int_equal(feed(h, &f, &fr), STATUS_OK);
         assert_int_equal(fr, FEEDBACK_APPLIED);
-        router_pace(h->router, h->now, &h->ev);
-        log_event(h);
+        follow(h);
         if (i % 50 == 0) {
             router_tick(h->router, h->now, &h->ev);
             log_event(h);
@@ -612,6 +619,73 @@ static void test_retired_model(void **state)
     host_free(h);
 }
 
+/* A model that silently gets worse is found, its evidence fades, and traffic moves; before that
+ * nothing is alarmed. The whole is replayed bit for bit. */
+static void test_drift(void **state)
+{
+    (void)state;
+    struct host *h = host_new("{\"objective\":{\"cost\":0.05}}", 400);
+    struct rng g = rng_stream(5, 5, 5);
+    int alarms[2] = {0}, chosen[2] = {0};
+    for (int i = 0; i < 4000; i++) {
+        bool after = i >= 2500;
+        enum route_result rr;
+        enum feedback_result fr;
+        h->now += 1000;
+        assert_int_equal(route(h, request_of("", "t", "x"), &rr), STATUS_OK);
+        int arm = h->ev.decided.arm;
+        if (i >= 2000 && i < 2500)
+            chosen[0] += arm == 1;
+        if (i >= 3500)
+            chosen[1] += arm == 1;
+        double p = arm == 0 ? 0.5 : arm == 1 ? (after ? 0.6 : 0.9) : 0.88;
+        struct feedback f = feedback_on(h, h->ev.seq, rng_uniform(&g) < p ? 1 : 0);
+        assert_int_equal(feed(h, &f, &fr), STATUS_OK);
+        do {
+            router_follow(h->router, h->now, &h->ev);
+            alarms[after] += h->ev.kind == EVENT_DRIFTED;
+            log_event(h);
+        } while (h->ev.kind != EVENT_NONE);
+    }
+    assert_int_equal(alarms[0], 0);
+    assert_true(alarms[1] >= 1);
+    assert_true(chosen[0] > 400);
+    assert_true(chosen[1] < 100);
+    struct router *r = replay(h, h->n);
+    assert_int_equal(snapshot_digest(r), snapshot_digest(h->router));
+    router_free(r);
+    host_free(h);
+}
+
+/* A model that joins later is tried under its quota and adopted. */
+static void test_onboarding(void **state)
+{
+    (void)state;
+    struct host *h = host_new(NULL, 400);
+    play(h, 600, 51, NULL, NULL);
+    configure(h, "{\"models\":[{\"name\":\"new\",\"tier\":\"medium\",\"usd_per_mtok_in\":0.2,"
+                 "\"usd_per_mtok_out\":0.2,\"typical_quality\":0.3}]}");
+    enum route_result rr;
+    assert_int_equal(route(h, request_of("", "fraud", "x"), &rr), STATUS_OK);
+    assert_true(h->ev.decided.quota > 0);
+    assert_true(h->ev.decided.view[3].pmf >= 0.015);
+    int late = 0;
+    struct rng g = rng_stream(6, 6, 6);
+    for (int i = 0; i < 3000; i++) {
+        enum feedback_result fr;
+        h->now += 1000;
+        assert_int_equal(route(h, request_of("", "fraud", "x"), &rr), STATUS_OK);
+        int arm = h->ev.decided.arm;
+        late += i >= 2500 && arm == 3;
+        struct feedback f =
+            feedback_on(h, h->ev.seq, rng_uniform(&g) < (arm == 3 ? 0.97 : 0.85) ? 1 : 0);
+        assert_int_equal(feed(h, &f, &fr), STATUS_OK);
+        follow(h);
+    }
+    assert_true(late > 400);
+    host_free(h);
+}
+
 /* An event that does not fit is refused and changes nothing. */
 static void test_apply_is_total(void **state)
 {
@@ -634,6 +708,7 @@ static void test_apply_is_total(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+<<<<<<< HEAD
         cmocka_unit_test(test_learns_and_replays),    cmocka_unit_test(test_paced),
         cmocka_unit_test(test_snapshot_generations),  cmocka_unit_test(test_snapshot_after_load),
         cmocka_unit_test(test_retry_and_conflict),    cmocka_unit_test(test_feedback_kinds),
@@ -641,6 +716,23 @@ int main(void)
         cmocka_unit_test(test_pmf_invariants),        cmocka_unit_test(test_static_mix),
         cmocka_unit_test(test_constraints),           cmocka_unit_test(test_price_change),
         cmocka_unit_test(test_retired_model),         cmocka_unit_test(test_apply_is_total),
+=======
+        cmocka_unit_test(test_learns_and_replays),
+        cmocka_unit_test(test_paced),
+        cmocka_unit_test(test_snapshot_generations),
+        cmocka_unit_test(test_snapshot_after_load),
+        cmocka_unit_test(test_retry_and_conflict),
+        cmocka_unit_test(test_feedback_kinds),
+        cmocka_unit_test(test_order_does_not_matter),
+        cmocka_unit_test(test_recall),
+        cmocka_unit_test(test_pmf_invariants),
+        cmocka_unit_test(test_constraints),
+        cmocka_unit_test(test_price_change),
+        cmocka_unit_test(test_retired_model),
+        cmocka_unit_test(test_drift),
+        cmocka_unit_test(test_onboarding),
+        cmocka_unit_test(test_apply_is_total),
+>>>>>>> 168d440 (Delay, drift and new models)
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,15 @@ static void append(struct desk *d, const struct event *ev)
         desk_break(d, "no memory for an event");
 }
 
+/* What follows from what was just applied: the pacer's next solution, fading after a change. */
+static void follow(struct desk *d, int64_t now)
+{
+    do {
+        router_follow(d->router, now, &d->extra);
+        append(d, &d->extra);
+    } while (d->extra.kind != EVENT_NONE);
+}
+
 static bool find_in(const struct tray *t, uint64_t seq, struct event *out)
 {
     const uint8_t *bytes;
@@ -126,8 +135,7 @@ static enum status route(struct desk *d, const struct message *m, int i, struct 
     }
     if (result == ROUTE_DECIDED) {
         append(d, &d->event);
-        router_pace(d->router, now, &d->extra);
-        append(d, &d->extra);
+        follow(d, now);
     }
     return STATUS_OK;
 }
@@ -188,10 +196,13 @@ static enum status feed(struct desk *d, const struct message *m, int i,
     s = recall(d, f, &recalled, p);
     if (s != STATUS_OK)
         return s;
-    s = router_feedback(d->router, wallclock_now(&d->clock), f, recalled, &d->event, result, p);
-    if (s == STATUS_OK)
-        append(d, &d->event);
-    return s;
+    int64_t now = wallclock_now(&d->clock);
+    s = router_feedback(d->router, now, f, recalled, &d->event, result, p);
+    if (s != STATUS_OK)
+        return s;
+    append(d, &d->event);
+    follow(d, now);
+    return STATUS_OK;
 }
 
 static void feedback_item(struct desk *d, const struct message *m, int i, struct text *t)
