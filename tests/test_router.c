@@ -708,15 +708,6 @@ static void test_apply_is_total(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-<<<<<<< HEAD
-        cmocka_unit_test(test_learns_and_replays),    cmocka_unit_test(test_paced),
-        cmocka_unit_test(test_snapshot_generations),  cmocka_unit_test(test_snapshot_after_load),
-        cmocka_unit_test(test_retry_and_conflict),    cmocka_unit_test(test_feedback_kinds),
-        cmocka_unit_test(test_order_does_not_matter), cmocka_unit_test(test_recall),
-        cmocka_unit_test(test_pmf_invariants),        cmocka_unit_test(test_static_mix),
-        cmocka_unit_test(test_constraints),           cmocka_unit_test(test_price_change),
-        cmocka_unit_test(test_retired_model),         cmocka_unit_test(test_apply_is_total),
-=======
         cmocka_unit_test(test_learns_and_replays),
         cmocka_unit_test(test_paced),
         cmocka_unit_test(test_snapshot_generations),
@@ -726,13 +717,13 @@ int main(void)
         cmocka_unit_test(test_order_does_not_matter),
         cmocka_unit_test(test_recall),
         cmocka_unit_test(test_pmf_invariants),
+        cmocka_unit_test(test_static_mix),
         cmocka_unit_test(test_constraints),
         cmocka_unit_test(test_price_change),
         cmocka_unit_test(test_retired_model),
+        cmocka_unit_test(test_apply_is_total),
         cmocka_unit_test(test_drift),
         cmocka_unit_test(test_onboarding),
-        cmocka_unit_test(test_apply_is_total),
->>>>>>> 168d440 (Delay, drift and new models)
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* What the outside may read of a router: nothing here changes it. */
+#include "core/router.h"
+
+#include <string.h>
+#include "core/router_state.h"
+
+uint64_t router_seq(const struct router *r)
+{
+    return r->seq;
+}
+
+int64_t router_clock(const struct router *r)
+{
+    return r->clock_ms;
+}
+
+uint32_t router_epoch(const struct router *r)
+{
+    return r->epoch;
+}
+
+uint64_t router_file_hash(const struct router *r)
+{
+    return r->file_hash;
+}
+
+uint64_t router_config_seq(const struct router *r)
+{
+    return r->config_seq;
+}
+
+const struct params *router_params(const struct router *r)
+{
+    return &r->params;
+}
+
+const uint8_t *router_mac_key(const struct router *r)
+{
+    return r->init.mac_key;
+}
+
+static void model_stats(const struct router *r, int a, struct model_stats *m)
+{
+    const struct model_counters *c = &r->counters.model[a];
+    m->decisions = c->decisions;
+    m->feedbacks = c->feedbacks;
+    m->spent_nano = c->spent_nano;
+    memcpy(m->labels, c->labels, sizeof m->labels);
+    m->quality_sum = c->quality_sum;
+    m->quality_mean = ridge_theta(r->learner.ridge[a][TARGET_QUALITY])[0];
+    m->cost_ratio = learner_cost_ratio(&r->learner, a);
+}
+
+void router_stats(const struct router *r, struct router_stats *out)
+{
+    memset(out, 0, sizeof *out);
+    out->seq = r->seq;
+    out->clock_ms = r->clock_ms;
+    out->decisions = r->counters.decisions;
+    out->feedbacks = r->counters.feedbacks;
+    out->duplicates = r->duplicates;
+    out->open = pending_count(&r->pending);
+    out->spent_nano = r->counters.spent_nano;
+    out->baseline_nano = r->counters.baseline_nano;
+    out->multiplier = r->pacer.mu;
+    out->n_models = r->params.catalog.n;
+    for (int a = 0; a < out->n_models; a++)
+        model_stats(r, a, &out->model[a]);
+}
