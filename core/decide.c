@@ -334,3 +334,29 @@ enum status decide(const struct router *r, uint64_t seq, const struct request *r
     book_chosen(r, pr, d);
     return STATUS_OK;
 }
+
+void decide_row(const struct router *r, const struct request *req, int arm,
+                struct decision_row *row, float *x)
+{
+    const struct model *m = &r->params.catalog.model[arm];
+    struct event_decided *d = r->trial;
+    struct prediction pr;
+    double at[DIM_MAX];
+    describe(r, req, d);
+    for (int i = 0; i < d->d; i++)
+        at[i] = (double)d->x[i];
+    learner_predict(&r->learner, m, arm, at, d, &pr);
+    memcpy(x, d->x, (size_t)d->d * sizeof *x);
+    *row = (struct decision_row){.time_ms = r->clock_ms,
+                                 .arm = (uint8_t)arm,
+                                 .d = (uint8_t)d->d,
+                                 .schema = d->schema,
+                                 .prompt_tokens = d->prompt_tokens,
+                                 .cached_tokens = d->cached_tokens,
+                                 .price_in = m->price_in,
+                                 .price_cached = m->price_cached,
+                                 .price_out = m->price_out,
+                                 .tokens_raw = (float)pr.tokens_raw,
+                                 .latency_raw = (float)pr.latency_raw,
+                                 .weight = 1};
+}

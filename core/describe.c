@@ -202,7 +202,7 @@ static void feedback(struct text *t, const struct event_feedback *e)
 void event_describe(const struct event *e, struct text *out)
 {
     text_printf(out, "{\"seq\":%" PRIu64 ",\"time_ms\":%" PRId64 ",\"kind\":\"%s\"", e->seq,
-                e->time_ms, kind_name[e->kind <= EVENT_DRIFTED ? e->kind : EVENT_NONE]);
+                e->time_ms, kind_name[e->kind <= EVENT_TAUGHT ? e->kind : EVENT_NONE]);
     if (e->kind == EVENT_STARTED) {
         integer(out, "epoch", e->started.epoch);
         integer(out, "max_open", e->started.max_open);

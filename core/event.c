@@ -73,19 +73,22 @@ static bool decided_valid(const struct event_decided *d)
 static bool row_valid(const struct event_feedback *f)
 {
     const struct decision_row *row = &f->row;
-    if (row->seq == 0 || row->arm >= MODELS_MAX || row->d > DIM_MAX)
+    if (row->arm >= MODELS_MAX || row->d > DIM_MAX)
         return false;
     for (int i = 0; i < row->d; i++)
         if (!isfinite(f->x[i]))
             return false;
     return isfinite(row->tokens_raw) && isfinite(row->latency_raw) && isfinite(row->quality_mean) &&
-           isfinite(row->quality_sd);
+           isfinite(row->quality_sd) && row->weight > 0 && row->weight <= 1;
 }
 
-static bool feedback_valid(const struct event_feedback *e)
+static bool feedback_valid(const struct event_feedback *e, bool taught)
 {
     const struct feedback *f = &e->feedback;
-    if (f->has > HAS_ALL || f->seq == 0 || ((f->has & FB_QUALITY) && !in_unit(f->quality)))
+    if (taught ? f->seq != 0 || !e->recalled || e->row.seq != 0
+               : f->seq == 0 || (e->recalled && e->row.seq == 0))
+        return false;
+    if (f->has > HAS_ALL || ((f->has & FB_QUALITY) && !in_unit(f->quality)))
         return false;
     if ((f->has & FB_LATENCY) && !(isfinite(f->latency_ms) && f->latency_ms >= 0))
         return false;
@@ -105,7 +108,8 @@ static bool event_valid(const struct event *e)
     case EVENT_DECIDED:
         return decided_valid(&e->decided);
     case EVENT_FEEDBACK:
-        return feedback_valid(&e->feedback);
+    case EVENT_TAUGHT:
+        return feedback_valid(&e->feedback, e->kind == EVENT_TAUGHT);
     case EVENT_PACED:
         return isfinite(e->paced.multiplier);
     case EVENT_DRIFTED:
@@ -376,6 +380,7 @@ static void body_put(struct filler *w, const struct event *e)
         decided_put(w, &e->decided);
         break;
     case EVENT_FEEDBACK:
+    case EVENT_TAUGHT:
         feedback_put(w, &e->feedback);
         break;
     case EVENT_PACED:
@@ -409,6 +414,7 @@ static void body_get(struct reader *r, struct event *e)
         decided_get(r, &e->decided);
         break;
     case EVENT_FEEDBACK:
+    case EVENT_TAUGHT:
         feedback_get(r, &e->feedback);
         break;
     case EVENT_PACED:

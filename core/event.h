@@ -18,6 +18,7 @@ enum event_kind {
     EVENT_FEEDBACK = 4,   /* somebody reported on a decision */
     EVENT_TICKED = 5,     /* time passed */
     EVENT_PACED = 6,      /* the pacer's multiplier was re-solved */
+    EVENT_TAUGHT = 8,     /* an outcome from elsewhere was learned: history, not a decision */
     EVENT_DRIFTED = 7     /* a model was found to have changed: its older evidence fades */
 };
 
@@ -111,6 +112,7 @@ struct decision_row {
     int64_t booked_nano;                       /* expected cost charged to the pacer */
     float tokens_raw, latency_raw;
     float quality_mean, quality_sd; /* predicted for the chosen model */
+    float weight;                   /* importance of what is learned from it; 1 for decisions */
 };
 
 struct event_feedback {
@@ -137,7 +139,8 @@ struct event {
             uint32_t len;
         } configured;
         struct event_decided decided;
-        struct event_feedback feedback;
+        struct event_feedback
+            feedback; /* of EVENT_TAUGHT too: recalled, row.seq and feedback.seq 0 */
         struct {
             double multiplier;
         } paced;

@@ -308,9 +308,9 @@ static void smear_change(struct learner *l, const struct decision_row *row, enum
     double raw = t == TARGET_TOKENS ? (double)row->tokens_raw : (double)row->latency_raw;
     struct ratio *r = &l->smear[row->arm][t];
     if (c.had)
-        ratio_add(l, r, repro_exp(c.before), raw + 1, row->time_ms, -1);
+        ratio_add(l, r, repro_exp(c.before), raw + 1, row->time_ms, -(double)row->weight);
     if (c.has)
-        ratio_add(l, r, repro_exp(c.after), raw + 1, row->time_ms, 1);
+        ratio_add(l, r, repro_exp(c.after), raw + 1, row->time_ms, (double)row->weight);
 }
 
 /* The priors of the pooled target under a trial of its scales. */
@@ -403,15 +403,16 @@ void learner_change(struct learner *l, const struct params *p, const struct deci
                     const float *x, enum target t, struct label_change c, int64_t now_ms)
 {
     struct ridge *r = l->ridge[row->arm][t];
+    double v = (double)row->weight;
     if (c.had && c.has)
-        ridge_amend(r, x, c.before, c.after, row->time_ms, 1);
+        ridge_amend(r, x, c.before, c.after, row->time_ms, v);
     else if (c.has)
-        ridge_add(r, x, c.after, row->time_ms, 1);
+        ridge_add(r, x, c.after, row->time_ms, v);
     else if (c.had)
-        ridge_remove(r, x, c.before, row->time_ms, 1);
+        ridge_remove(r, x, c.before, row->time_ms, v);
     else
         return;
-    if (c.has && !c.had)
+    if (c.has && !c.had && row->seq != 0) /* of what was taught nothing was predicted */
         watch(l, p, row, t, c.after);
     if (t == TARGET_TOKENS || t == TARGET_LATENCY)
         smear_change(l, row, t, c);
@@ -434,9 +435,10 @@ void learner_cost(struct learner *l, const struct decision_row *row, bool had,
 {
     struct ratio *r = &l->cost[row->arm];
     if (had)
-        ratio_add(l, r, (double)reported_before, (double)priced_before, row->time_ms, -1);
+        ratio_add(l, r, (double)reported_before, (double)priced_before, row->time_ms,
+                  -(double)row->weight);
     if (has)
-        ratio_add(l, r, (double)reported, (double)priced, row->time_ms, 1);
+        ratio_add(l, r, (double)reported, (double)priced, row->time_ms, (double)row->weight);
 }
 
 void learner_refresh(struct learner *l, const struct params *p, int64_t now_ms)

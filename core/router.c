@@ -28,7 +28,8 @@ struct router *router_new(const struct router_init *init)
     r->pacer.dirty = 3; /* neither generation holds it yet */
     r->json = malloc(CONFIG_MAX);
     r->scratch = malloc(snapshot_scratch());
-    if (!r->json || !r->scratch || !pending_init(&r->pending, init->max_open, 0)) {
+    r->trial = malloc(sizeof *r->trial);
+    if (!r->json || !r->scratch || !r->trial || !pending_init(&r->pending, init->max_open, 0)) {
         router_free(r);
         return NULL;
     }
@@ -43,6 +44,7 @@ void router_free(struct router *r)
     pending_fini(&r->pending);
     free(r->json);
     free(r->scratch);
+    free(r->trial);
     free(r);
 }
 
@@ -190,6 +192,27 @@ static enum status apply_feedback(struct router *r, const struct event *ev, stru
     return STATUS_OK;
 }
 
+/* An outcome from elsewhere: labels and cost ratio are learned, nothing is counted as spent. */
+static enum status apply_taught(struct router *r, const struct event *ev, struct problem *problem)
+{
+    const struct event_feedback *f = &ev->feedback;
+    const struct decision_row *row = &f->row;
+    struct label_book book;
+    struct credit c;
+    enum feedback_result result;
+    book_init(&book);
+    if (row->arm >= r->params.catalog.n || row->schema != r->learner.schema)
+        return problem_set(problem, STATUS_INTERNAL, "", "what was taught does not fit the models");
+    enum status s = book_take(&book, &f->feedback, &result, problem);
+    if (s != STATUS_OK)
+        return s;
+    credit_of(&book, row, &c);
+    learn_targets(r, row, f->x, &book, &c);
+    learner_cost(&r->learner, row, false, 0, 0, c.has_cost, c.cost_nano, c.priced_nano);
+    r->counters.taught++;
+    return STATUS_OK;
+}
+
 enum status router_adopt_config(struct router *r, const char *json, size_t n,
                                 struct problem *problem)
 {
@@ -255,6 +278,9 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         break;
     case EVENT_FEEDBACK:
         s = apply_feedback(r, ev, problem);
+        break;
+    case EVENT_TAUGHT:
+        s = apply_taught(r, ev, problem);
         break;
     case EVENT_TICKED:
         learner_refresh(&r->learner, &r->params, ev->time_ms);
@@ -394,6 +420,29 @@ enum status router_feedback(struct router *r, int64_t now_ms, const struct feedb
     }
     out->feedback = *f;
     ev->kind = EVENT_FEEDBACK;
+    return router_apply(r, ev, problem);
+}
+
+enum status router_teach(struct router *r, int64_t now_ms, const struct request *req,
+                         const char *model, const struct feedback *outcome, double weight,
+                         struct event *ev, struct problem *problem)
+{
+    struct event_feedback *out = &ev->feedback;
+    begin(r, now_ms, EVENT_NONE, ev);
+    int arm = catalog_find(&r->params.catalog, model);
+    if (arm < 0)
+        return problem_set(problem, STATUS_UNKNOWN_MODEL, "/model",
+                           "there is no model of this name; models.list names those there are");
+    if (!(weight > 0 && weight <= 1))
+        return problem_set(problem, STATUS_BAD_REQUEST, "/weight", "expected a number in (0,1]");
+    decide_row(r, req, arm, &out->row, out->x);
+    out->row.time_ms = ev->time_ms;
+    out->row.weight = (float)weight;
+    out->feedback = *outcome;
+    out->feedback.seq = 0;
+    out->recalled = true;
+    book_init(&out->book);
+    ev->kind = EVENT_TAUGHT;
     return router_apply(r, ev, problem);
 }
 

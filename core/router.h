@@ -58,6 +58,13 @@ MUST_CHECK enum status router_feedback(struct router *r, int64_t now_ms, const s
                                        const struct recalled *recalled, struct event *ev,
                                        enum feedback_result *result, struct problem *problem);
 
+/* router_teach learns an outcome that was not decided here: labelled history. outcome says what
+ * model did on the request (its ids are ignored); weight in (0,1] is what it counts beside a
+ * decision of our own, n_eff / rows for a history that is to be worth n_eff rows. */
+MUST_CHECK enum status router_teach(struct router *r, int64_t now_ms, const struct request *req,
+                                    const char *model, const struct feedback *outcome,
+                                    double weight, struct event *ev, struct problem *problem);
+
 /* router_configure makes the engine run under params rendered as JSON (config_render), kept by the
  * event as borrowed bytes. origin is who changed it; file_hash is that of the file it came from or
  * 0. */

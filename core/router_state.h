@@ -15,6 +15,7 @@ struct model_counters {
 
 struct counters {
     int64_t decisions, feedbacks, spent_nano, baseline_nano;
+    int64_t taught;        /* outcomes learned from history */
     int64_t explored_nano; /* expected cost of the quotas of new and changed models */
     struct model_counters model[MODELS_MAX];
 };
@@ -38,12 +39,17 @@ struct router {
     void *evict_ctx;
     char *json; /* the configuration in force, as logged; room for CONFIG_MAX bytes */
     size_t json_len;
-    uint8_t *scratch; /* snapshot_scratch() bytes, for one item at a time */
+    struct event_decided *trial; /* room for one, not state */
+    uint8_t *scratch;            /* snapshot_scratch() bytes, for one item at a time */
 };
 
 /* decide fills *d for a request: predictions, eligible set, pmf, draw. Pure: changes nothing. */
 MUST_CHECK enum status decide(const struct router *r, uint64_t seq, const struct request *req,
                               struct event_decided *d, struct problem *problem);
+/* decide_row fills what learning needs to know of a request answered by model
+                         `arm`: row and x. Pure. */
+void decide_row(const struct router *r, const struct request *req, int arm,
+                struct decision_row *row, float *x);
 /* snapshot_scratch gives the bytes that router.scratch must have. */
 size_t snapshot_scratch(void);
 /* router_adopt_config parses a rendered configuration into the router and reshapes the learner. */

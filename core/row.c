@@ -42,6 +42,7 @@ void row_from_decided(const struct event *e, struct decision_row *row)
         .latency_raw = d->latency_raw,
         .quality_mean = d->view[d->arm].mean[TARGET_QUALITY],
         .quality_sd = d->view[d->arm].sd[TARGET_QUALITY],
+        .weight = 1,
     };
 }
 
@@ -76,6 +77,7 @@ void row_put(struct filler *w, const struct decision_row *row)
     put_f32(w, row->latency_raw);
     put_f32(w, row->quality_mean);
     put_f32(w, row->quality_sd);
+    put_f32(w, row->weight);
 }
 
 void row_get(struct reader *r, struct decision_row *row)
@@ -97,4 +99,5 @@ void row_get(struct reader *r, struct decision_row *row)
     row->latency_raw = get_f32(r);
     row->quality_mean = get_f32(r);
     row->quality_sd = get_f32(r);
+    row->weight = get_f32(r);
 }

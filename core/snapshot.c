@@ -36,6 +36,7 @@ static void put_counters(struct filler *w, const struct counters *c, int n)
     put_i64(w, c->spent_nano);
     put_i64(w, c->baseline_nano);
     put_i64(w, c->explored_nano);
+    put_i64(w, c->taught);
     for (int a = 0; a < n; a++) {
         put_i64(w, c->model[a].decisions);
         put_i64(w, c->model[a].feedbacks);
@@ -53,6 +54,7 @@ static void get_counters(struct reader *r, struct counters *c, int n)
     c->spent_nano = get_i64(r);
     c->baseline_nano = get_i64(r);
     c->explored_nano = get_i64(r);
+    c->taught = get_i64(r);
     for (int a = 0; a < n; a++) {
         c->model[a].decisions = get_i64(r);
         c->model[a].feedbacks = get_i64(r);

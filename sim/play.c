@@ -4,9 +4,8 @@
  * second; the engine is ticked every 100. What the chosen model did comes back as one feedback
  * message, N requests late, through a queue; what is still out at the end of the learning rows is
  * delivered before counting starts (history is history).
- * A full history is fed through the front door: one decision per model, forced by
- * constraints.allow, each with its feedback. So nothing is learned in a way the service could not
- * learn it. The pacer is off while learning, since forced decisions are not spending.
+ * A full history is taught (router_teach): every model's outcome, none of it decided or spent. The
+ * pacer is off while learning.
  * Randomness: the order comes from streams of (seed, purpose), the draws from a router seeded by
  * the same seed; policies compared under one seed see the same requests in the same order.
  */
@@ -129,21 +128,26 @@ static void expect(struct game *g, uint32_t row, int model)
     g->len++;
 }
 
-/* Decides one row among the allowed models and gives the model chosen. */
-static enum status decide(struct game *g, uint32_t row, const char *const *allow, int n_allow,
-                          int *model, struct problem *problem)
+/* The row as an application would send it. */
+static struct request *ask(struct game *g, uint32_t row)
 {
     struct request *r = g->request;
-    enum route_result result;
     r->prompt = table_prompt(g->table, row);
     r->prompt_len = g->table->row[row].prompt_len;
     r->prompt_tokens = table_input_tokens(g->table, row);
     r->digest = row;
     table_identifier(r->labels.task, table_task(g->table, row));
-    r->constraints.n_allow = n_allow;
-    for (int i = 0; i < n_allow; i++)
-        r->constraints.allow[i] = allow[i];
-    enum status s = router_route(g->router, now_ms(g), r, g->ev, &result, problem);
+    r->constraints.n_allow = g->n_usable;
+    for (int i = 0; i < g->n_usable; i++)
+        r->constraints.allow[i] = g->usable[i];
+    return r;
+}
+
+/* Decides one row among the table's models and gives the model chosen. */
+static enum status decide(struct game *g, uint32_t row, int *model, struct problem *problem)
+{
+    enum route_result result;
+    enum status s = router_route(g->router, now_ms(g), ask(g, row), g->ev, &result, problem);
     if (s != STATUS_OK)
         return s;
     assert(result == ROUTE_DECIDED);
@@ -164,17 +168,28 @@ static enum status advance(struct game *g, struct problem *problem)
     return s;
 }
 
+/* Tells the router what every model made of a row. */
+static enum status teach_row(struct game *g, uint32_t row, struct problem *problem)
+{
+    enum status s = STATUS_OK;
+    const struct request *r = ask(g, row);
+    for (int i = 0; s == STATUS_OK && i < g->table->n_models; i++) {
+        struct outcome o = {.row = row, .model = i};
+        struct feedback f;
+        if (g->slot[i] < 0)
+            continue;
+        fill_feedback(g, &o, &f);
+        s = router_teach(g->router, now_ms(g), r, g->table->model[i].engine_name, &f, 1, g->ev,
+                         problem);
+    }
+    return s;
+}
+
 static enum status learn_row(struct game *g, uint32_t row, struct problem *problem)
 {
-    int all = g->table->n_models, model;
-    enum status s = STATUS_OK;
-    if (!g->play->full_history)
-        s = decide(g, row, g->usable, g->n_usable, &model, problem);
-    for (int i = 0; g->play->full_history && s == STATUS_OK && i < all; i++) {
-        if (g->slot[i] >= 0)
-            s = decide(g, row, (const char *[]){g->table->model[i].engine_name}, 1, &model,
-                       problem);
-    }
+    int model;
+    enum status s =
+        g->play->full_history ? teach_row(g, row, problem) : decide(g, row, &model, problem);
     return s == STATUS_OK ? advance(g, problem) : s;
 }
 
@@ -261,7 +276,7 @@ static enum status count_rows(struct game *g, const uint32_t *order, struct tall
     const struct play_rows *rows = &g->play->count;
     for (size_t i = 0; i < rows->n; i++) {
         int model;
-        enum status s = decide(g, order[i], NULL, 0, &model, problem);
+        enum status s = decide(g, order[i], &model, problem);
         if (s != STATUS_OK)
             return s;
         tally_add(tally, rows->table, order[i], model, i);
