@@ -15,6 +15,7 @@
 #include "bandit/rng.h"
 #include "core/eligible.h"
 #include "core/features.h"
+#include "core/guard.h"
 #include "core/router_state.h"
 #include "core/rules.h"
 
@@ -41,6 +42,9 @@ static void describe(const struct router *r, const struct request *req, struct e
     d->weight_latency = p->objective.latency;
     d->weight_failure = p->objective.failure;
     d->multiplier = r->pacer.mu;
+    int baseline = r->params.baseline[0] ? catalog_find(&p->catalog, p->baseline)
+                                         : rules_extreme(&p->catalog, true);
+    d->baseline = (uint8_t)(baseline >= 0 ? baseline : 0);
 }
 
 static void predict_all(const struct router *r, struct event_decided *d, struct prediction *out)
@@ -233,6 +237,44 @@ static void mix_quota(const struct router *r, struct event_decided *d, const int
     pmf_floor(pmf, n, d->quota, share);
 }
 
+static void serve_baseline(const struct event_decided *d, const int *slots, int n, double *pmf)
+{
+    for (int i = 0; i < n; i++)
+        pmf[i] = slots[i] == d->baseline ? 1 : 0;
+}
+
+/* The ledger must bear what the policy risks in expectation; else the baseline is served. */
+static void mix_guard(const struct router *r, struct event_decided *d, const int *slots, int n,
+                      double *pmf)
+{
+    double alpha = r->params.guard.alpha, after = r->guard_ledger;
+    if (!guard_applies(d, alpha))
+        return;
+    for (int i = 0; i < n; i++)
+        after += pmf[i] * guard_gain(d, slots[i], alpha);
+    if (after >= 0)
+        return;
+    serve_baseline(d, slots, n, pmf);
+    d->floor = d->quota = 0;
+    d->quota_nano = 0;
+    d->reasons |= REASON_GUARDED;
+}
+
+/* An apprentice's draw is noted, the baseline's model is served. */
+static void serve_apprentice(const struct router *r, struct event_decided *d, const int *slots,
+                             int n, double *pmf)
+{
+    d->shadow = (uint8_t)slots[pmf_draw(pmf, n, d->u)];
+    d->arm = d->shadow;
+    if (!r->params.policy.apprentice || !(d->eligible >> d->baseline & 1))
+        return;
+    serve_baseline(d, slots, n, pmf);
+    d->floor = d->quota = 0;
+    d->quota_nano = 0;
+    d->arm = d->baseline;
+    d->reasons |= REASON_APPRENTICE;
+}
+
 static void draw(const struct router *r, uint64_t seq, const struct request *req,
                  struct event_decided *d)
 {
@@ -250,10 +292,11 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
     pmf_floor(pmf, n, d->floor, share);
     if (d->floor > 0)
         mix_quota(r, d, slots, n, pmf);
+    mix_guard(r, d, slots, n, pmf);
     assert(pmf_valid(pmf, n));
     struct rng g = rng_stream(r->init.seed, d->epoch, seq);
     d->u = rng_uniform(&g);
-    d->arm = (uint8_t)slots[pmf_draw(pmf, n, d->u)];
+    serve_apprentice(r, d, slots, n, pmf);
     for (int i = 0; i < n; i++)
         d->view[slots[i]].pmf = pmf[i];
 }
@@ -292,9 +335,6 @@ static void book_chosen(const struct router *r, const struct prediction *pr,
                         struct event_decided *d)
 {
     const struct model *m = &r->params.catalog.model[d->arm];
-    int baseline = r->params.baseline[0] ? catalog_find(&r->params.catalog, r->params.baseline)
-                                         : rules_extreme(&r->params.catalog, true);
-    d->baseline = (uint8_t)(baseline >= 0 ? baseline : d->arm);
     d->price_in = m->price_in;
     d->price_cached = m->price_cached;
     d->price_out = m->price_out;

@@ -16,8 +16,9 @@ static const char *const kind_name[] = {"none",     "started", "configured", "de
                                         "feedback", "ticked",  "paced",      "drifted"};
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
-static const char *const reason_name[] = {"cold_start",  "explored", "budget_pressure",
-                                          "constrained", "rule",     "only_model"};
+static const char *const reason_name[] = {"cold_start",  "explored",  "budget_pressure",
+                                          "constrained", "rule",      "only_model",
+                                          "guarded",     "apprentice"};
 
 static void number(struct text *t, const char *name, double v)
 {

@@ -18,7 +18,7 @@
 #include "core/bytes.h"
 #include "core/row.h"
 
-enum { EVENT_VERSION = 1, CRC_LEN = 4, REASONS_ALL = 63, HAS_ALL = 127 };
+enum { EVENT_VERSION = 1, CRC_LEN = 4, REASONS_ALL = 255, HAS_ALL = 127 };
 
 static bool in_unit(double v)
 {
@@ -37,7 +37,8 @@ static bool view_valid(const struct arm_view *v)
 
 static bool slots_valid(const struct event_decided *d)
 {
-    if (d->n_arms < 1 || d->n_arms > MODELS_MAX || d->arm >= d->n_arms || d->baseline >= d->n_arms)
+    if (d->n_arms < 1 || d->n_arms > MODELS_MAX || d->arm >= d->n_arms ||
+        d->baseline >= d->n_arms || d->shadow >= d->n_arms)
         return false;
     if (d->n_arms < MODELS_MAX && d->eligible >> d->n_arms != 0)
         return false;
@@ -190,6 +191,7 @@ static void slots_put(struct filler *w, const struct event_decided *d)
     put_u8(w, d->n_arms);
     put_u8(w, d->arm);
     put_u8(w, d->baseline);
+    put_u8(w, d->shadow);
     put_u8(w, d->n_fallbacks);
     put_raw(w, d->fallback, d->n_fallbacks);
     put_u32(w, d->reasons);
@@ -202,6 +204,7 @@ static void slots_get(struct reader *r, struct event_decided *d)
     d->n_arms = get_u8(r);
     d->arm = get_u8(r);
     d->baseline = get_u8(r);
+    d->shadow = get_u8(r);
     d->n_fallbacks = get_u8(r);
     if (d->n_fallbacks > FALLBACKS_MAX)
         r->bad = true;

@@ -28,7 +28,9 @@ enum reason {
     REASON_BUDGET_PRESSURE = 4, /* the pacer's multiplier is above zero */
     REASON_CONSTRAINED = 8,     /* constraints or limits removed at least one model */
     REASON_RULE = 16,           /* a keyword rule named the model */
-    REASON_ONLY_MODEL = 32      /* one model was eligible */
+    REASON_ONLY_MODEL = 32,     /* one model was eligible */
+    REASON_GUARDED = 64,        /* the guard had the baseline served */
+    REASON_APPRENTICE = 128     /* the baseline was served, the policy only watched */
 };
 
 /* What an eligible model looked like at the decision: off-policy questions need it as it was. */
@@ -53,9 +55,10 @@ struct event_decided {
     uint8_t arm;                                  /* chosen slot */
     uint8_t baseline;                             /* slot that savings are told against */
     uint8_t n_fallbacks, fallback[FALLBACKS_MAX]; /* slots, best first */
-    uint32_t reasons;                             /* bits of enum reason */
-    uint64_t eligible;                            /* bit per slot */
-    double floor;                                 /* exploration mass that was mixed in */
+    uint8_t shadow;     /* what the policy drew; the arm unless apprentice */
+    uint32_t reasons;   /* bits of enum reason */
+    uint64_t eligible;  /* bit per slot */
+    double floor;       /* exploration mass that was mixed in */
     double quota;       /* mass mixed in for new and changed models, after the floor */
     int64_t quota_nano; /* its expected cost */
     double u;           /* the uniform draw */

@@ -89,6 +89,8 @@ static const struct field table[] = {
          "lints, fixed, uniform, greedy, rules, igw, linucb, softmax, regcb_elim, regcb_opt, bag, "
          "first, static_mix or trained"),
     NAME("policy/model", P(policy.model), 0, "", "for fixed: the model; \"\" = the dearest"),
+    BOOL("policy/apprentice", P(policy.apprentice), 0,
+         "serve the baseline and note what the policy would have done"),
     REAL("policy/width", P(policy.width), 0, 100, 0.7,
          "scale of posterior deviations in lints and bag"),
     REAL("policy/floor", P(policy.floor), 0, 1, 0.02, "exploration mass at the start"),
@@ -132,6 +134,7 @@ static const struct field table[] = {
         "quality labels until a model is no longer new"),
     REAL("learner/quota_spend", P(learner.quota_spend), 0, 1, 0.02,
          "most of all spending that such exploration may be"),
+    BOOL("learner/frozen", P(learner.frozen), 0, "keep labels without learning them until thawed"),
     BOOL("features/declared", P(features.declared), 1, "use task, domain and user tier"),
     BOOL("features/text", P(features.text), 1, "use hashed words and characters"),
     BOOL("features/shape", P(features.shape), 1, "use the shape of the text"),
@@ -142,6 +145,8 @@ static const struct field table[] = {
     OTHER("rules", "0 to 64 objects", "see below; the first that matches names a model"),
     REAL("budget/usd_per_request", P(budget.usd_per_request), 0, 1e6, 0,
          "average spend that the pacer holds; 0 = no pacing"),
+    REAL("guard/alpha", P(guard.alpha), 0, 1, 0,
+         "quality may fall this share below the baseline's; 0 = no guard"),
     NAME("baseline", P(baseline), 0, "", "model that savings are told against; \"\" = the dearest"),
 };
 

@@ -41,6 +41,7 @@ struct params {
     struct {
         char name[NAME_CAP];  /* one of bandit/policy.c */
         char model[NAME_CAP]; /* for fixed: the model; "" = the dearest */
+        bool apprentice;      /* serve the baseline, note what the policy would have done */
         double width;         /* scale of posterior deviations in lints and bag */
         double floor;         /* exploration mass at the start, [0,1] */
         double floor_scale;   /* c: mass = min(floor, c/sqrt(labels)), not below floor_min */
@@ -66,6 +67,7 @@ struct params {
         double drift_keep;         /* what older evidence counts after an alarm, (0,1] */
         double quota;              /* exploration share of new and changed models */
         int64_t quota_labels;      /* labels until a model is no longer new */
+        bool frozen;               /* labels are kept, not learned, until this is false again */
         double quota_spend;        /* most of all spending that such exploration may be */
     } learner;
     struct {
@@ -77,6 +79,9 @@ struct params {
     struct {
         double usd_per_request; /* 0 = no pacing: average spend that the pacer holds */
     } budget;
+    struct {
+        double alpha; /* quality may fall this share below the baseline's; 0 = no guard */
+    } guard;
     char baseline[NAME_CAP]; /* model that savings are told against; "" = the dearest */
 };
 

@@ -15,6 +15,7 @@
 #include "core/config.h"
 #include "core/credit.h"
 #include "core/decision_id.h"
+#include "core/guard.h"
 #include "core/router_state.h"
 #include "core/row.h"
 
@@ -106,6 +107,10 @@ static void apply_decided(struct router *r, const struct event *ev)
     r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
     r->counters.decisions++;
     r->counters.explored_nano += d->quota_nano;
+    r->counters.agreed += d->shadow == d->arm;
+    r->counters.shadow_gain += decided_utility(d, d->shadow) - decided_utility(d, d->arm);
+    if (guard_applies(d, r->params.guard.alpha))
+        r->guard_ledger += guard_gain(d, d->arm, r->params.guard.alpha);
     r->counters.spent_nano += d->booked_nano;
     r->counters.baseline_nano += d->baseline_nano;
     r->counters.model[d->arm].decisions++;
@@ -152,9 +157,29 @@ static void learn(struct router *r, const struct decision_row *row, const float 
 {
     struct credit c;
     credit_of(b, row, &c);
-    if (row->schema == r->learner.schema)
+    if (row->schema == r->learner.schema && !r->params.learner.frozen)
         learn_targets(r, row, x, b, &c);
     settle(r, row, b, &c);
+}
+
+/* After a freeze: what the books of open decisions gathered meanwhile, in the order of the
+ * decisions. Labels of decisions that have left memory are learned when a later message recalls
+ * them. */
+static void catch_up(struct router *r)
+{
+    for (int64_t k = r->pending.first; k < r->pending.total; k++) {
+        int64_t slot = k % r->pending.cap;
+        const struct decision_row *row = &r->pending.row[slot];
+        struct label_book *book = &r->pending.book[slot];
+        if (book->n_seen == 0 || row->schema != r->learner.schema)
+            continue;
+        const float *x = r->pending.x + slot * r->pending.stride;
+        bool waited = awaits_quality(r, row, book);
+        learn(r, row, x, book);
+        if (waited != awaits_quality(r, row, book))
+            learner_pend(&r->learner, &r->params, row, x, waited ? -1 : 1);
+        pending_touch(&r->pending, slot);
+    }
 }
 
 static enum status apply_feedback(struct router *r, const struct event *ev, struct problem *problem)
@@ -255,6 +280,16 @@ static enum status apply_started(struct router *r, const struct event *ev, struc
     return STATUS_OK;
 }
 
+static enum status apply_configured(struct router *r, const struct event *ev,
+                                    struct problem *problem)
+{
+    bool frozen = r->params.learner.frozen;
+    enum status s = router_adopt_config(r, ev->configured.json, ev->configured.len, problem);
+    if (s == STATUS_OK && frozen && !r->params.learner.frozen)
+        catch_up(r);
+    return s;
+}
+
 static enum status apply_kind(struct router *r, const struct event *ev, struct problem *problem)
 {
     enum status s = STATUS_OK;
@@ -263,7 +298,7 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         s = apply_started(r, ev, problem);
         break;
     case EVENT_CONFIGURED:
-        s = router_adopt_config(r, ev->configured.json, ev->configured.len, problem);
+        s = apply_configured(r, ev, problem);
         if (s != STATUS_OK)
             break;
         r->config_seq = ev->seq;

@@ -110,8 +110,11 @@ struct router_stats {
     int64_t clock_ms;
     int64_t decisions, feedbacks, duplicates, open;
     int64_t spent_nano,
-        baseline_nano; /* baseline: expected cost of the baseline model, same requests */
-    double multiplier; /* of the pacer, quality points per dollar */
+        baseline_nano;   /* baseline: expected cost of the baseline model, same requests */
+    double guard_ledger; /* sure gains over the guarded line, quality points */
+    int64_t agreed;      /* decisions where the policy drew what was served */
+    double shadow_gain;  /* utility the policy's draws promised beyond what was served */
+    double multiplier;   /* of the pacer, quality points per dollar */
     int n_models;
     struct model_stats model[MODELS_MAX];
 };

@@ -63,6 +63,9 @@ void router_stats(const struct router *r, struct router_stats *out)
     out->open = pending_count(&r->pending);
     out->spent_nano = r->counters.spent_nano;
     out->baseline_nano = r->counters.baseline_nano;
+    out->guard_ledger = r->guard_ledger;
+    out->agreed = r->counters.agreed;
+    out->shadow_gain = r->counters.shadow_gain;
     out->multiplier = r->pacer.mu;
     out->n_models = r->params.catalog.n;
     for (int a = 0; a < out->n_models; a++)

@@ -15,6 +15,8 @@ struct model_counters {
 
 struct counters {
     int64_t decisions, feedbacks, spent_nano, baseline_nano;
+    int64_t agreed;        /* decisions where the policy drew what was served */
+    double shadow_gain;    /* sum of utility(drawn by the policy) - utility(served) */
     int64_t taught;        /* outcomes learned from history */
     int64_t explored_nano; /* expected cost of the quotas of new and changed models */
     struct model_counters model[MODELS_MAX];
@@ -29,6 +31,7 @@ struct router {
     int64_t ticked_seq;   /* seq right after the last tick */
     double dearest_usd;   /* running mean of the dearest model's predicted cost, 0 = none yet */
     double booked_usd;    /* running mean of booked cost */
+    double guard_ledger;  /* sure gains over the guarded line, in quality */
     struct params params; /* params.catalog is the merged catalog: slots never move */
     struct learner learner;
     struct pending pending;

@@ -37,6 +37,8 @@ static void put_counters(struct filler *w, const struct counters *c, int n)
     put_i64(w, c->baseline_nano);
     put_i64(w, c->explored_nano);
     put_i64(w, c->taught);
+    put_i64(w, c->agreed);
+    put_f64(w, c->shadow_gain);
     for (int a = 0; a < n; a++) {
         put_i64(w, c->model[a].decisions);
         put_i64(w, c->model[a].feedbacks);
@@ -55,6 +57,8 @@ static void get_counters(struct reader *r, struct counters *c, int n)
     c->baseline_nano = get_i64(r);
     c->explored_nano = get_i64(r);
     c->taught = get_i64(r);
+    c->agreed = get_i64(r);
+    c->shadow_gain = get_f64(r);
     for (int a = 0; a < n; a++) {
         c->model[a].decisions = get_i64(r);
         c->model[a].feedbacks = get_i64(r);
@@ -76,6 +80,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_i64(w, r->ticked_seq);
     put_f64(w, r->dearest_usd);
     put_f64(w, r->booked_usd);
+    put_f64(w, r->guard_ledger);
     put_i64(w, r->pending.cap);
     put_i64(w, r->pending.first);
     put_i64(w, r->pending.total);
@@ -115,6 +120,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->ticked_seq = get_i64(in);
     r->dearest_usd = get_f64(in);
     r->booked_usd = get_f64(in);
+    r->guard_ledger = get_f64(in);
     int64_t cap = get_i64(in), first = get_i64(in), total = get_i64(in);
     if (in->bad || cap < 1 || cap > OPEN_MAX || first < 0 || total < first || total - first > cap)
         return broken(problem, "open decisions");

@@ -71,13 +71,13 @@ static int random_x(struct rng *r, float *x)
 static void random_objective(struct rng *r, struct event_decided *d)
 {
     double *unit[] = {&d->floor,          &d->u,
-                      &d->value,          &d->weight_cost,
-                      &d->multiplier,     &d->weight_quality,
-                      &d->weight_latency, &d->weight_failure,
-                      &d->cost_scale_usd};
+                      &d->quota,          &d->value,
+                      &d->weight_cost,    &d->multiplier,
+                      &d->weight_quality, &d->weight_latency,
+                      &d->weight_failure, &d->cost_scale_usd};
     int64_t *count[] = {&d->prompt_tokens, &d->cached_tokens, &d->max_output_tokens,
                         &d->price_in,      &d->price_cached,  &d->booked_nano,
-                        &d->baseline_nano, &d->dearest_nano};
+                        &d->baseline_nano, &d->dearest_nano,  &d->quota_nano};
     for (size_t i = 0; i < sizeof unit / sizeof *unit; i++)
         *unit[i] = rng_uniform(r);
     random_counts(r, count, sizeof count / sizeof *count);
@@ -98,10 +98,11 @@ static void random_decided(struct rng *r, struct event_decided *d)
     d->n_arms = (uint8_t)(1 + rng_below(r, MODELS_MAX));
     d->arm = (uint8_t)rng_below(r, d->n_arms);
     d->baseline = (uint8_t)rng_below(r, d->n_arms);
+    d->shadow = (uint8_t)rng_below(r, d->n_arms);
     d->n_fallbacks = (uint8_t)rng_below(r, FALLBACKS_MAX + 1);
     for (int i = 0; i < d->n_fallbacks; i++)
         d->fallback[i] = (uint8_t)rng_below(r, d->n_arms);
-    d->reasons = (uint32_t)rng_below(r, 64);
+    d->reasons = (uint32_t)rng_below(r, 256);
     d->eligible = (rng_next(r) >> (MODELS_MAX - d->n_arms)) | 1ull << d->arm;
     random_objective(r, d);
     d->d = random_x(r, d->x);
@@ -154,6 +155,9 @@ static void random_row(struct rng *r, struct decision_row *row)
     row->schema = rng_next(r);
     row->tokens_raw = (float)signed_unit(r);
     row->latency_raw = (float)signed_unit(r);
+    row->quality_mean = (float)signed_unit(r);
+    row->quality_sd = (float)rng_uniform(r);
+    row->weight = (float)(0.5 + 0.5 * rng_uniform(r));
 }
 
 static void random_feedback(struct rng *r, struct event_feedback *e)
@@ -182,13 +186,22 @@ static void random_feedback(struct rng *r, struct event_feedback *e)
     random_book(r, &e->book);
 }
 
+static void random_taught(struct rng *r, struct event_feedback *e)
+{
+    do
+        random_feedback(r, e);
+    while (!e->recalled);
+    e->feedback.seq = 0;
+    e->row.seq = 0;
+}
+
 static void random_event(struct rng *r, struct event *e)
 {
     static const char json[] = "{\"models\":[{\"name\":\"tiny\"},{\"name\":\"large\"}]}";
     memset(e, 0, sizeof *e);
     e->seq = 1 + (rng_next(r) >> 1);
     e->time_ms = (int64_t)rng_below(r, 1ull << 41);
-    e->kind = (enum event_kind)(1 + rng_below(r, EVENT_PACED));
+    e->kind = (enum event_kind)(1 + rng_below(r, EVENT_TAUGHT));
     if (e->kind == EVENT_STARTED) {
         e->started.epoch = (uint32_t)rng_next(r);
         e->started.max_open = (int64_t)rng_below(r, 1u << 20);
@@ -203,6 +216,13 @@ static void random_event(struct rng *r, struct event *e)
         random_decided(r, &e->decided);
     if (e->kind == EVENT_FEEDBACK)
         random_feedback(r, &e->feedback);
+    if (e->kind == EVENT_DRIFTED) {
+        e->drifted.arm = (uint8_t)rng_below(r, MODELS_MAX);
+        e->drifted.target = (uint8_t)rng_below(r, TARGETS);
+        e->drifted.up = rng_below(r, 2) == 1;
+    }
+    if (e->kind == EVENT_TAUGHT)
+        random_taught(r, &e->feedback);
     if (e->kind == EVENT_PACED)
         e->paced.multiplier = signed_unit(r);
 }
@@ -243,7 +263,7 @@ static void test_too_small(void **state)
 {
     (void)state;
     static struct event e;
-    for (int kind = EVENT_STARTED; kind <= EVENT_PACED; kind++) {
+    for (int kind = EVENT_STARTED; kind <= EVENT_TAUGHT; kind++) {
         sample((enum event_kind)kind, 0, &e);
         size_t n = event_encode(&e, bytes, sizeof bytes);
         for (size_t cap = 0; cap < n; cap++)
@@ -263,7 +283,7 @@ static void test_damage(void **state)
     (void)state;
     static struct event e, out;
     struct rng r = rng_stream(3, 0, 0);
-    for (int kind = EVENT_STARTED; kind <= EVENT_PACED; kind++) {
+    for (int kind = EVENT_STARTED; kind <= EVENT_TAUGHT; kind++) {
         for (uint64_t i = 0; i < 4; i++) {
             sample((enum event_kind)kind, i, &e);
             size_t n = event_encode(&e, bytes, sizeof bytes);
@@ -412,7 +432,7 @@ static void test_golden_random(void **state)
         sample(i % 2 ? EVENT_DECIDED : EVENT_FEEDBACK, i, &e);
         crc = crc32c(bytes, event_encode(&e, bytes, sizeof bytes), crc);
     }
-    assert_int_equal(crc, 0xd8d79443);
+    assert_int_equal(crc, 0x28d431b9);
 }
 
 /* Bit by bit, from the definition. */
@@ -468,7 +488,7 @@ static void test_describe(void **state)
     static struct event e;
     static char line[65536];
     for (uint64_t i = 0; i < 600; i++) {
-        sample((enum event_kind)(1 + i % EVENT_PACED), i, &e);
+        sample((enum event_kind)(1 + i % EVENT_TAUGHT), i, &e);
         struct text t = text_over(line, sizeof line);
         event_describe(&e, &t);
         assert_false(t.full);

@@ -686,6 +686,87 @@ static void test_onboarding(void **state)
     host_free(h);
 }
 
+/* Frozen, labels are kept but not learned; thawed, they are learned in order: as if nothing had
+ * been. */
+static void test_freeze(void **state)
+{
+    (void)state;
+    struct router_stats stats[2];
+    for (int freezes = 0; freezes < 2; freezes++) {
+        struct host *h = host_new("{\"policy\":{\"name\":\"uniform\"}}", 2000);
+        play(h, 100, 71, NULL, NULL);
+        router_stats(h->router, &stats[0]);
+        if (freezes)
+            configure(h, "{\"learner\":{\"frozen\":true}}");
+        play(h, 100, 72, NULL, NULL);
+        router_stats(h->router, &stats[1]);
+        assert_int_equal(stats[1].model[0].labels[0] == stats[0].model[0].labels[0], freezes);
+        if (freezes)
+            configure(h, "{\"learner\":{\"frozen\":false}}");
+        struct router *r = replay(h, h->n);
+        assert_int_equal(snapshot_digest(r), snapshot_digest(h->router));
+        router_free(r);
+        router_stats(h->router, &stats[1]);
+        int64_t labels = 0;
+        double quality = 0;
+        for (int a = 0; a < 3; a++) {
+            labels += stats[1].model[a].labels[TARGET_QUALITY];
+            quality += stats[1].model[a].quality_sum;
+        }
+        assert_int_equal(labels, 200);
+        assert_true(quality > 100 && quality < 200);
+        host_free(h);
+    }
+}
+
+/* An apprentice serves the baseline and tells what it would have done. */
+static void test_apprentice(void **state)
+{
+    (void)state;
+    struct host *h = host_new("{\"policy\":{\"apprentice\":true},\"baseline\":\"mid\"}", 400);
+    enum route_result rr;
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(route(h, request_of("", "t", "x"), &rr), STATUS_OK);
+        assert_int_equal(h->ev.decided.arm, 1);
+        assert_true(h->ev.decided.view[1].pmf > 1 - 1e-12);
+        assert_true(h->ev.decided.reasons & REASON_APPRENTICE);
+    }
+    struct router_stats s;
+    router_stats(h->router, &s);
+    assert_true(s.agreed > 0 && s.agreed < 200);
+    host_free(h);
+}
+
+/* The guard lets a policy loose only on what the baseline has earned. */
+static void test_guard(void **state)
+{
+    (void)state;
+    struct host *h = host_new("{\"guard\":{\"alpha\":0.05},\"baseline\":\"big\","
+                              "\"policy\":{\"name\":\"uniform\",\"floor\":0,\"floor_min\":0}}",
+                              400);
+    struct rng g = rng_stream(8, 8, 8);
+    double quality = 0;
+    int baseline = 0;
+    for (int i = 0; i < 3000; i++) {
+        enum route_result rr;
+        enum feedback_result fr;
+        h->now += 1000;
+        assert_int_equal(route(h, request_of("", "t", "x"), &rr), STATUS_OK);
+        int arm = h->ev.decided.arm;
+        double q = rng_uniform(&g) < (arm == 2 ? 0.9 : 0.5) ? 1 : 0;
+        quality += q;
+        baseline += arm == 2;
+        struct feedback f = feedback_on(h, h->ev.seq, q);
+        assert_int_equal(feed(h, &f, &fr), STATUS_OK);
+    }
+    assert_true(quality / 3000 > 0.9 * (1 - 0.05) - 0.02); /* uniform alone would give 0.63 */
+    assert_true(baseline < 3000);
+    struct router_stats s;
+    router_stats(h->router, &s);
+    assert_true(s.guard_ledger > -1);
+    host_free(h);
+}
+
 /* An event that does not fit is refused and changes nothing. */
 static void test_apply_is_total(void **state)
 {
@@ -721,6 +802,9 @@ int main(void)
         cmocka_unit_test(test_constraints),
         cmocka_unit_test(test_price_change),
         cmocka_unit_test(test_retired_model),
+        cmocka_unit_test(test_freeze),
+        cmocka_unit_test(test_apprentice),
+        cmocka_unit_test(test_guard),
         cmocka_unit_test(test_apply_is_total),
         cmocka_unit_test(test_drift),
         cmocka_unit_test(test_onboarding),
