@@ -8,8 +8,9 @@ import struct
 from typing import NamedTuple, Union
 
 STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED = 1, 2, 3, 4, 5, 6
-QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED = (1 << i for i in range(7))
 CELLS, TARGETS = 7, 4
+QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED = (
+    1 << i for i in range(CELLS))
 HEAD = struct.Struct("<IBBHQq")
 
 
