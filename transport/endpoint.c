@@ -132,18 +132,30 @@ done:
     return s;
 }
 
-/* NNG thread, under the socket's callback lock: may only count and close this pipe. */
+/* NNG thread, one at a time for a socket (NNG holds its lock). A pipe that is turned away is gone
+ * from the count at once: NNG takes its time to bury it, and connections that keep trying must not
+ * keep the place of one that left. */
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *ctx)
 {
     struct endpoint_gate *gate = ctx;
+    int id = nng_pipe_id(pipe);
     if (event == NNG_PIPE_EV_REM_POST) {
+        for (int i = 0; i < gate->n_turned_away; i++)
+            if (gate->turned_away[i] == id) {
+                gate->turned_away[i] = gate->turned_away[--gate->n_turned_away];
+                return;
+            }
         atomic_fetch_sub(&gate->open, 1);
         return;
     }
-    if (atomic_fetch_add(&gate->open, 1) >= atomic_load(&gate->limit)) {
-        atomic_fetch_add(&gate->refused, 1);
-        nng_pipe_close(pipe);
+    if (atomic_fetch_add(&gate->open, 1) < atomic_load(&gate->limit))
+        return;
+    atomic_fetch_add(&gate->refused, 1);
+    if (gate->n_turned_away < ENDPOINT_TURNED_AWAY) { /* else it counts until it is buried */
+        gate->turned_away[gate->n_turned_away++] = id;
+        atomic_fetch_sub(&gate->open, 1);
     }
+    nng_pipe_close(pipe);
 }
 
 enum status endpoint_listen(nng_socket socket, const struct endpoint_options *o,

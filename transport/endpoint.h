@@ -18,10 +18,12 @@ struct endpoint_options {
 };
 
 /* Connections of one socket: counted by NNG threads, read by the loop. */
+enum { ENDPOINT_TURNED_AWAY = 64 };
 struct endpoint_gate {
-    atomic_int open;    /* connections now */
-    atomic_int refused; /* since the start */
-    atomic_int limit;   /* 0 = let nobody in (draining) */
+    atomic_int open;                                      /* connections now */
+    atomic_int refused;                                   /* since the start */
+    atomic_int limit;                                     /* 0 = let nobody in (draining) */
+    int turned_away[ENDPOINT_TURNED_AWAY], n_turned_away; /* pipes refused, not yet buried */
 };
 
 /* endpoint_listen puts the gate in front of the socket and listens. The gate must outlive the
