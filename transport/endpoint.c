@@ -55,18 +55,19 @@ enum status endpoint_check(const struct endpoint_options *o, struct problem *pro
     bool old = endpoint_nng_before(1, 6, 0);
     if (old && (has_scheme(url, "ipc://") || has_scheme(url, "unix://") ||
                 has_scheme(url, "abstract://") || has_scheme(url, "ws")))
-        return problem_set(problem, STATUS_BAD_REQUEST, "/listen",
+        return problem_set(problem, STATUS_BAD_REQUEST, o->where,
                            "%s needs NNG 1.6 or newer, this is %s: use tcp:// or tls+tcp://", url,
                            nng_version());
     if (has_scheme(url, "tls+tcp://") && (!o->cert[0] || !o->key[0]))
-        return problem_set(problem, STATUS_BAD_REQUEST, "/listen",
+        return problem_set(problem, STATUS_BAD_REQUEST, o->where,
                            "%s needs tls.cert and tls.key (PEM files)", url);
     if (has_scheme(url, "tls+tcp://") && o->require_client_certificate && !o->ca[0])
-        return problem_set(problem, STATUS_BAD_REQUEST, "/listen",
-                           "%s: tls.require_client needs tls.ca, the authority of clients", url);
+        return problem_set(problem, STATUS_BAD_REQUEST, o->where,
+                           "%s: tls.require_client_cert needs tls.ca, the authority of clients",
+                           url);
     if (!has_scheme(url, "tls+tcp://") && !has_scheme(url, "tcp://") &&
         (old || !strstr(url, "://")) && !has_scheme(url, "inproc://"))
-        return problem_set(problem, STATUS_BAD_REQUEST, "/listen",
+        return problem_set(problem, STATUS_BAD_REQUEST, o->where,
                            "%s is no address: write tcp://HOST:PORT or tls+tcp://HOST:PORT", url);
     return STATUS_OK;
 }
@@ -180,7 +181,7 @@ enum status endpoint_listen(nng_socket socket, const struct endpoint_options *o,
     if ((e = nng_listener_start(l, 0)) == 0)
         return STATUS_OK;
 fail:
-    return problem_set(problem, endpoint_status(e), "/listen",
+    return problem_set(problem, endpoint_status(e), o->where,
                        "cannot listen on %s: %s (is it in use, or not an address of this host?)",
                        o->url, nng_strerror(e));
 }

@@ -11,6 +11,7 @@
 /* What every listening socket of the service has in common: where, for whom, how many. */
 struct endpoint_options {
     const char *url;             /* tcp://, tls+tcp:// or inproc:// (tests); ipc:// from NNG 1.6 */
+    const char *where;           /* its JSON path in the configuration, for problems */
     const char *cert, *key, *ca; /* PEM files for tls+tcp://; "" = not given */
     bool require_client_certificate; /* refuse clients whose certificate ca does not vouch for */
     int max_connections;

@@ -155,7 +155,7 @@ def _decided(c: Cursor) -> Decided:
 def _labels(c: Cursor) -> Labels:
     c.get("QqIBQQQ6q2f")  # the row: known from the decision's own record
     c.raw(4 * c.get("B")[0])
-    n_sources, n_seen, applied, _arrivals = c.get("BBBq")
+    n_sources, n_seen, applied = c.get("3B")
     has_cost = c.flag()
     cost, _priced = c.get("2q")
     label = c.get("4d")
