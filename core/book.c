@@ -58,7 +58,6 @@ void book_put(struct filler *w, const struct label_book *b)
     put_u8(w, b->n_sources);
     put_u8(w, b->n_seen);
     put_u8(w, b->applied);
-    put_i64(w, b->arrivals);
     put_bool(w, b->has_cost);
     put_i64(w, b->cost_nano);
     put_i64(w, b->priced_nano);
@@ -82,7 +81,6 @@ void book_get(struct reader *r, struct label_book *b)
     b->applied = get_u8(r);
     if (b->n_sources > SOURCES_MAX || b->n_seen > SEEN_MAX || b->applied >> TARGETS)
         r->bad = true;
-    b->arrivals = get_i64(r);
     b->has_cost = get_bool(r);
     b->cost_nano = get_i64(r);
     b->priced_nano = get_i64(r);

@@ -133,7 +133,6 @@ enum status book_take(struct label_book *b, const struct feedback *f, enum feedb
     b->seen_id[b->n_seen] = id;
     b->seen_digest[b->n_seen] = f->digest;
     b->n_seen++;
-    b->arrivals++;
     *result = f->retract ? FEEDBACK_RETRACTED : amends ? FEEDBACK_AMENDED : FEEDBACK_APPLIED;
     return STATUS_OK;
 }

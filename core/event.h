@@ -92,7 +92,6 @@ struct label_book {
     struct label_cell cell[SOURCES_MAX][CELLS];
     uint64_t seen_id[SEEN_MAX],
         seen_digest[SEEN_MAX]; /* of every message taken, id 0 = by content */
-    int64_t arrivals;          /* default versions: order of arrival */
     uint8_t applied;           /* bit per target now in the regressions */
     double label[TARGETS];     /* what is in them (transformed) */
     bool has_cost;

@@ -3,10 +3,11 @@
  * The context vector: [bias | shape | declared | text | caller], each block about unit length so
  * that a prior precision per block says how much it must earn.
  *
- *   declared  random sign codes of task, domain and user tier: 0.8 of the whole name, 0.6 shared
- * among its parts, so that mmlu:physics and mmlu:chemistry have something in common shape     what
- * the text looks like (core/shape.c) text      hashed words and character 4-grams through a fixed
- * sign projection caller    the caller's own features or embedding through a fixed sign projection
+ * - declared: random sign codes of task, domain and user tier: 0.8 of the whole name, 0.6 shared
+ *   among its parts, so that mmlu:physics and mmlu:chemistry have something in common;
+ * - shape: what the text looks like (core/shape.c);
+ * - text: hashed words and character 4-grams through a fixed sign projection;
+ * - caller: the caller's own features or embedding through a fixed sign projection.
  *
  * Sign codes in m dimensions keep up to m names apart exactly and degrade gently beyond, where
  * hashed one-hots collide outright (13 tasks in 32 buckets lost a third of the gain). Everything

@@ -208,12 +208,12 @@ static enum status refuse_unknown(const struct group *g, const char *key, const 
                                   struct problem *p)
 {
     const char *best = NULL;
-    size_t best_len = 0, best_distance = 4; /* three typing errors at most */
+    size_t best_len = 0, best_distance = 4; /* three typing errors at most, half of the word */
     for (int i = 0; i < g->table.n && strlen(key) <= NAME_LEN; i++) {
         const char *rest = below(g, &g->table.row[i]);
         size_t n = rest ? strcspn(rest, "/") : 0;
         size_t far = n > 0 ? distance(key, rest, n) : SIZE_MAX;
-        if (far < best_distance && far < n) {
+        if (far < best_distance && 2 * far <= n) {
             best = rest;
             best_len = n;
             best_distance = far;

@@ -101,14 +101,21 @@ static void row(struct text *t, const char *name, struct point p)
     text_printf(t, "  %-34.34s %8.3f %12.3f ", name, p.quality, p.cost * 1000);
 }
 
-/* With many models only what was used is told, in words. */
+/* A name without the maker's. */
+static const char *short_name(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    return slash != NULL && slash[1] != '\0' ? slash + 1 : name;
+}
+
+/* With many models only those with a share worth telling are told, in words. */
 static void share_cells(struct text *t, const struct table *table, const double *share)
 {
     bool wide = table->n_models > 5;
     const char *comma = "   ";
     for (int m = 0; m < table->n_models; m++) {
-        if (wide && share[m] >= 0.005) {
-            text_printf(t, "%s%.0f%% %.20s", comma, 100 * share[m], table->model[m].name);
+        if (wide && share[m] >= 0.01) {
+            text_printf(t, "%s%.0f%% %s", comma, 100 * share[m], short_name(table->model[m].name));
             comma = ", ";
         } else if (!wide) {
             text_printf(t, "%*.0f%%", COLUMN - 1, 100 * share[m]);
@@ -134,14 +141,6 @@ static void line_row(struct text *t, const char *name, const struct table *table
 {
     row(t, name, l->at);
     share_cells(t, table, l->share);
-}
-
-/* The last part of a name, as far as a column is wide. */
-static const char *short_name(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-    const char *s = slash != NULL && slash[1] != '\0' ? slash + 1 : name;
-    return s;
 }
 
 static void head(struct text *t, const struct score *s, const char *title, size_t n)

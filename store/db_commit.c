@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "store/batch_inside.h"
 
@@ -162,9 +163,29 @@ static bool poisoned(struct db *db)
     return false;
 }
 
-static enum status fail(struct db *db, int rc, struct problem *problem)
+/* A generous estimate of the bytes by which the batch can lengthen the file. */
+static uint64_t growth(const struct batch *b)
+{
+    uint64_t deletes = b->prune_most < 10000 ? (uint64_t)b->prune_most : 10000;
+    uint64_t pages = 64 + 3 * (b->n_events + b->n_books + b->n_items) + 2 * deletes;
+    return 2 * b->arena.n + pages * 4096;
+}
+
+/* A disk that fills up within a write makes it short, and LMDB calls a short write EIO. Nothing of
+ * the transaction counts then, as after ENOSPC. */
+static bool ran_full(const struct db *db, const struct batch *b)
+{
+    struct statvfs fs;
+    mdb_filehandle_t fd;
+    return mdb_env_get_fd(db->env, &fd) == 0 && fstatvfs(fd, &fs) == 0 &&
+           (uint64_t)fs.f_bavail * fs.f_frsize < growth(b);
+}
+
+static enum status fail(struct db *db, const struct batch *b, int rc, struct problem *problem)
 {
     struct problem p = {0};
+    if (rc == EIO && ran_full(db, b))
+        rc = ENOSPC;
     enum status s = status_from_mdb(rc, db, "committing", &p);
     if (s == STATUS_STORAGE_FULL && !poisoned(db)) {
         if (problem != NULL)
@@ -175,14 +196,6 @@ static enum status fail(struct db *db, int rc, struct problem *problem)
     return problem_set(problem, STATUS_UNAVAILABLE, db->dir,
                        "%s: committing: %s; nothing more is written, restart", db->dir,
                        mdb_strerror(rc));
-}
-
-/* A generous estimate of the bytes by which the batch can lengthen the file. */
-static uint64_t growth(const struct batch *b)
-{
-    uint64_t deletes = b->prune_most < 10000 ? (uint64_t)b->prune_most : 10000;
-    uint64_t pages = 64 + 3 * (b->n_events + b->n_books + b->n_items) + 2 * deletes;
-    return 2 * b->arena.n + pages * 4096;
 }
 
 enum status db_commit(struct db *db, const struct batch *b, struct problem *problem)
@@ -209,5 +222,5 @@ enum status db_commit(struct db *db, const struct batch *b, struct problem *prob
         rc = mdb_txn_commit(txn); /* frees txn whatever it returns */
     else if (txn != NULL)
         mdb_txn_abort(txn);
-    return rc == 0 ? STATUS_OK : fail(db, rc, problem);
+    return rc == 0 ? STATUS_OK : fail(db, b, rc, problem);
 }

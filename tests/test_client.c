@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,7 +29,16 @@ struct puppet {
     int asked;
     char last[2048];
     pthread_t thread;
+    atomic_int connections; /* that ever were */
 };
+
+static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+    struct puppet *p = arg;
+    (void)pipe;
+    (void)event;
+    atomic_fetch_add(&p->connections, 1);
+}
 
 static void *puppet_main(void *arg)
 {
@@ -52,6 +62,7 @@ static void puppet_start(struct puppet *p, const char *const *reply)
     p->reply = reply;
     snprintf(p->url, sizeof p->url, "tcp://127.0.0.1:%d", service_port());
     assert_int_equal(nng_rep0_open(&p->socket), 0);
+    assert_int_equal(nng_pipe_notify(p->socket, NNG_PIPE_EV_ADD_POST, on_pipe, p), 0);
     assert_int_equal(nng_listen(p->socket, p->url, NULL, 0), 0);
     pthread_create(&p->thread, NULL, puppet_main, p);
 }
@@ -105,6 +116,7 @@ static void test_retries(void **state)
     puppet_start(&p, replies);
     assert_int_equal(ask(p.url, 300, 5, &d, &e), 0);
     assert_int_equal(p.asked, 3);
+    assert_int_equal(p.connections, 2); /* a fresh one after the timeout, and only then */
     assert_non_null(strstr(p.last, "\"request_id\":\"")); /* made once, for all three */
     assert_string_equal(d.model, "m");
     assert_int_equal(d.n_fallbacks, 2);
@@ -185,6 +197,66 @@ static void test_restart_under_call(void **state)
         service_int(service_call(&s, PURSER_CLIENT_CONTROL, "{\"v\":1,\"op\":\"stats\"}"),
                     "decisions"),
         5);
+    assert_int_equal(service_stop(&s, SIGTERM), 0);
+    service_remove(&s);
+}
+
+struct caller {
+    struct purser_client *client;
+    pthread_t thread;
+    atomic_int *stop;
+    int answered;
+    struct purser_client_error failed;
+};
+
+static void *caller_main(void *arg)
+{
+    struct caller *k = arg;
+    struct purser_client_request q = {.task = "t"};
+    struct purser_client_decision d;
+    while (!atomic_load(k->stop) && !k->failed.code[0])
+        k->answered += purser_client_route(k->client, &q, &d, &k->failed) == 0;
+    return NULL;
+}
+
+/* A service that freezes, dies frozen and comes back, again and again: timeouts meet breaking
+ * connections. Every call of four threads is answered in the end, and closing does not hang. */
+static void test_freeze_and_kill(void **state)
+{
+    struct service s;
+    struct caller k[4] = {{0}};
+    atomic_int stop = 0;
+    struct purser_client *c;
+    struct purser_client_options o = {.timeout_ms = 150, .retries = 40};
+    (void)state;
+    service_new(&s, "", "");
+    service_start(&s);
+    assert_int_equal(purser_client_open(s.url[0], NULL, &o, &c, NULL), 0);
+    for (int i = 0; i < 4; i++) {
+        k[i].client = c;
+        k[i].stop = &stop;
+        pthread_create(&k[i].thread, NULL, caller_main, &k[i]);
+    }
+    for (int i = 0; i < 6; i++) {
+        const struct timespec frozen = {0, (130 + 20 * i) * 1000000L}; /* about the timeout */
+        nanosleep(&(struct timespec){0, 100000000}, NULL);
+        kill(s.pid, SIGSTOP);
+        nanosleep(&frozen, NULL);
+        if (i % 3 == 0)
+            kill(s.pid, SIGCONT);
+        else {
+            service_stop(&s, SIGKILL);
+            service_start(&s);
+        }
+    }
+    atomic_store(&stop, 1);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(k[i].thread, NULL);
+        if (k[i].failed.code[0] || k[i].answered == 0)
+            fail_msg("%d answered, then %s: %s", k[i].answered, k[i].failed.code,
+                     k[i].failed.message);
+    }
+    purser_client_close(c);
     assert_int_equal(service_stop(&s, SIGTERM), 0);
     service_remove(&s);
 }
@@ -355,10 +427,11 @@ static void test_wallclock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wallclock),    cmocka_unit_test(test_absent),
-        cmocka_unit_test(test_retries),      cmocka_unit_test(test_no_retry_of_refusals),
-        cmocka_unit_test(test_local_checks), cmocka_unit_test(test_restart_under_call),
-        cmocka_unit_test(test_tls),          cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_wallclock),       cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_retries),         cmocka_unit_test(test_no_retry_of_refusals),
+        cmocka_unit_test(test_local_checks),    cmocka_unit_test(test_restart_under_call),
+        cmocka_unit_test(test_freeze_and_kill), cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_command_line),
     };
     cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */
     return cmocka_run_group_tests(tests, NULL, NULL);

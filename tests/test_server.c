@@ -325,7 +325,11 @@ static void test_reload(void **state)
     assert_true(service_logged(s, "event=reload_refused"));
     service_configure(s, "\"route_slots\":3", "");
     kill(s->pid, SIGHUP);
-    assert_true(service_logged(s, "route_slots changes only with a restart"));
+    assert_true(service_logged(s, "at=/limits/route_slots"));
+    assert_true(service_logged(s, "/limits/route_slots changes only with a restart"));
+    assert_string_equal(
+        service_call(s, C, "{\"v\":1,\"op\":\"weights.set\",\"weights\":{},\"reason\":7}"),
+        "error:bad_request"); /* the log would lack it */
     assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"weights.get\"}"), "\"cost\":0.5"));
 }
 

@@ -121,11 +121,11 @@ static void test_batch(void **state)
     assert_int_equal(fx->ev.seq, 250);
     book_init(&book);
     for (int64_t i = 0; i < 100; i++) { /* the last one wins */
-        book.arrivals = i;
+        book.cost_nano = i;
         ok(fx, batch_book(fx->batch, (uint64_t)(1 + i % 10), &book));
     }
     assert_true(batch_find_book(fx->batch, 3, &out));
-    assert_int_equal(out.arrivals, 92);
+    assert_int_equal(out.cost_nano, 92);
     assert_false(batch_find_book(fx->batch, 11, &out));
     ok(fx, batch_hold(fx->batch, fx));
     assert_ptr_equal(batch_held(fx->batch, 0), fx);

@@ -193,10 +193,11 @@ static void on_control_done(void *ctx, struct slot *slot)
     server_hold(ctx, slot);
 }
 
-static struct endpoint_options endpoint(const struct server *s, const char *url)
+static struct endpoint_options endpoint(const struct server *s, const char *url, const char *where)
 {
     const struct settings *c = &s->settings;
     return (struct endpoint_options){.url = url,
+                                     .where = where,
                                      .cert = c->tls_cert,
                                      .key = c->tls_key,
                                      .ca = c->tls_ca,
@@ -205,10 +206,10 @@ static struct endpoint_options endpoint(const struct server *s, const char *url)
                                      .max_message = BATCH_MESSAGE_MAX};
 }
 
-static enum status open_rpc(struct server *s, const char *url, int64_t slots, struct rpc **out,
-                            struct problem *problem)
+static enum status open_rpc(struct server *s, const char *url, const char *where, int64_t slots,
+                            struct rpc **out, struct problem *problem)
 {
-    struct rpc_options o = {.endpoint = endpoint(s, url),
+    struct rpc_options o = {.endpoint = endpoint(s, url, where),
                             .slots = (int)slots,
                             .send_timeout_ms = (int)s->settings.send_timeout_ms,
                             .on_request = server_on_request,
@@ -221,18 +222,20 @@ static enum status open_sockets(struct server *s, struct problem *problem)
     const struct settings *c = &s->settings;
     enum status st = STATUS_OK;
     if (c->listen_route[0])
-        st = open_rpc(s, c->listen_route, c->route_slots, &s->route, problem);
+        st = open_rpc(s, c->listen_route, "/listen/route", c->route_slots, &s->route, problem);
     if (st == STATUS_OK && c->listen_feedback[0])
-        st = open_rpc(s, c->listen_feedback, c->feedback_slots, &s->feedback, problem);
+        st = open_rpc(s, c->listen_feedback, "/listen/feedback", c->feedback_slots, &s->feedback,
+                      problem);
     if (st == STATUS_OK && c->listen_control[0])
-        st = open_rpc(s, c->listen_control, 16, &s->control, problem);
+        st = open_rpc(s, c->listen_control, "/listen/control", 16, &s->control, problem);
     if (st == STATUS_OK && c->listen_events[0]) {
-        struct endpoint_options o = endpoint(s, c->listen_events);
+        struct endpoint_options o = endpoint(s, c->listen_events, "/listen/events");
         st = publish_open(&o, &s->publish, problem);
     }
     if (st == STATUS_OK && c->listen_intake[0]) {
-        struct intake_options o = {
-            .endpoint = endpoint(s, c->listen_intake), .on_message = on_intake, .ctx = s};
+        struct intake_options o = {.endpoint = endpoint(s, c->listen_intake, "/listen/intake"),
+                                   .on_message = on_intake,
+                                   .ctx = s};
         st = intake_open(&s->loop, &o, &s->intake, problem);
     }
     if (st != STATUS_OK)
@@ -288,19 +291,31 @@ enum status boot_loop(struct server *s, struct problem *problem)
 /* The first setting that differs and cannot be changed while running; NULL = none. */
 static const char *fixed_change(const struct settings *a, const struct settings *b)
 {
-#define FIELD(f)                                                                                   \
+#define FIELD(f, path)                                                                             \
     {                                                                                              \
-#f, offsetof(struct settings, f), sizeof a->f                                              \
+        path, offsetof(struct settings, f), sizeof a->f                                            \
     }
     static const struct {
         const char *name;
         size_t at, size;
-    } text[] = {FIELD(listen_route),  FIELD(listen_feedback), FIELD(listen_control),
-                FIELD(listen_events), FIELD(listen_intake),   FIELD(tls_cert),
-                FIELD(tls_key),       FIELD(tls_ca),          FIELD(data_dir)},
-      plain[] = {FIELD(tls_require_client), FIELD(relaxed),         FIELD(map_gib),
-                 FIELD(max_open),           FIELD(route_slots),     FIELD(feedback_slots),
-                 FIELD(max_connections),    FIELD(send_timeout_ms), FIELD(seed)};
+    } text[] = {FIELD(listen_route, "/listen/route"),
+                FIELD(listen_feedback, "/listen/feedback"),
+                FIELD(listen_control, "/listen/control"),
+                FIELD(listen_events, "/listen/events"),
+                FIELD(listen_intake, "/listen/intake"),
+                FIELD(tls_cert, "/listen/tls/cert"),
+                FIELD(tls_key, "/listen/tls/key"),
+                FIELD(tls_ca, "/listen/tls/ca"),
+                FIELD(data_dir, "/store/dir")},
+      plain[] = {FIELD(tls_require_client, "/listen/tls/require_client_cert"),
+                 FIELD(relaxed, "/store/durability"),
+                 FIELD(map_gib, "/store/map_gib"),
+                 FIELD(max_open, "/limits/open_decisions"),
+                 FIELD(route_slots, "/limits/route_slots"),
+                 FIELD(feedback_slots, "/limits/feedback_slots"),
+                 FIELD(max_connections, "/limits/connections"),
+                 FIELD(send_timeout_ms, "/limits/send_timeout_ms"),
+                 FIELD(seed, "/store/seed")};
 #undef FIELD
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++)
         if (strcmp((const char *)a + text[i].at, (const char *)b + text[i].at) != 0)

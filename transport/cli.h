@@ -26,6 +26,8 @@ struct cli {
     bool used[CLI_ARGS_MAX]; /* arguments somebody asked for */
     bool json;               /* print what the service said, for programs */
     struct purser_client *client;
+    const char *route, *feedback; /* what it was opened with */
+    struct purser_client_options options;
 };
 
 /* Ask for flags and options first, then for operands (NULL = no more), then cli_end, which refuses

@@ -7,8 +7,10 @@
  * acknowledged is written to the choices file, one line each and flushed, so that after a crash the
  * file is a claim that can be checked against the store. A row is read when it is played (the order
  * is an array of file positions), so memory does not grow with the prompts.
- * Considered: asynchronous sends instead of threads. Blocking calls with retries are what the
- * client library offers to applications, and this is one.
+ * A client whose calls keep failing on the way is replaced by a new one: NNG before 1.7.3 sometimes
+ * does not connect again after a service was killed. The ids stay the same, so nothing counts
+ * twice. Considered: asynchronous sends instead of threads. Blocking calls with retries are what
+ * the client library offers to applications, and this is one.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -18,11 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 #include "bandit/rng.h"
-#include "core/json.h"
 #include "core/limits.h"
 #include "transport/cli.h"
+#include "transport/cli_table.h"
 
-enum { HAND = 48, PARALLEL_MAX = 64, PATH_CAP = 4096 };
+enum { HAND = 48, PARALLEL_MAX = 64, PATH_CAP = 4096, CLIENTS_MAX = 16 };
 enum purpose { ORDER = 1, DEAL = 2 };
 
 /* Quality that is known but not yet reported. */
@@ -42,6 +44,8 @@ struct table_play {
     FILE *rows, *choices;
     pthread_mutex_t lock;
     pthread_cond_t finished;
+    struct purser_client *client[CLIENTS_MAX]; /* the last is in use */
+    int clients;
     struct rng deal;
     struct card hand[HAND];
     size_t held, next, done, reports, applied, duplicates;
@@ -59,65 +63,6 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- one row */
-
-/* A row's value for model m: lists have one per model, a number stands for all. */
-static const json_t *cell(const json_t *row, const char *key, size_t m)
-{
-    const json_t *v = json_object_get(row, key);
-    return json_is_array(v) ? json_array_get(v, m) : v;
-}
-
-static int64_t input_tokens(const json_t *row, size_t models)
-{
-    double sum = 0;
-    for (size_t m = 0; m < models; m++)
-        sum += json_number_value(cell(row, "in", m));
-    return (int64_t)(sum / (double)models + 0.5);
-}
-
-/* Copies a name as the identifier that a configuration made from the table uses. */
-static void identifier(char out[NAME_CAP], const char *s)
-{
-    size_t n = 0;
-    for (; s[n] != '\0' && n < NAME_LEN; n++) {
-        const char one[2] = {s[n], '\0'};
-        out[n] = s[n];
-        if (!json_name_ok(one))
-            out[n] = '_';
-    }
-    out[n] = '\0';
-}
-
-/* The chosen model's place in the table, -1 when the table does not have it. */
-static int model_of(const struct table_play *p, const char *chosen)
-{
-    for (size_t m = 0; m < json_array_size(p->models); m++) {
-        char name[NAME_CAP];
-        identifier(name, cli_text(json_array_get(p->models, m), "name"));
-        if (strcmp(name, chosen) == 0)
-            return (int)m;
-    }
-    return -1;
-}
-
-static struct purser_client_report operations(const json_t *row, size_t m)
-{
-    struct purser_client_report r = {.has = PURSER_CLIENT_COST};
-    const json_t *out = cell(row, "out", m), *lat = cell(row, "lat", m);
-    r.cost_usd = json_number_value(cell(row, "cost", m));
-    if (json_is_number(out)) {
-        r.has |= PURSER_CLIENT_PROMPT_TOKENS | PURSER_CLIENT_OUTPUT_TOKENS;
-        r.prompt_tokens = (int64_t)json_number_value(cell(row, "in", m));
-        r.output_tokens = (int64_t)json_number_value(out);
-    }
-    if (json_is_number(lat)) {
-        r.has |= PURSER_CLIENT_LATENCY;
-        r.latency_ms = json_number_value(lat) * 1000;
-    }
-    return r;
-}
-
 /* ---- what threads do. NULL or false: the error is in *e. */
 
 static void fail_with(struct purser_client_error *e, const char *code, const char *text)
@@ -127,6 +72,62 @@ static void fail_with(struct purser_client_error *e, const char *code, const cha
     snprintf(e->message, sizeof e->message, "%s", text);
 }
 
+static bool on_the_way(const struct purser_client_error *e)
+{
+    return strcmp(e->code, "timeout") == 0 || strcmp(e->code, "connection") == 0;
+}
+
+static struct purser_client *client_now(struct table_play *p)
+{
+    pthread_mutex_lock(&p->lock);
+    struct purser_client *client = p->client[p->clients - 1];
+    pthread_mutex_unlock(&p->lock);
+    return client;
+}
+
+/* Whether a call that failed with e is worth another try, with a new client unless another thread
+ * has seen to it. Old clients stay open: others may be using them. */
+static bool renew(struct table_play *p, const struct purser_client *used,
+                  const struct purser_client_error *e)
+{
+    struct purser_client *fresh;
+    if (!on_the_way(e))
+        return false;
+    pthread_mutex_lock(&p->lock);
+    bool seen_to = p->client[p->clients - 1] != used;
+    if (!seen_to && p->clients < CLIENTS_MAX &&
+        purser_client_open(p->cli->route, p->cli->feedback, &p->cli->options, &fresh, NULL) == 0) {
+        p->client[p->clients++] = fresh;
+        seen_to = true;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return seen_to;
+}
+
+static bool ask(struct table_play *p, const struct purser_client_request *q,
+                struct purser_client_decision *d, struct purser_client_error *e)
+{
+    struct purser_client *client;
+    do {
+        client = client_now(p);
+        if (purser_client_route(client, q, d, e) == 0)
+            return true;
+    } while (renew(p, client, e));
+    return false;
+}
+
+static bool report(struct table_play *p, const struct purser_client_report *r, char status[16],
+                   struct purser_client_error *e)
+{
+    struct purser_client *client;
+    do {
+        client = client_now(p);
+        if (purser_client_feedback(client, r, status, e) == 0)
+            return true;
+    } while (renew(p, client, e));
+    return false;
+}
+
 static bool send_report(struct table_play *p, struct purser_client_report *r, size_t row,
                         const char *what, struct purser_client_error *e)
 {
@@ -134,7 +135,7 @@ static bool send_report(struct table_play *p, struct purser_client_report *r, si
     snprintf(id, sizeof id, "%s-%zu/%s", p->run, row, what);
     r->feedback_id = id;
     r->source = "play";
-    if (purser_client_feedback(p->cli->client, r, status, e) != 0)
+    if (!report(p, r, status, e))
         return false;
     pthread_mutex_lock(&p->lock);
     p->reports++;
@@ -170,25 +171,25 @@ static bool play_row(struct table_play *p, const json_t *row, size_t number, str
     struct purser_client_decision d;
     const char *prompt = json_string_value(json_object_get(row, "prompt"));
     size_t models = json_array_size(p->models);
-    identifier(task, cli_text(row, "task"));
+    cli_table_identifier(task, cli_text(row, "task"));
     snprintf(request_id, sizeof request_id, "%s-%zu", p->run, number);
     struct purser_client_request q = {.request_id = request_id,
                                       .task = task,
                                       .prompt = prompt,
-                                      .prompt_tokens = input_tokens(row, models)};
-    if (purser_client_route(p->cli->client, &q, &d, e) != 0)
+                                      .prompt_tokens = cli_table_tokens(row, models)};
+    if (!ask(p, &q, &d, e))
         return false;
-    int m = model_of(p, d.model);
+    int m = cli_table_model(p->models, d.model);
     if (m < 0) {
         fail_with(e, "unknown_model",
                   "the service chose a model that models.json does not have: configure it with "
                   "purser-sim config DIR");
         return false;
     }
-    struct purser_client_report r = operations(row, (size_t)m);
+    struct purser_client_report r = cli_table_report(row, (size_t)m);
     write_choice(p, row, request_id, &d, r.cost_usd);
     r.decision_id = d.decision_id;
-    *card = (struct card){.row = number, .quality = json_number_value(cell(row, "q", (size_t)m))};
+    *card = (struct card){.row = number, .quality = cli_table_quality(row, (size_t)m)};
     memcpy(card->decision_id, d.decision_id, sizeof card->decision_id);
     return send_report(p, &r, number, "ops", e);
 }
@@ -398,11 +399,9 @@ static double run_threads(struct table_play *p, int parallel)
 static int tell(const struct table_play *p, double took)
 {
     if (p->failed) {
-        bool away =
-            strcmp(p->error.code, "timeout") == 0 || strcmp(p->error.code, "connection") == 0;
         fprintf(stderr, "purser play: %s: %s: %s%s%s\n", p->where, p->error.code, p->error.path,
                 p->error.path[0] ? ": " : "", p->error.message);
-        return away ? CLI_UNREACHABLE : CLI_REFUSED;
+        return on_the_way(&p->error) ? CLI_UNREACHABLE : CLI_REFUSED;
     }
     if (p->cli->json)
         printf("{\"requests\":%zu,\"reports\":%zu,\"applied\":%zu,\"duplicate\":%zu,"
@@ -439,6 +438,7 @@ int cli_play(struct cli *c)
     snprintf(p->run, sizeof p->run, "play-%" PRIx64,
              (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000);
     p->cli = c;
+    p->client[p->clients++] = c->client;
     p->deal = rng_stream((uint64_t)seed, DEAL, 0);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->finished, NULL);
@@ -449,6 +449,10 @@ int cli_play(struct cli *c)
         fclose(p->rows);
     if (p->choices && fclose(p->choices) != 0 && code == CLI_OK)
         code = cannot(c, out, "could not be written to its end: is the disk full?");
+    if (p->clients > 1) { /* what could not connect again may not be possible to close either */
+        fflush(stdout);
+        _exit(code);
+    }
     json_decref(p->models);
     pthread_cond_destroy(&p->finished);
     pthread_mutex_destroy(&p->lock);

@@ -2,6 +2,10 @@
 /*
  * The client library: one REQ socket per address, one context per call. Includes nothing of purser
  * but its own header, so that it can be copied into a program or linked from a package.
+ * A line (socket) on which an attempt has timed out is left for a fresh one: with NNG 1.5.2 a
+ * socket can stop reconnecting for good when a timeout meets a breaking connection, and then hangs
+ * in nng_close too. So such a line is closed by a thread of its own there, once its last user has
+ * left it, and only a few such threads may exist.
  * Invariant: an attempt is either answered, or is known to have failed, or its time is up; only
  * then the next one starts, with the same bytes and thus the same id. REQ's own resend is off: it
  * repeats at once when a connection breaks, without bound and without jitter. Considered:
@@ -11,7 +15,9 @@
 #include "transport/client.h"
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,20 +34,28 @@ enum {
     DEFAULT_RETRIES = 3,
     BACKOFF_FIRST_MS = 50,
     BACKOFF_MOST_MS = 2000,
+    FAREWELLS_MAX = 8,
     SINGLE_MAX = 1024 * 1024,
     BATCH_MAX = 8 * 1024 * 1024
 };
 
-struct door {
+struct line {
     nng_socket socket;
-    bool open;
+    int users; /* calls under way on it */
+    bool ill;  /* its last attempt had no answer in time, or it was left */
+    bool left; /* replaced: goes with its last user */
 };
 
 struct purser_client {
-    struct door door[DOORS];
+    pthread_mutex_t lock; /* of door and the lines' members */
+    struct line *door[DOORS];
+    char *url[DOORS];
+    char *key, *tls_ca, *tls_cert;
     int timeout_ms, retries;
-    char *key;
 };
+
+/* Sockets of all clients that are being closed by a thread of their own. */
+static atomic_int farewells;
 
 static int fail(struct purser_client_error *e, const char *code, bool retryable, const char *fmt,
                 ...) __attribute__((format(printf, 4, 5)));
@@ -60,7 +74,39 @@ static int fail(struct purser_client_error *e, const char *code, bool retryable,
     return -1;
 }
 
-static int set_tls(nng_dialer d, const struct purser_client_options *o, const char *url)
+static bool close_may_hang(void)
+{
+    int a = 0, b = 0, c = 0;
+    return sscanf(nng_version(), "%d.%d.%d", &a, &b, &c) < 2 ||
+           a * 1000000 + b * 1000 + c < 1007003;
+}
+
+static void *farewell(void *arg)
+{
+    struct line *l = arg;
+    nng_close(l->socket);
+    free(l);
+    atomic_fetch_sub(&farewells, 1);
+    return NULL;
+}
+
+/* Nobody uses the line any more. */
+static void hang_up(struct line *l)
+{
+    pthread_t thread;
+    if (!l->ill || !close_may_hang()) {
+        nng_close(l->socket);
+        free(l);
+    } else if (atomic_fetch_add(&farewells, 1) < FAREWELLS_MAX &&
+               pthread_create(&thread, NULL, farewell, l) == 0) {
+        pthread_detach(thread);
+    } else {
+        atomic_fetch_sub(&farewells, 1);
+        free(l); /* the socket stays open: better than to hang */
+    }
+}
+
+static int set_tls(nng_dialer d, const struct purser_client *c, const char *url)
 {
     nng_tls_config *tls;
     int e = nng_tls_config_alloc(&tls, NNG_TLS_MODE_CLIENT);
@@ -68,13 +114,13 @@ static int set_tls(nng_dialer d, const struct purser_client_options *o, const ch
         return e;
     char host[256] = "";
     sscanf(url, "tls+tcp://%255[^:/]", host);
-    if ((e = nng_tls_config_server_name(tls, host)) == 0 && o->tls_ca)
-        e = nng_tls_config_ca_file(tls, o->tls_ca);
-    if (e == 0 && o->tls_cert)
-        e = nng_tls_config_cert_key_file(tls, o->tls_cert, NULL);
+    if ((e = nng_tls_config_server_name(tls, host)) == 0 && c->tls_ca)
+        e = nng_tls_config_ca_file(tls, c->tls_ca);
+    if (e == 0 && c->tls_cert)
+        e = nng_tls_config_cert_key_file(tls, c->tls_cert, NULL);
     /* Without an authority to ask the service stays unverified, but the line is encrypted. */
     if (e == 0)
-        e = nng_tls_config_auth_mode(tls, o->tls_ca ? NNG_TLS_AUTH_MODE_REQUIRED
+        e = nng_tls_config_auth_mode(tls, c->tls_ca ? NNG_TLS_AUTH_MODE_REQUIRED
                                                     : NNG_TLS_AUTH_MODE_NONE);
     if (e == 0)
         e = nng_dialer_set_ptr(d, NNG_OPT_TLS_CONFIG, tls);
@@ -82,29 +128,65 @@ static int set_tls(nng_dialer d, const struct purser_client_options *o, const ch
     return e;
 }
 
-static int open_door(struct door *door, const char *url, const struct purser_client_options *o,
-                     struct purser_client_error *error)
+static struct line *open_line(const struct purser_client *c, const char *url,
+                              struct purser_client_error *error)
 {
     nng_dialer d = NNG_DIALER_INITIALIZER;
-    int e = nng_req0_open(&door->socket);
-    if (e != 0)
-        return fail(error, "no_memory", true, "cannot open a socket: %s", nng_strerror(e));
-    door->open = true;
-    if ((e = nng_socket_set_ms(door->socket, NNG_OPT_REQ_RESENDTIME, -1)) != 0 ||
-        (e = nng_socket_set_ms(door->socket, NNG_OPT_RECONNMINT, 50)) != 0 ||
-        (e = nng_socket_set_ms(door->socket, NNG_OPT_RECONNMAXT, 1000)) != 0 ||
-        (e = nng_socket_set_size(door->socket, NNG_OPT_RECVMAXSZ, 0)) != 0 ||
-        (e = nng_dialer_create(&d, door->socket, url)) != 0)
+    struct line *l = calloc(1, sizeof *l);
+    int e = l ? nng_req0_open(&l->socket) : NNG_ENOMEM;
+    if (e != 0) {
+        free(l);
+        fail(error, "no_memory", true, "cannot open a socket: %s", nng_strerror(e));
+        return NULL;
+    }
+    if ((e = nng_socket_set_ms(l->socket, NNG_OPT_REQ_RESENDTIME, -1)) != 0 ||
+        (e = nng_socket_set_ms(l->socket, NNG_OPT_RECONNMINT, 50)) != 0 ||
+        (e = nng_socket_set_ms(l->socket, NNG_OPT_RECONNMAXT, 1000)) != 0 ||
+        (e = nng_socket_set_size(l->socket, NNG_OPT_RECVMAXSZ, 0)) != 0 ||
+        (e = nng_dialer_create(&d, l->socket, url)) != 0)
         goto out;
     (void)nng_dialer_set_bool(d, NNG_OPT_TCP_NODELAY, true);
     (void)nng_dialer_set_bool(d, NNG_OPT_TCP_KEEPALIVE, true);
-    if (strncmp(url, "tls+tcp://", 10) == 0 && (e = set_tls(d, o, url)) != 0)
+    if (strncmp(url, "tls+tcp://", 10) == 0 && (e = set_tls(d, c, url)) != 0)
         goto out;
     e = nng_dialer_start(d, NNG_FLAG_NONBLOCK);
 out:
-    if (e != 0)
-        return fail(error, "connection", false, "cannot use %s: %s", url, nng_strerror(e));
-    return 0;
+    if (e == 0)
+        return l;
+    fail(error, "connection", false, "cannot use %s: %s", url, nng_strerror(e));
+    hang_up(l);
+    return NULL;
+}
+
+/* A line for one attempt, and back again. The first attempt that times out replaces the line. */
+static struct line *line_take(struct purser_client *c, enum purser_client_door door)
+{
+    pthread_mutex_lock(&c->lock);
+    struct line *l = c->door[door];
+    l->users++;
+    pthread_mutex_unlock(&c->lock);
+    return l;
+}
+
+static void line_give(struct purser_client *c, enum purser_client_door door, struct line *l,
+                      bool timed_out)
+{
+    pthread_mutex_lock(&c->lock);
+    l->ill = timed_out || l->left;
+    if (timed_out && c->door[door] == l && atomic_load(&farewells) < FAREWELLS_MAX) {
+        struct line *fresh = open_line(c, c->url[door], NULL);
+        l->left = fresh != NULL;
+        c->door[door] = fresh ? fresh : l;
+    }
+    bool last = --l->users == 0 && l->left;
+    pthread_mutex_unlock(&c->lock);
+    if (last)
+        hang_up(l);
+}
+
+static bool copy_text(char **to, const char *from)
+{
+    return !from || (*to = strdup(from)) != NULL;
 }
 
 int purser_client_open(const char *route_url, const char *feedback_url,
@@ -115,17 +197,24 @@ int purser_client_open(const char *route_url, const char *feedback_url,
     const struct purser_client_options *o = options ? options : &none;
     const char *urls[DOORS] = {route_url, feedback_url, o->control_url};
     struct purser_client *c = calloc(1, sizeof *c);
-    if (!c || (o->key && !(c->key = strdup(o->key)))) {
+    if (!c || pthread_mutex_init(&c->lock, NULL) != 0) {
         free(c);
         return fail(error, "no_memory", true, "no memory for a client");
     }
     c->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
     c->retries = o->retries == 0 ? DEFAULT_RETRIES : o->retries < 0 ? 0 : o->retries;
+    bool copied = copy_text(&c->key, o->key) && copy_text(&c->tls_ca, o->tls_ca) &&
+                  copy_text(&c->tls_cert, o->tls_cert);
     for (int i = 0; i < DOORS; i++)
-        if (urls[i] && open_door(&c->door[i], urls[i], o, error) != 0) {
-            purser_client_close(c);
-            return -1;
-        }
+        copied = copied && copy_text(&c->url[i], urls[i]);
+    if (!copied)
+        fail(error, "no_memory", true, "no memory for a client");
+    for (int i = 0; i < DOORS && copied; i++)
+        copied = !c->url[i] || (c->door[i] = open_line(c, c->url[i], error)) != NULL;
+    if (!copied) {
+        purser_client_close(c);
+        return -1;
+    }
     *out = c;
     return 0;
 }
@@ -134,10 +223,15 @@ void purser_client_close(struct purser_client *c)
 {
     if (!c)
         return;
-    for (int i = 0; i < DOORS; i++)
-        if (c->door[i].open)
-            nng_close(c->door[i].socket);
+    for (int i = 0; i < DOORS; i++) {
+        if (c->door[i])
+            hang_up(c->door[i]);
+        free(c->url[i]);
+    }
+    pthread_mutex_destroy(&c->lock);
     free(c->key);
+    free(c->tls_ca);
+    free(c->tls_cert);
     free(c);
 }
 
@@ -166,7 +260,7 @@ static int64_t mono_ms(void)
 }
 
 /* One attempt within timeout_ms. Gives the reply message, or an NNG error. */
-static int attempt(const struct purser_client *c, const struct door *door, const char *json,
+static int attempt(const struct purser_client *c, const struct line *line, const char *json,
                    size_t n, nng_msg **reply)
 {
     nng_ctx ctx = NNG_CTX_INITIALIZER;
@@ -174,7 +268,7 @@ static int attempt(const struct purser_client *c, const struct door *door, const
     nng_msg *msg = NULL;
     int64_t deadline = mono_ms() + c->timeout_ms;
     int e;
-    if ((e = nng_ctx_open(&ctx, door->socket)) != 0 ||
+    if ((e = nng_ctx_open(&ctx, line->socket)) != 0 ||
         (e = nng_ctx_set_ms(ctx, NNG_OPT_REQ_RESENDTIME, -1)) != 0 ||
         (e = nng_aio_alloc(&aio, NULL, NULL)) != 0 || (e = nng_msg_alloc(&msg, 0)) != 0 ||
         (e = nng_msg_append(msg, json, n)) != 0)
@@ -248,11 +342,13 @@ static void back_off(int attempts, long advised_ms)
 }
 
 /* One attempt, judged. Gives the parsed reply, NULL with e filled. */
-static json_t *ask(const struct purser_client *c, const struct door *door, const char *json,
+static json_t *ask(struct purser_client *c, enum purser_client_door door, const char *json,
                    size_t n, char **bytes, struct purser_client_error *e)
 {
     nng_msg *msg = NULL;
-    int r = attempt(c, door, json, n, &msg);
+    struct line *line = line_take(c, door);
+    int r = attempt(c, line, json, n, &msg);
+    line_give(c, door, line, r == NNG_ETIMEDOUT);
     if (r == NNG_ETIMEDOUT)
         fail(e, "timeout", true, "no answer within %d ms: is purserd up at this address?",
              c->timeout_ms);
@@ -274,14 +370,13 @@ static json_t *ask(const struct purser_client *c, const struct door *door, const
 }
 
 /* Sends with retries. Gives the parsed reply (and its bytes), NULL with *error filled. */
-static json_t *exchange(struct purser_client *c, enum purser_client_door which, const char *json,
+static json_t *exchange(struct purser_client *c, enum purser_client_door door, const char *json,
                         bool batch, char **bytes, struct purser_client_error *error)
 {
     struct purser_client_error e = {{0}, {0}, {0}, 0, false};
-    const struct door *door = &c->door[which];
     size_t n = strlen(json);
     json_t *root = NULL;
-    if (!door->open)
+    if (!c->url[door])
         fail(&e, "bad_request", false, "this client was opened without an address for this call");
     else if (n > (batch ? BATCH_MAX : SINGLE_MAX))
         fail(&e, "too_large", false, "the message has %zu bytes, %d are allowed", n,

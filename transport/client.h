@@ -22,7 +22,11 @@
  * thread only. Close it when no call is under way. Do not fork between open and close.
  * Retries: a call that fails on the way, or that the service answers with overloaded, unavailable
  * or storage_full, is repeated a bounded number of times under the same id, so it takes effect
- * once. Needs libnng and jansson; nothing else of purser, and no GPL code.
+ * once. After an attempt that timed out the next one uses a fresh connection. The old one is closed
+ * when its last call has left it; with NNG before 1.7.3, where closing may hang, by a thread of its
+ * own, of which a process has at most 8: beyond that connections are not replaced any more, and an
+ * unresponsive one is left open by purser_client_close.
+ * Needs libnng and jansson; nothing else of purser, and no GPL code.
  */
 #ifdef __cplusplus
 extern "C" {

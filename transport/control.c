@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/decision_id.h"
@@ -76,6 +77,19 @@ static enum status get_part(struct call *c, const char *name, const char *key, s
     return s;
 }
 
+/* Tells a place in the document (/objective/cost) as one in the message (/weights/cost). */
+static void rename_root(struct problem *p, const char *key, const char *field)
+{
+    char path[sizeof p->path];
+    size_t n = strlen(key);
+    if (p->path[0] != '/' || strncmp(p->path + 1, key, n) != 0 ||
+        (p->path[n + 1] != '/' && p->path[n + 1] != '\0'))
+        return;
+    int fits = snprintf(path, sizeof path, "/%s%s", field, p->path + n + 1);
+    if (fits < (int)sizeof path)
+        strcpy(p->path, path);
+}
+
 /* Applies {"key": value} as a patch and makes it an event. */
 static enum status set_part(struct call *c, const char *field, const char *key, struct problem *p)
 {
@@ -106,8 +120,10 @@ static enum status set_part(struct call *c, const char *field, const char *key, 
     }
     free(params);
     free(bytes);
-    if (s != STATUS_OK)
+    if (s != STATUS_OK) {
+        rename_root(p, key, field);
         return s;
+    }
     const char *reason = json_string_value(json_object_get(c->root, "reason"));
     log_event(LOG_LEVEL_INFO, "configured", "origin",
               json_string_value(json_object_get(c->root, "op")), "config_seq",
@@ -331,6 +347,7 @@ static void backup_done(uv_work_t *work, int cancelled)
         text_printf(&o->text, ",\"seq\":%" PRIu64 ",\"digest\":\"%016" PRIx64 "\",\"ok\":%s}",
                     job->report.seq, job->report.digest, job->report.ok ? "true" : "false");
     } else {
+        strcpy(job->problem.path, "/to"); /* the text names the file */
         desk_error(o, &job->problem);
     }
     log_event(job->status == STATUS_OK ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "backup", "to", job->to,
@@ -386,6 +403,17 @@ static const struct {
     {"log", log_range, " from to limit "},
 };
 
+static enum status unknown_field(struct problem *p, const char *key, const char *common,
+                                 const char *fields)
+{
+    char path[NAME_CAP + 1];
+    snprintf(path, sizeof path, "/%s", key);
+    return problem_set(p, STATUS_UNKNOWN_FIELD, path, "unknown field %.40s; known:%s%s", key,
+                       common, fields);
+}
+
+enum { REASON_MAX = 200 };
+
 static enum status check_fields(const json_t *root, const char *fields, struct problem *p)
 {
     static const char common[] = " v op key reason ";
@@ -398,9 +426,12 @@ static enum status check_fields(const json_t *root, const char *fields, struct p
             continue;
         bool fits = snprintf(word, sizeof word, " %s ", key) < (int)sizeof word;
         if (!fits || strchr(key, ' ') || (!strstr(common, word) && !strstr(fields, word)))
-            return problem_set(p, STATUS_UNKNOWN_FIELD, "", "unknown field %.40s; known:%s%s", key,
-                               common, fields);
+            return unknown_field(p, key, common, fields);
     }
+    const json_t *reason = json_object_get(root, "reason");
+    if (reason && (!json_is_string(reason) || json_string_length(reason) > REASON_MAX))
+        return problem_set(p, STATUS_BAD_REQUEST, "/reason", "expected a text of 0 to %d bytes",
+                           REASON_MAX);
     return STATUS_OK;
 }
 

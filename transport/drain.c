@@ -95,8 +95,10 @@ static void seal(struct server *s)
         return; /* its thread cannot be interrupted: come back when it is done */
     writer_stop(s->writer, NULL, NULL);
     s->writer = NULL;
-    db_close(s->db);
-    s->db = NULL;
+    if (s->desk_control.jobs == 0) { /* else a backup still reads, and drain_close ends it */
+        db_close(s->db);
+        s->db = NULL;
+    }
     s->sealed = true;
     log_event(LOG_LEVEL_INFO, "stopped", "seq", LOG_NUMBER(router_seq(s->router)), "exit",
               LOG_NUMBER(s->exit_code), NULL);
@@ -168,6 +170,9 @@ void drain_close(struct server *s)
 {
     if (s->writer)
         writer_stop(s->writer, NULL, NULL);
+    if (s->desk_control.jobs > 0)
+        _exit(
+            s->exit_code); /* its thread cannot be interrupted; what it leaves is named .partial */
     db_close(s->db);
     if (!close_all && endpoint_nng_before(1, 7, 3) && s->phase == PHASE_CLOSED)
         _exit(s->exit_code);

@@ -55,18 +55,19 @@ enum status endpoint_check(const struct endpoint_options *o, struct problem *pro
     bool old = endpoint_nng_before(1, 6, 0);
     if (old && (has_scheme(url, "ipc://") || has_scheme(url, "unix://") ||
                 has_scheme(url, "abstract://") || has_scheme(url, "ws")))
-        return problem_set(problem, STATUS_BAD_REQUEST, "/listen",
+        return problem_set(problem, STATUS_BAD_REQUEST, o->where,
                            "%s needs NNG 1.6 or newer, this is %s: use tcp:// or tls+tcp://", url,
                            nng_version());
     if (has_scheme(url, "tls+tcp://") && (!o->cert[0] || !o->key[0]))
-        return problem_set(problem, STATUS_BAD_REQUEST, "/listen",
+        return problem_set(problem, STATUS_BAD_REQUEST, o->where,
                            "%s needs tls.cert and tls.key (PEM files)", url);
     if (has_scheme(url, "tls+tcp://") && o->require_client_certificate && !o->ca[0])
-        return problem_set(problem, STATUS_BAD_REQUEST, "/listen",
-                           "%s: tls.require_client needs tls.ca, the authority of clients", url);
+        return problem_set(problem, STATUS_BAD_REQUEST, o->where,
+                           "%s: tls.require_client_cert needs tls.ca, the authority of clients",
+                           url);
     if (!has_scheme(url, "tls+tcp://") && !has_scheme(url, "tcp://") &&
         (old || !strstr(url, "://")) && !has_scheme(url, "inproc://"))
-        return problem_set(problem, STATUS_BAD_REQUEST, "/listen",
+        return problem_set(problem, STATUS_BAD_REQUEST, o->where,
                            "%s is no address: write tcp://HOST:PORT or tls+tcp://HOST:PORT", url);
     return STATUS_OK;
 }
@@ -132,18 +133,30 @@ done:
     return s;
 }
 
-/* NNG thread, under the socket's callback lock: may only count and close this pipe. */
+/* NNG thread, one at a time for a socket (NNG holds its lock). A pipe that is turned away is gone
+ * from the count at once: NNG takes its time to bury it, and connections that keep trying must not
+ * keep the place of one that left. */
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *ctx)
 {
     struct endpoint_gate *gate = ctx;
+    int id = nng_pipe_id(pipe);
     if (event == NNG_PIPE_EV_REM_POST) {
+        for (int i = 0; i < gate->n_turned_away; i++)
+            if (gate->turned_away[i] == id) {
+                gate->turned_away[i] = gate->turned_away[--gate->n_turned_away];
+                return;
+            }
         atomic_fetch_sub(&gate->open, 1);
         return;
     }
-    if (atomic_fetch_add(&gate->open, 1) >= atomic_load(&gate->limit)) {
-        atomic_fetch_add(&gate->refused, 1);
-        nng_pipe_close(pipe);
+    if (atomic_fetch_add(&gate->open, 1) < atomic_load(&gate->limit))
+        return;
+    atomic_fetch_add(&gate->refused, 1);
+    if (gate->n_turned_away < ENDPOINT_TURNED_AWAY) { /* else it counts until it is buried */
+        gate->turned_away[gate->n_turned_away++] = id;
+        atomic_fetch_sub(&gate->open, 1);
     }
+    nng_pipe_close(pipe);
 }
 
 enum status endpoint_listen(nng_socket socket, const struct endpoint_options *o,
@@ -168,7 +181,7 @@ enum status endpoint_listen(nng_socket socket, const struct endpoint_options *o,
     if ((e = nng_listener_start(l, 0)) == 0)
         return STATUS_OK;
 fail:
-    return problem_set(problem, endpoint_status(e), "/listen",
+    return problem_set(problem, endpoint_status(e), o->where,
                        "cannot listen on %s: %s (is it in use, or not an address of this host?)",
                        o->url, nng_strerror(e));
 }

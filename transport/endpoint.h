@@ -11,6 +11,7 @@
 /* What every listening socket of the service has in common: where, for whom, how many. */
 struct endpoint_options {
     const char *url;             /* tcp://, tls+tcp:// or inproc:// (tests); ipc:// from NNG 1.6 */
+    const char *where;           /* its JSON path in the configuration, for problems */
     const char *cert, *key, *ca; /* PEM files for tls+tcp://; "" = not given */
     bool require_client_certificate; /* refuse clients whose certificate ca does not vouch for */
     int max_connections;
@@ -18,10 +19,12 @@ struct endpoint_options {
 };
 
 /* Connections of one socket: counted by NNG threads, read by the loop. */
+enum { ENDPOINT_TURNED_AWAY = 64 };
 struct endpoint_gate {
-    atomic_int open;    /* connections now */
-    atomic_int refused; /* since the start */
-    atomic_int limit;   /* 0 = let nobody in (draining) */
+    atomic_int open;                                      /* connections now */
+    atomic_int refused;                                   /* since the start */
+    atomic_int limit;                                     /* 0 = let nobody in (draining) */
+    int turned_away[ENDPOINT_TURNED_AWAY], n_turned_away; /* pipes refused, not yet buried */
 };
 
 /* endpoint_listen puts the gate in front of the socket and listens. The gate must outlive the

@@ -3,9 +3,11 @@
  * purser: one command line for applications' requests, operators' questions and the store's care.
  * A table of commands; the work is in cli_*.c. Commands that need no service never connect.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "transport/cli.h"
 
 #ifndef PURSER_VERSION
@@ -96,7 +98,7 @@ static int open_client(struct cli *c)
         return CLI_USAGE;
     if (timeout < 1 || timeout > 1e6 || retries < 0 || retries > 100)
         return cli_usage(c, "--timeout is 1 to 1000000 ms, --retries 0 to 100");
-    struct purser_client_options o = {
+    c->options = (struct purser_client_options){
         .timeout_ms = (int)timeout,
         .retries = retries < 1 ? -1 : (int)retries,
         .tls_ca = cli_option(c, "--ca"),
@@ -104,12 +106,32 @@ static int open_client(struct cli *c)
         .key = getenv("PURSER_KEY"),
         .control_url = url_of(c, "--control", "PURSER_CONTROL", "tcp://127.0.0.1:7603")};
     struct purser_client_error e;
-    const char *route = url_of(c, "--route", "PURSER_ROUTE", "tcp://127.0.0.1:7601");
-    const char *feedback = url_of(c, "--feedback", "PURSER_FEEDBACK", "tcp://127.0.0.1:7602");
-    if (purser_client_open(route, feedback, &o, &c->client, &e) == 0)
+    c->route = url_of(c, "--route", "PURSER_ROUTE", "tcp://127.0.0.1:7601");
+    c->feedback = url_of(c, "--feedback", "PURSER_FEEDBACK", "tcp://127.0.0.1:7602");
+    if (purser_client_open(c->route, c->feedback, &c->options, &c->client, &e) == 0)
         return CLI_OK;
     fprintf(stderr, "purser %s: %s: %s\n", c->command, e.code, e.message);
     return CLI_UNREACHABLE;
+}
+
+static volatile sig_atomic_t closing_code;
+
+static void leave(int number)
+{
+    (void)number;
+    _exit(closing_code);
+}
+
+/* Closes with a bound: in NNG before 1.7.3 nng_close may wait for ever, and all is said by then. */
+static void close_client(struct cli *c, int code)
+{
+    if (!c->client)
+        return;
+    closing_code = code;
+    signal(SIGALRM, leave);
+    alarm(2);
+    purser_client_close(c->client);
+    alarm(0);
 }
 
 static int run(struct cli *c, int which)
@@ -127,9 +149,9 @@ static int run(struct cli *c, int which)
             return code;
     }
     int code = commands[which].run(c);
-    purser_client_close(c->client);
     if (fflush(stdout) != 0 && code == CLI_OK)
         code = CLI_REFUSED;
+    close_client(c, code);
     return code;
 }
 

@@ -38,8 +38,11 @@ static int check(const struct server_options *o)
     free(params);
     const char *urls[] = {settings.listen_route, settings.listen_feedback, settings.listen_control,
                           settings.listen_events, settings.listen_intake};
+    static const char *const where[] = {"/listen/route", "/listen/feedback", "/listen/control",
+                                        "/listen/events", "/listen/intake"};
     for (size_t i = 0; s == STATUS_OK && i < sizeof urls / sizeof urls[0]; i++) {
         struct endpoint_options e = {.url = urls[i],
+                                     .where = where[i],
                                      .cert = settings.tls_cert,
                                      .key = settings.tls_key,
                                      .ca = settings.tls_ca,
@@ -51,7 +54,10 @@ static int check(const struct server_options *o)
         printf("%s: ok\n", o->config_path);
         return EXIT_CODE_OK;
     }
-    fprintf(stderr, "%s:%d: %s: %s\n", o->config_path, p.line, p.path[0] ? p.path : "/", p.text);
+    char line[16] = "";
+    if (p.line > 0)
+        snprintf(line, sizeof line, ":%d", p.line);
+    fprintf(stderr, "%s%s: %s: %s\n", o->config_path, line, p.path[0] ? p.path : "/", p.text);
     return EXIT_CODE_CONFIG;
 }
 

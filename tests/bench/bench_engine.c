@@ -6,9 +6,9 @@
  *   learn    feedback with quality, tokens and latency, applied; refreshes and pooling included
  * at (d=26, K=3) and (d=64, K=8), trained on a few thousand decisions first. Their limit is the
  * arithmetic that no exact method avoids, as plain loops: for decide 4 K quadratic forms of half a
- * matrix and as many dot products, for learn 3 rank-1 updates (three targets are reported).
- * All in CPU time of the thread, so that other load of the machine counts little.
- * Kernels beside a plain loop or GSL, and the wire beside jansson alone and one snprintf.
+ * matrix and as many dot products, for learn 4 rank-1 updates (that the call did not fail is
+ * implied). All in CPU time of the thread, so that other load of the machine counts little. Kernels
+ * beside a plain loop or GSL, and the wire beside jansson alone and one snprintf.
  */
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_linalg.h>
@@ -282,7 +282,7 @@ static void measure_plain(int round, const struct engine *e, int n)
                  e->k);
     start = bench_cpu_ns();
     for (int i = 0; i < n; i++)
-        for (int t = 0; t < 3; t++)
+        for (int t = 0; t < TARGETS; t++)
             plain_rank1(plain.l[i % e->k][t], plain.x, 1e-9, e->d);
     bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "plain/learn/d%dK%d", e->d,
                  e->k);

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-Reads a table of an LMDB 0.9 data file with nothing but the file format: two meta pages (the one with
-the higher transaction number is in force), B+trees of branch and leaf pages, values that do not fit
-in overflow pages. The crash test reads the log through this while the service is dead, from any
-key on, so that each restart costs what was added and not the whole log; at the end of a run the
+Reads a table of an LMDB 0.9 data file with nothing but the file format: two meta pages (the one
+with the higher transaction number is in force), B+trees of branch and leaf pages, values that do
+not fit in overflow pages. The crash test reads the log through this while the service is dead, from
+any key on, so that each restart costs what was added and not the whole log; at the end of a run the
 result is compared with that of mdb_dump, where that is installed.
 Not for duplicate keys (the store has none), not beside a writer.
 """
@@ -44,7 +44,8 @@ class DataFile:
         self._map.close()
 
     def _meta(self, i: int) -> tuple[int, int]:
-        magic, version, _, _, _, main, _, txn = META.unpack_from(self._map, i * self._page + PAGE_HEAD)
+        at = i * self._page + PAGE_HEAD
+        magic, version, _, _, _, main, _, txn = META.unpack_from(self._map, at)
         if (magic, version) != (MAGIC, VERSION):
             raise Damaged(f"meta page {i}: magic {magic:x}, version {version}")
         return txn, DB.unpack(main)[-1]

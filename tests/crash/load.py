@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """
-Clients that do what clients do: route, report (in parts, amended, with versions, taken back), repeat
-what was not answered until it is, and now and then repeat what was answered long ago, send the same
-message twice at once, reuse an id for another body, or make an id up. Each client is a thread with
-its own connections; a message whose reply was cut off by a kill is sent again to the next process.
+Clients that do what clients do: route, report (in parts, amended, with versions, taken back),
+repeat what was not answered until it is, and now and then repeat what was answered long ago, send
+the same message twice at once, reuse an id for another body, or make an id up. Each client is a
+thread with its own connections; a message whose reply was cut off by a kill is sent again to the
+next process.
 """
 import json
+import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
@@ -45,6 +48,7 @@ class Yard:
         self.decisions: list[Open] = []
         self.history: list[Message] = []
         self.numbers = 0
+        self.backups: deque[tuple[str, Optional[dict]]] = deque()  # where, the answer
         self.life = 0  # changes with each start
         self.last = False  # nobody kills this one: every message must be answered
         self.unanswered: Optional[str] = None
@@ -287,7 +291,7 @@ def envelope(messages: list[Message]) -> bytes:
 
 class Watcher(threading.Thread):
     """The operator: asks for the counters all the time (what it is told must be in the log after a
-    kill) and now and then changes a weight."""
+    kill), and now and then changes a weight or takes a backup."""
 
     def __init__(self, yard: Yard, seed: str) -> None:
         super().__init__(daemon=True)
@@ -298,8 +302,11 @@ class Watcher(threading.Thread):
             if not self.yard.up.wait(0.2):
                 continue
             try:
-                if self.rng.random() < 0.1:
+                choice = self.rng.random()
+                if choice < 0.1:
                     self.change()
+                elif choice < 0.13:
+                    self.backup()
                 self.yard.oracle.reported(self.yard.service.control("stats"))
             except sp.Broken:
                 pass
@@ -307,5 +314,13 @@ class Watcher(threading.Thread):
 
     def change(self) -> None:
         cost = self.rng.randint(1, 1000) / 8192
-        reply = self.yard.service.control("weights.set", weights={"cost": cost}, reason="crash test")
+        reply = self.yard.service.control("weights.set", weights={"cost": cost}, reason="test")
         self.yard.oracle.changed(reply["config_seq"], cost)
+
+    def backup(self) -> None:
+        to = os.path.join(self.yard.service.folder, f"backup-{self.yard.number()}")
+        answer = None  # of a backup that a kill cut off
+        try:
+            answer = self.yard.service.control("backup", to=to)
+        finally:
+            self.yard.backups.append((to, answer))

@@ -6,7 +6,8 @@ what a service that keeps its promises could not have done:
   - one request decided twice while its first decision was still open, one feedback recorded twice,
     one decision id given to two requests (twice);
   - something refused is in the log; something is in the log that nobody sent;
-  - a gap, a wrong checksum, a record that changed after it was read, a clock or epoch that went back;
+  - a gap, a wrong checksum, a record that changed after it was read, a clock or epoch that went
+    back;
   - labels that a feedback record recalled, or sums that the service reports, differ from those
     recomputed from the log up to the same record; a report reveals what the log then does not have.
 """
@@ -335,8 +336,8 @@ class Oracle:
             return
         if message.kind == "route":
             if all("error" in r for r in message.replies):
-                n = self._requests[message.body.get("request_id", ""), message.body["prompt_tokens"]]
-                if n:
+                body = message.body
+                if self._requests[body.get("request_id", ""), body["prompt_tokens"]]:
                     self._bad(f"refused, yet in the log: {message.body}")
         elif not any(r.get("status") in RECORDED for r in message.replies) and self._found(message):
             self._bad(f"answered {message.replies}, yet in the log: {message.body}")

@@ -7,9 +7,10 @@ of its kind, little-endian, strings with a length byte. Anything else is Bad: th
 import struct
 from typing import NamedTuple, Union
 
-STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED = 1, 2, 3, 4, 5, 6
-QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED = (1 << i for i in range(7))
+STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED, DRIFTED, TAUGHT = 1, 2, 3, 4, 5, 6, 7, 8
 CELLS, TARGETS = 7, 4
+QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED = (
+    1 << i for i in range(CELLS))
 HEAD = struct.Struct("<IBBHQq")
 
 
@@ -137,10 +138,10 @@ def _decided(c: Cursor) -> Decided:
     request_id = c.text()
     tenant = [c.text() for _ in range(6)][0]
     _digest, _schema, _config, epoch = c.get("QQQI")
-    _policy, n_arms, arm, _baseline, n_fallbacks = c.get("BBBBB")
+    _policy, n_arms, arm, _baseline, _shadow, n_fallbacks = c.get("BBBBBB")
     c.raw(n_fallbacks)
     _reasons, eligible = c.get("IQ")
-    _floor, u, *_ = c.get("9d")
+    _floor, _quota, _quota_nano, u, *_ = c.get("2dq8d")
     prompt, cached, _most, p_in, p_cached, p_out, booked, baseline, _dearest = c.get("9q")
     c.get("2f")
     c.raw(4 * c.get("B")[0])
@@ -152,9 +153,9 @@ def _decided(c: Cursor) -> Decided:
 
 
 def _labels(c: Cursor) -> Labels:
-    c.get("QqIBQQQ6q2f")  # the row: known from the decision's own record
+    c.get("QqIBQQQ6q5f")  # the row: known from the decision's own record
     c.raw(4 * c.get("B")[0])
-    n_sources, n_seen, applied, _arrivals = c.get("BBBq")
+    n_sources, n_seen, applied = c.get("3B")
     has_cost = c.flag()
     cost, _priced = c.get("2q")
     label = c.get("4d")
@@ -188,7 +189,11 @@ def _body(kind: int, c: Cursor) -> Body:
         return _decided(c)
     if kind == FEEDBACK:
         return _feedback(c)
-    if kind == PACED:
+    if kind == TAUGHT:
+        _feedback(c)
+    elif kind == DRIFTED:
+        c.get("BBB")
+    elif kind == PACED:
         c.get("d")
     elif kind != TICKED:
         raise Bad(f"kind {kind}")

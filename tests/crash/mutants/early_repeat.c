@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Mutant: a reply that brings no event of its own (a retry, a duplicate, `stats`) does not wait,
- * though it may tell of events that are still in memory. No reply may reveal what is not durable. Linked
- * with --wrap=batch_hold. Loop thread only.
+ * though it may tell of events that are still in memory. No reply may reveal what is not durable.
+ * Linked with --wrap=batch_hold. Loop thread only.
  */
 #include "store/batch.h"
 #include "transport/rpc.h"
