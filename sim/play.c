@@ -23,6 +23,7 @@
 #include <string.h>
 
 enum { TICK_EVERY = 100, STEP_MS = 1000 };
+static const double ADEQUATE = 0.01;
 static const int64_t epoch_ms = 1700000000000;
 
 enum purpose { ORDER_LEARN = 1, ORDER_COUNT = 2, DRAWS = 3 };
@@ -253,9 +254,26 @@ static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
 /* Sums of the counted rows; window is a ring of the last costs. */
 struct tally {
     double quality, best;
+    int64_t right, right_last;
     int64_t cost_nano, window_nano, worst_nano;
     int64_t window[PLAY_WINDOW];
 };
+
+/* Routing accuracy: the model chosen is adequate (within ADEQUATE of the row's best quality) and no
+ * adequate one is cheaper. Ties in price count for both. */
+static bool cheapest_adequate(const struct table *t, uint32_t row, int model)
+{
+    double least = best_quality(t, row) - ADEQUATE;
+    size_t mine = table_cell(t, row, model);
+    if (t->q[mine] < least)
+        return false;
+    for (int m = 0; m < t->n_models; m++) {
+        size_t cell = table_cell(t, row, m);
+        if (t->q[cell] >= least && t->cost_nano[cell] < t->cost_nano[mine])
+            return false;
+    }
+    return true;
+}
 
 static void tally_add(struct tally *a, const struct table *t, uint32_t row, int model, size_t i)
 {
@@ -280,6 +298,9 @@ static enum status count_rows(struct game *g, const uint32_t *order, struct tall
         if (s != STATUS_OK)
             return s;
         tally_add(tally, rows->table, order[i], model, i);
+        bool right = cheapest_adequate(rows->table, order[i], model);
+        tally->right += right;
+        tally->right_last += right && i >= rows->n - rows->n / 5;
         g->out->chosen[model]++;
         s = advance(g, problem);
         if (s != STATUS_OK)
@@ -309,6 +330,9 @@ static enum status count(struct game *g, uint64_t seed, struct problem *problem)
         router_stats(g->router, stats);
         g->out->quality = tally.quality / n;
         g->out->regret = (tally.best - tally.quality) / n;
+        g->out->accuracy = (double)tally.right / n;
+        g->out->accuracy_last =
+            rows->n < 5 ? g->out->accuracy : (double)tally.right_last / (double)(rows->n / 5);
         g->out->spend_usd = (double)tally.cost_nano / 1e9 / n;
         g->out->worst_window = (double)tally.worst_nano / 1e9 / PLAY_WINDOW;
         g->out->multiplier = stats->multiplier;

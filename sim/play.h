@@ -28,6 +28,8 @@ struct play_result {
     double quality;             /* mean */
     double spend_usd;           /* mean per request */
     double regret;              /* mean quality the oracle had more */
+    double accuracy;            /* share routed to the cheapest adequate model: see play.c */
+    double accuracy_last;       /* the same over the last fifth */
     double worst_window;        /* highest mean spend over WINDOW consecutive requests, USD */
     double multiplier;          /* of the pacer at the end */
     int64_t chosen[MODELS_MAX]; /* by the counted table's models */

@@ -106,6 +106,18 @@ static double spend_of(const struct play_result *p, const struct replay_report *
     return p->spend_usd;
 }
 
+static double accuracy_of(const struct play_result *p, const struct replay_report *r)
+{
+    (void)r;
+    return p->accuracy;
+}
+
+static double accuracy_last_of(const struct play_result *p, const struct replay_report *r)
+{
+    (void)r;
+    return p->accuracy_last;
+}
+
 static double regret_of(const struct play_result *p, const struct replay_report *r)
 {
     (void)r;
@@ -152,6 +164,8 @@ static void sum_up(struct replay_report *out, const struct play_result *result, 
     out->quality = over(quality_of, result, seeds, work, out);
     out->spend = over(spend_of, result, seeds, work, out);
     out->regret = over(regret_of, result, seeds, work, out);
+    out->accuracy = over(accuracy_of, result, seeds, work, out);
+    out->accuracy_last = over(accuracy_last_of, result, seeds, work, out);
     out->multiplier = over(multiplier_of, result, seeds, work, out);
     out->hull_at_spend = over(hull_of, result, seeds, work, out);
     out->gain = over(gain_of, result, seeds, work, out);

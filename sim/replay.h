@@ -35,6 +35,7 @@ struct replay_report {
     bool has_budget;
     double budget; /* USD per request */
     struct interval quality, spend, budget_ratio, worst_window_ratio, hull_at_spend, gain, regret;
+    struct interval accuracy, accuracy_last; /* share routed to the cheapest adequate model */
     struct interval multiplier, share[MODELS_MAX];
     double hull_at_budget;
     struct point fixed[MODELS_MAX]; /* by model of the table */

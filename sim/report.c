@@ -127,6 +127,8 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
     key_interval(t, "hull_at_spend", p->hull_at_spend);
     key_interval(t, "gain_over_hull", p->gain);
     key_interval(t, "regret", p->regret);
+    key_interval(t, "routing_accuracy", p->accuracy);
+    key_interval(t, "routing_accuracy_last_fifth", p->accuracy_last);
     key_interval(t, "multiplier", p->multiplier);
     key_pick(t, "best_single", r->table, p->best_single);
     key_pick(t, "oracle", r->table, p->oracle);
