@@ -29,7 +29,9 @@ struct router *router_new(const struct router_init *init)
     r->json = malloc(CONFIG_MAX);
     r->scratch = malloc(snapshot_scratch());
     r->trial = malloc(sizeof *r->trial);
-    if (!r->json || !r->scratch || !r->trial || !pending_init(&r->pending, init->max_open, 0)) {
+    r->lens = calloc(1, sizeof *r->lens);
+    r->next_lens = calloc(1, sizeof *r->next_lens);
+    if (!r->json || !r->scratch || !r->trial || !r->lens || !r->next_lens || !pending_init(&r->pending, init->max_open, 0)) {
         router_free(r);
         return NULL;
     }
@@ -45,6 +47,8 @@ void router_free(struct router *r)
     free(r->json);
     free(r->scratch);
     free(r->trial);
+    free(r->lens);
+    free(r->next_lens);
     free(r);
 }
 
@@ -56,7 +60,7 @@ void router_on_evict(struct router *r,
     r->evict_ctx = ctx;
 }
 
-static void begin(const struct router *r, int64_t now_ms, enum event_kind kind, struct event *ev)
+void router_begin(const struct router *r, int64_t now_ms, enum event_kind kind, struct event *ev)
 {
     ev->seq = r->seq + 1;
     ev->time_ms = now_ms > r->clock_ms ? now_ms : r->clock_ms;
@@ -192,6 +196,15 @@ static enum status apply_feedback(struct router *r, const struct event *ev, stru
     return STATUS_OK;
 }
 
+/* Of the latest batches of history the names are kept, so that a repetition is recognised. */
+static void note_batch(struct router *r, const char *id)
+{
+    struct counters *c = &r->counters;
+    if (id[0] == '\0' || router_taught(r, id))
+        return;
+    c->batch[c->batches++ % TEACH_BATCHES] = router_batch_hash(id);
+}
+
 /* An outcome from elsewhere: labels and cost ratio are learned, nothing is counted as spent. */
 static enum status apply_taught(struct router *r, const struct event *ev, struct problem *problem)
 {
@@ -210,29 +223,7 @@ static enum status apply_taught(struct router *r, const struct event *ev, struct
     learn_targets(r, row, f->x, &book, &c);
     learner_cost(&r->learner, row, false, 0, 0, c.has_cost, c.cost_nano, c.priced_nano);
     r->counters.taught++;
-    return STATUS_OK;
-}
-
-enum status router_adopt_config(struct router *r, const char *json, size_t n,
-                                struct problem *problem)
-{
-    struct params next;
-    enum status s = config_parse(json, n, &next, NULL, problem);
-    if (s != STATUS_OK)
-        return s;
-    if (n > CONFIG_MAX)
-        return problem_set(problem, STATUS_TOO_LARGE, "", "the configuration exceeds %d bytes",
-                           (int)CONFIG_MAX);
-    r->params = next;
-    memmove(r->json, json, n);
-    r->json_len = n;
-    uint64_t schema = r->learner.schema;
-    bool ok = learner_shape(&r->learner, &r->params, r->clock_ms);
-    if (ok && (schema != r->learner.schema || r->pending.stride != r->learner.d))
-        ok = pending_reshape(&r->pending, r->learner.d);
-    if (!ok)
-        return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory while configuring");
-    pacer_set(&r->pacer, r->params.budget.usd_per_request);
+    note_batch(r, f->feedback.feedback_id);
     return STATUS_OK;
 }
 
@@ -269,6 +260,9 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         r->config_seq = ev->seq;
         if (ev->configured.file_hash)
             r->file_hash = ev->configured.file_hash;
+        break;
+    case EVENT_LENS:
+        s = router_adopt_lens(r, ev->lens.bytes, ev->lens.len, problem);
         break;
     case EVENT_DECIDED:
         if (ev->decided.d != r->pending.stride || ev->decided.arm >= r->params.catalog.n)
@@ -340,7 +334,7 @@ enum status router_route(struct router *r, int64_t now_ms, const struct request 
                          struct event *ev, enum route_result *result, struct problem *problem)
 {
     uint64_t hash = request_hash(req->labels.tenant, req->request_id), seq;
-    begin(r, now_ms, EVENT_NONE, ev);
+    router_begin(r, now_ms, EVENT_NONE, ev);
     enum status s = find_retry(r, req, hash, &seq, problem);
     if (s != STATUS_OK)
         return s;
@@ -403,7 +397,7 @@ enum status router_feedback(struct router *r, int64_t now_ms, const struct feedb
                             enum feedback_result *result, struct problem *problem)
 {
     struct event_feedback *out = &ev->feedback;
-    begin(r, now_ms, EVENT_NONE, ev);
+    router_begin(r, now_ms, EVENT_NONE, ev);
     enum status s = locate(r, f, recalled, out, problem);
     if (s != STATUS_OK)
         return s;
@@ -428,7 +422,7 @@ enum status router_teach(struct router *r, int64_t now_ms, const struct request 
                          struct event *ev, struct problem *problem)
 {
     struct event_feedback *out = &ev->feedback;
-    begin(r, now_ms, EVENT_NONE, ev);
+    router_begin(r, now_ms, EVENT_NONE, ev);
     int arm = catalog_find(&r->params.catalog, model);
     if (arm < 0)
         return problem_set(problem, STATUS_UNKNOWN_MODEL, "/model",
@@ -446,32 +440,9 @@ enum status router_teach(struct router *r, int64_t now_ms, const struct request 
     return router_apply(r, ev, problem);
 }
 
-enum status router_configure(struct router *r, int64_t now_ms, const struct params *params,
-                             const char *origin, uint64_t file_hash, char *json_buffer, size_t cap,
-                             struct event *ev, struct problem *problem)
-{
-    struct params merged = *params;
-    merged.catalog = r->params.catalog;
-    if (!catalog_merge(&merged.catalog, &params->catalog))
-        return problem_set(problem, STATUS_BAD_REQUEST, "/models",
-                           "this store has seen more than %d models, retired ones included",
-                           MODELS_MAX);
-    begin(r, now_ms, EVENT_CONFIGURED, ev);
-    size_t n = config_render(&merged, json_buffer, cap);
-    if (n == 0)
-        return problem_set(problem, STATUS_TOO_LARGE, "", "the configuration exceeds %d bytes",
-                           (int)CONFIG_MAX);
-    (void)strncpy(ev->configured.origin, origin, NAME_CAP - 1);
-    ev->configured.origin[NAME_CAP - 1] = '\0';
-    ev->configured.file_hash = file_hash;
-    ev->configured.json = json_buffer;
-    ev->configured.len = (uint32_t)n;
-    return router_apply(r, ev, problem);
-}
-
 void router_start(struct router *r, int64_t now_ms, struct event *ev)
 {
-    begin(r, now_ms, EVENT_STARTED, ev);
+    router_begin(r, now_ms, EVENT_STARTED, ev);
     uint32_t seconds = (uint32_t)(ev->time_ms / 1000);
     ev->started.epoch = seconds > r->epoch ? seconds : r->epoch + 1;
     ev->started.max_open = r->init.max_open;
@@ -481,7 +452,7 @@ void router_start(struct router *r, int64_t now_ms, struct event *ev)
 
 void router_tick(struct router *r, int64_t now_ms, struct event *ev)
 {
-    begin(r, now_ms, EVENT_NONE, ev);
+    router_begin(r, now_ms, EVENT_NONE, ev);
     if (r->ticked_seq == (int64_t)r->seq)
         return;
     ev->kind = EVENT_TICKED;
@@ -491,7 +462,7 @@ void router_tick(struct router *r, int64_t now_ms, struct event *ev)
 
 void router_follow(struct router *r, int64_t now_ms, struct event *ev)
 {
-    begin(r, now_ms, EVENT_NONE, ev);
+    router_begin(r, now_ms, EVENT_NONE, ev);
     if (r->learner.alarm) {
         ev->kind = EVENT_DRIFTED;
         ev->drifted.arm = (uint8_t)((r->learner.alarm - 1) / TARGETS);

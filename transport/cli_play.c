@@ -18,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 #include "bandit/rng.h"
-#include "core/json.h"
 #include "core/limits.h"
 #include "transport/cli.h"
 
@@ -76,25 +75,12 @@ static int64_t input_tokens(const json_t *row, size_t models)
     return (int64_t)(sum / (double)models + 0.5);
 }
 
-/* Copies a name as the identifier that a configuration made from the table uses. */
-static void identifier(char out[NAME_CAP], const char *s)
-{
-    size_t n = 0;
-    for (; s[n] != '\0' && n < NAME_LEN; n++) {
-        const char one[2] = {s[n], '\0'};
-        out[n] = s[n];
-        if (!json_name_ok(one))
-            out[n] = '_';
-    }
-    out[n] = '\0';
-}
-
 /* The chosen model's place in the table, -1 when the table does not have it. */
 static int model_of(const struct table_play *p, const char *chosen)
 {
     for (size_t m = 0; m < json_array_size(p->models); m++) {
         char name[NAME_CAP];
-        identifier(name, cli_text(json_array_get(p->models, m), "name"));
+        cli_identifier(name, cli_text(json_array_get(p->models, m), "name"));
         if (strcmp(name, chosen) == 0)
             return (int)m;
     }
@@ -170,7 +156,7 @@ static bool play_row(struct table_play *p, const json_t *row, size_t number, str
     struct purser_client_decision d;
     const char *prompt = json_string_value(json_object_get(row, "prompt"));
     size_t models = json_array_size(p->models);
-    identifier(task, cli_text(row, "task"));
+    cli_identifier(task, cli_text(row, "task"));
     snprintf(request_id, sizeof request_id, "%s-%zu", p->run, number);
     struct purser_client_request q = {.request_id = request_id,
                                       .task = task,
