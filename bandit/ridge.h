@@ -33,6 +33,12 @@ struct ridge *ridge_new(int d, int64_t half_life_ms, double sigma2_0, double nu_
 /* ridge_free accepts NULL. */
 void ridge_free(struct ridge *r);
 
+/* ridge_reshape gives a new ridge of d features with the data of an old one: feature i is the old
+ * one's map[i], or was 0 in all rows so far (map[i] < 0). Old features that are not named are
+ * dropped, exactly as if rows had been added without them. Pending rows are dropped, the prior is
+ * that of ridge_new. NULL when memory is short. */
+struct ridge *ridge_reshape(const struct ridge *from, int d, const int *map);
+
 /* ridge_prior sets the prior: precision (diagonal, d values > 0) and mean (d values). Takes effect
  * at the next refresh; before the first one at once, so that a new ridge predicts its prior. */
 void ridge_prior(struct ridge *r, const double *precision, const double *mean);

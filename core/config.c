@@ -120,10 +120,11 @@ static enum status check_all(const struct params *p, const struct settings *sett
         st = check_rules(p, problem);
     if (st == STATUS_OK)
         st = check_model(p, p->baseline, &baseline_at, problem);
-    if (st == STATUS_OK && features_dim(p) > DIM_MAX)
+    struct layout layout = features_layout(p, NULL);
+    if (st == STATUS_OK && features_dim(&layout) > DIM_MAX)
         st = json_fail(problem, STATUS_BAD_REQUEST, &features_at,
                        "%d entries in all, at most %d are possible: make a dim_ smaller",
-                       features_dim(p), DIM_MAX);
+                       features_dim(&layout), DIM_MAX);
     if (st == STATUS_OK && settings)
         st = check_settings(p, settings, problem);
     return st;

@@ -19,9 +19,21 @@
 #include "core/router_state.h"
 #include "core/rules.h"
 
+/* What the lens says of the prompt. A declared task needs no guess. */
+static void note_view(const struct lens *lens, const struct lens_view *v, struct event_decided *d)
+{
+    d->cluster = lens ? (uint8_t)v->cluster : CLUSTER_NONE;
+    d->complexity = v->complexity;
+    memset(d->domain, 0, sizeof d->domain);
+    if (lens && v->label >= 0 && !d->labels.task[0])
+        memcpy(d->domain, lens->label[v->label], sizeof d->domain);
+}
+
 static void describe(const struct router *r, const struct request *req, struct event_decided *d)
 {
     const struct params *p = &r->params;
+    const struct lens *lens = r->learner.layout.lens ? r->lens : NULL;
+    struct lens_view view;
     memcpy(d->request_id, req->request_id, sizeof d->request_id);
     d->labels = req->labels;
     d->request_digest = req->digest;
@@ -36,7 +48,8 @@ static void describe(const struct router *r, const struct request *req, struct e
         req->cached_tokens < d->prompt_tokens ? req->cached_tokens : d->prompt_tokens;
     d->max_output_tokens = req->max_output_tokens;
     d->d = r->learner.d;
-    features_build(p, req, d->x);
+    features_build(p, lens, req, d->x, &view);
+    note_view(req->prompt ? lens : NULL, &view, d);
     d->weight_quality = p->objective.quality;
     d->weight_cost = p->objective.cost;
     d->weight_latency = p->objective.latency;

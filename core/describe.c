@@ -12,8 +12,8 @@
 
 enum { X_SHOWN = 16 }; /* a longer context vector is told by its length only */
 
-static const char *const kind_name[] = {"none",     "started", "configured", "decided",
-                                        "feedback", "ticked",  "paced",      "drifted"};
+static const char *const kind_name[] = {"none",   "started", "configured", "decided", "feedback",
+                                        "ticked", "paced",   "drifted",    "taught",  "lens"};
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
 static const char *const reason_name[] = {"cold_start",  "explored",  "budget_pressure",
@@ -162,6 +162,11 @@ static void decided(struct text *t, const struct event_decided *d)
     usd(t, "dearest_usd", d->dearest_nano);
     integer(t, "config_seq", (int64_t)d->config_seq);
     hex(t, "schema", d->schema);
+    if (d->cluster != CLUSTER_NONE)
+        integer(t, "cluster", d->cluster);
+    if (d->complexity >= 0)
+        real(t, "complexity", d->complexity);
+    string(t, "inferred_domain", d->domain);
     vector(t, d->x, d->d);
     arms(t, d);
 }
@@ -203,7 +208,7 @@ static void feedback(struct text *t, const struct event_feedback *e)
 void event_describe(const struct event *e, struct text *out)
 {
     text_printf(out, "{\"seq\":%" PRIu64 ",\"time_ms\":%" PRId64 ",\"kind\":\"%s\"", e->seq,
-                e->time_ms, kind_name[e->kind <= EVENT_TAUGHT ? e->kind : EVENT_NONE]);
+                e->time_ms, kind_name[e->kind <= EVENT_LENS ? e->kind : EVENT_NONE]);
     if (e->kind == EVENT_STARTED) {
         integer(out, "epoch", e->started.epoch);
         integer(out, "max_open", e->started.max_open);
@@ -213,10 +218,16 @@ void event_describe(const struct event *e, struct text *out)
         hex(out, "file_hash", e->configured.file_hash);
         integer(out, "bytes", e->configured.len);
     }
+    if (e->kind == EVENT_LENS) {
+        string(out, "origin", e->lens.origin);
+        integer(out, "bytes", e->lens.len);
+    }
     if (e->kind == EVENT_DECIDED)
         decided(out, &e->decided);
-    if (e->kind == EVENT_FEEDBACK)
+    if (e->kind == EVENT_FEEDBACK || e->kind == EVENT_TAUGHT)
         feedback(out, &e->feedback);
+    if (e->kind == EVENT_TAUGHT)
+        real(out, "weight", e->feedback.row.weight);
     if (e->kind == EVENT_PACED)
         number(out, "multiplier", e->paced.multiplier);
     if (e->kind == EVENT_DRIFTED) {

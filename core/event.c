@@ -12,114 +12,13 @@
 #include "core/event.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 #include "core/book.h"
 #include "core/bytes.h"
+#include "core/event_valid.h"
 #include "core/row.h"
 
-enum { EVENT_VERSION = 1, CRC_LEN = 4, REASONS_ALL = 255, HAS_ALL = 127 };
-
-static bool in_unit(double v)
-{
-    return v >= 0 && v <= 1; /* false for NaN */
-}
-
-/* ---- ranges: what a record must satisfy to be folded without harm, the same in both directions */
-
-static bool view_valid(const struct arm_view *v)
-{
-    bool number = !isnan(v->merit) && !isnan(v->merit_sd);
-    for (int t = 0; t < TARGETS; t++)
-        number = number && !isnan(v->mean[t]) && !isnan(v->sd[t]);
-    return number && in_unit(v->pmf);
-}
-
-static bool slots_valid(const struct event_decided *d)
-{
-    if (d->n_arms < 1 || d->n_arms > MODELS_MAX || d->arm >= d->n_arms ||
-        d->baseline >= d->n_arms || d->shadow >= d->n_arms)
-        return false;
-    if (d->n_arms < MODELS_MAX && d->eligible >> d->n_arms != 0)
-        return false;
-    if (!(d->eligible >> d->arm & 1) || d->n_fallbacks > FALLBACKS_MAX)
-        return false;
-    for (int i = 0; i < d->n_fallbacks; i++)
-        if (d->fallback[i] >= d->n_arms)
-            return false;
-    return true;
-}
-
-static bool decided_valid(const struct event_decided *d)
-{
-    if (!slots_valid(d) || d->reasons > REASONS_ALL || d->d < 0 || d->d > DIM_MAX)
-        return false;
-    const double finite[] = {d->value,          d->weight_quality, d->weight_cost,
-                             d->weight_latency, d->weight_failure, d->cost_scale_usd,
-                             d->multiplier};
-    for (size_t i = 0; i < sizeof finite / sizeof *finite; i++)
-        if (!isfinite(finite[i]))
-            return false;
-    if (!isfinite(d->tokens_raw) || !isfinite(d->latency_raw))
-        return false;
-    for (int i = 0; i < d->d; i++)
-        if (!isfinite(d->x[i]))
-            return false;
-    for (int i = 0; i < d->n_arms; i++)
-        if ((d->eligible >> i & 1) && !view_valid(&d->view[i]))
-            return false;
-    return in_unit(d->floor) && in_unit(d->quota) && in_unit(d->u) && d->u < 1;
-}
-
-static bool row_valid(const struct event_feedback *f)
-{
-    const struct decision_row *row = &f->row;
-    if (row->arm >= MODELS_MAX || row->d > DIM_MAX)
-        return false;
-    for (int i = 0; i < row->d; i++)
-        if (!isfinite(f->x[i]))
-            return false;
-    return isfinite(row->tokens_raw) && isfinite(row->latency_raw) && isfinite(row->quality_mean) &&
-           isfinite(row->quality_sd) && row->weight > 0 && row->weight <= 1;
-}
-
-static bool feedback_valid(const struct event_feedback *e, bool taught)
-{
-    const struct feedback *f = &e->feedback;
-    if (taught ? f->seq != 0 || !e->recalled || e->row.seq != 0
-               : f->seq == 0 || (e->recalled && e->row.seq == 0))
-        return false;
-    if (f->has > HAS_ALL || ((f->has & FB_QUALITY) && !in_unit(f->quality)))
-        return false;
-    if ((f->has & FB_LATENCY) && !(isfinite(f->latency_ms) && f->latency_ms >= 0))
-        return false;
-    return !e->recalled || row_valid(e);
-}
-
-static bool event_valid(const struct event *e)
-{
-    if (e->seq == 0)
-        return false;
-    switch (e->kind) {
-    case EVENT_STARTED:
-    case EVENT_TICKED:
-        return true;
-    case EVENT_CONFIGURED:
-        return e->configured.len <= CONFIG_MAX;
-    case EVENT_DECIDED:
-        return decided_valid(&e->decided);
-    case EVENT_FEEDBACK:
-    case EVENT_TAUGHT:
-        return feedback_valid(&e->feedback, e->kind == EVENT_TAUGHT);
-    case EVENT_PACED:
-        return isfinite(e->paced.multiplier);
-    case EVENT_DRIFTED:
-        return e->drifted.arm < MODELS_MAX && e->drifted.target < TARGETS;
-    case EVENT_NONE:
-        break;
-    }
-    return false;
-}
+enum { EVENT_VERSION = 1, CRC_LEN = 4 };
 
 /* ---- decided */
 
@@ -263,6 +162,9 @@ static void decided_put(struct filler *w, const struct event_decided *d)
     put_i64(w, d->booked_nano);
     put_i64(w, d->baseline_nano);
     put_i64(w, d->dearest_nano);
+    put_u8(w, d->cluster);
+    put_f32(w, d->complexity);
+    put_str(w, d->domain);
     put_f32(w, d->tokens_raw);
     put_f32(w, d->latency_raw);
     x_put(w, d->x, d->d);
@@ -290,6 +192,9 @@ static void decided_get(struct reader *r, struct event_decided *d)
     d->booked_nano = get_i64(r);
     d->baseline_nano = get_i64(r);
     d->dearest_nano = get_i64(r);
+    d->cluster = get_u8(r);
+    d->complexity = get_f32(r);
+    get_str(r, d->domain, sizeof d->domain);
     d->tokens_raw = get_f32(r);
     d->latency_raw = get_f32(r);
     d->d = x_get(r, d->x);
@@ -379,6 +284,11 @@ static void body_put(struct filler *w, const struct event *e)
         put_u32(w, e->configured.len);
         put_raw(w, e->configured.json, e->configured.len);
         break;
+    case EVENT_LENS:
+        put_str(w, e->lens.origin);
+        put_u32(w, e->lens.len);
+        put_raw(w, e->lens.bytes, e->lens.len);
+        break;
     case EVENT_DECIDED:
         decided_put(w, &e->decided);
         break;
@@ -412,6 +322,11 @@ static void body_get(struct reader *r, struct event *e)
         e->configured.file_hash = get_u64(r);
         e->configured.len = get_u32(r);
         e->configured.json = (const char *)get_raw(r, e->configured.len);
+        break;
+    case EVENT_LENS:
+        get_str(r, e->lens.origin, sizeof e->lens.origin);
+        e->lens.len = get_u32(r);
+        e->lens.bytes = get_raw(r, e->lens.len);
         break;
     case EVENT_DECIDED:
         decided_get(r, &e->decided);
@@ -463,12 +378,13 @@ enum status event_decode(const uint8_t *bytes, size_t n, struct event *out, stru
         return problem_set(problem, STATUS_INTERNAL, "", "record of %zu bytes has a wrong checksum",
                            n);
     unsigned version = get_u8(&r);
+    unsigned kind = get_u8(&r);
     if (version != EVENT_VERSION)
         return problem_set(problem, STATUS_INTERNAL, "",
                            "record has format version %u, this program reads version %d", version,
                            EVENT_VERSION);
     memset(out, 0, sizeof *out);
-    out->kind = get_u8(&r);
+    out->kind = kind;
     bool reserved = get_u16(&r) != 0;
     out->seq = get_u64(&r);
     out->time_ms = get_i64(&r);

@@ -19,6 +19,7 @@ enum event_kind {
     EVENT_TICKED = 5,     /* time passed */
     EVENT_PACED = 6,      /* the pacer's multiplier was re-solved */
     EVENT_TAUGHT = 8,     /* an outcome from elsewhere was learned: history, not a decision */
+    EVENT_LENS = 9,       /* prompts are looked at through this lens from here on, or none */
     EVENT_DRIFTED = 7     /* a model was found to have changed: its older evidence fades */
 };
 
@@ -43,6 +44,7 @@ struct arm_view {
     int64_t cost_nano;   /* expected cost at the prices of the moment */
 };
 
+enum { CLUSTER_NONE = 255 };
 struct event_decided {
     char request_id[NAME_CAP];
     struct labels labels;
@@ -70,6 +72,9 @@ struct event_decided {
     int64_t booked_nano;                       /* expected cost charged to the pacer */
     int64_t baseline_nano; /* expected cost of the baseline model on this request */
     int64_t dearest_nano;  /* of the dearest active model: feeds the automatic cost scale */
+    uint8_t cluster;       /* of the lens, nearest to the prompt; CLUSTER_NONE without a lens */
+    float complexity;      /* inferred, [0,1]; -1 = not known */
+    char domain[NAME_CAP]; /* inferred for a request that declares no task; "" = not known */
     float tokens_raw;      /* chosen arm: exp(theta'x) - 1 before the smearing ratio */
     float latency_raw;
     int d;
@@ -140,6 +145,11 @@ struct event {
             const char *json;      /* borrowed: from the bytes decoded or the caller's buffer */
             uint32_t len;
         } configured;
+        struct {
+            char origin[NAME_CAP];
+            const uint8_t *bytes; /* lens_save's; borrowed like json. len 0: no lens any more */
+            uint32_t len;
+        } lens;
         struct event_decided decided;
         struct event_feedback
             feedback; /* of EVENT_TAUGHT too: recalled, row.seq and feedback.seq 0 */

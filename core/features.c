@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The context vector: [bias | shape | declared | text | caller], each block about unit length so
- * that a prior precision per block says how much it must earn.
+ * The context vector: [bias | shape | declared | text | lens | caller], each block about unit
+ * length so that a prior precision per block says how much it must earn.
  *
  * - declared: random sign codes of task, domain and user tier: 0.8 of the whole name, 0.6 shared
  *   among its parts, so that mmlu:physics and mmlu:chemistry have something in common;
  * - shape: what the text looks like (core/shape.c);
  * - text: hashed words and character 4-grams through a fixed sign projection;
+ * - lens: what a lens learned from a corpus sees in the text (core/lens.c);
  * - caller: the caller's own features or embedding through a fixed sign projection.
  *
  * Sign codes in m dimensions keep up to m names apart exactly and degrade gently beyond, where
@@ -23,34 +24,48 @@
 
 enum { SCHEMA_VERSION = 1 };
 
-static int dim_shape(const struct params *p)
+struct layout features_layout(const struct params *p, const struct lens *lens)
 {
-    return p->features.shape ? SHAPE_DIM : 0;
-}
-static int dim_declared(const struct params *p)
-{
-    return p->features.declared ? (int)p->features.dim_declared : 0;
-}
-static int dim_text(const struct params *p)
-{
-    return p->features.text ? (int)p->features.dim_text : 0;
-}
-static int dim_caller(const struct params *p)
-{
-    return p->features.caller ? (int)p->features.dim_caller : 0;
+    struct layout l = {.n = {[BLOCK_BIAS] = 1}};
+    l.n[BLOCK_SHAPE] = p->features.shape ? SHAPE_DIM : 0;
+    l.n[BLOCK_DECLARED] = p->features.declared ? (int)p->features.dim_declared : 0;
+    l.n[BLOCK_TEXT] = p->features.text ? (int)p->features.dim_text : 0;
+    l.n[BLOCK_CALLER] = p->features.caller ? (int)p->features.dim_caller : 0;
+    if (p->features.lens && lens) {
+        l.n[BLOCK_LENS] = lens_entries(lens);
+        l.lens = lens->id;
+    }
+    return l;
 }
 
-int features_dim(const struct params *p)
+int features_dim(const struct layout *l)
 {
-    return 1 + dim_shape(p) + dim_declared(p) + dim_text(p) + dim_caller(p);
+    int d = 0;
+    for (int b = 0; b < BLOCKS; b++)
+        d += l->n[b];
+    return d;
 }
 
-uint64_t features_schema(const struct params *p)
+uint64_t features_schema(const struct layout *l)
 {
-    const int layout[] = {SCHEMA_VERSION, dim_shape(p), dim_declared(p), dim_text(p),
-                          dim_caller(p)};
+    const int layout[] = {SCHEMA_VERSION, l->n[BLOCK_SHAPE], l->n[BLOCK_DECLARED], l->n[BLOCK_TEXT],
+                          l->n[BLOCK_CALLER]};
     uint64_t h = hash64(layout, sizeof layout, 7);
+    if (l->lens)
+        h = hash64(&l->lens, sizeof l->lens, h);
     return h ? h : 1;
+}
+
+void features_map(const struct layout *from, const struct layout *to, int *map)
+{
+    int at = 0;
+    for (int b = 0; b < BLOCKS; b++) {
+        /* Codes depend on the length of their block, a lens block on the lens. */
+        bool same = from->n[b] == to->n[b] && (b != BLOCK_LENS || from->lens == to->lens);
+        for (int i = 0; i < to->n[b]; i++)
+            *map++ = same ? at + i : -1;
+        at += from->n[b];
+    }
 }
 
 int64_t features_tokens(const struct request *r)
@@ -194,42 +209,64 @@ static void build_caller(const struct request *r, int m, float *x)
         x[i] = (float)((double)x[i] * scale);
 }
 
-void features_build(const struct params *p, const struct request *r, float *x)
+/* ---- the lens ---- */
+
+/* With labels: the mean of their codes under the posterior. Over five public tables, each lens
+ * learned from the half that is not counted, that gave 0.006 of quality more than the shape of the
+ * text alone, the directions themselves 0.002, the two together no more than the codes. */
+static void build_lens(const struct lens *l, const struct excerpt *e, float *x,
+                       struct lens_view *view)
 {
-    struct excerpt e = excerpt_of(r->prompt, r->prompt_len);
-    memset(x, 0, (size_t)features_dim(p) * sizeof *x);
-    *x++ = 1;
-    if (p->features.shape)
-        shape_build(&e, r->prompt_len,
-                    r->prompt_tokens >= 0 ? r->prompt_tokens : features_tokens(r), x);
-    x += dim_shape(p);
-    if (p->features.declared)
-        build_declared(&r->labels, dim_declared(p), x);
-    x += dim_declared(p);
-    if (p->features.text && r->prompt)
-        build_text(&e, dim_text(p), x);
-    x += dim_text(p);
-    if (p->features.caller)
-        build_caller(r, dim_caller(p), x);
+    lens_apply(l, e, view);
+    if (l->labels == 0)
+        memcpy(x, view->x, (size_t)l->dims * sizeof *x);
+    for (int i = 0; i < l->labels; i++)
+        add_code(x, LENS_CODE, hash64(l->label[i], strlen(l->label[i]), 100),
+                 code_unit(LENS_CODE, (double)view->posterior[i]));
 }
 
-void features_precision(const struct params *p, enum target t, const struct precision_scale *scale,
-                        double *precision)
+void features_build(const struct params *p, const struct lens *lens, const struct request *r,
+                    float *x, struct lens_view *view)
+{
+    struct excerpt e = excerpt_of(r->prompt, r->prompt_len);
+    struct layout l = features_layout(p, lens);
+    struct lens_view unseen = {.label = -1, .complexity = -1};
+    memset(x, 0, (size_t)features_dim(&l) * sizeof *x);
+    *x++ = 1;
+    if (l.n[BLOCK_SHAPE])
+        shape_build(&e, r->prompt_len,
+                    r->prompt_tokens >= 0 ? r->prompt_tokens : features_tokens(r), x);
+    x += l.n[BLOCK_SHAPE];
+    if (l.n[BLOCK_DECLARED])
+        build_declared(&r->labels, l.n[BLOCK_DECLARED], x);
+    x += l.n[BLOCK_DECLARED];
+    if (l.n[BLOCK_TEXT] && r->prompt)
+        build_text(&e, l.n[BLOCK_TEXT], x);
+    x += l.n[BLOCK_TEXT];
+    if (l.n[BLOCK_LENS] && r->prompt)
+        build_lens(lens, &e, x, &unseen);
+    x += l.n[BLOCK_LENS];
+    if (l.n[BLOCK_CALLER])
+        build_caller(r, l.n[BLOCK_CALLER], x);
+    if (view)
+        *view = unseen;
+}
+
+void features_precision(const struct params *p, const struct layout *l, enum target t,
+                        const struct precision_scale *scale, double *precision)
 {
     /* What happens at completion (tokens, latency, failure) depends on the text more directly than
      * quality does and may follow it sooner. */
     const bool quality = t == TARGET_QUALITY;
-    const struct {
-        int n;
-        double precision;
-    } block[] = {
-        {1, quality ? p->learner.precision_bias : 1},
-        {dim_shape(p), quality ? p->learner.precision_shape * scale->text : 2},
-        {dim_declared(p), quality ? p->learner.precision_declared * scale->declared : 1},
-        {dim_text(p), quality ? p->learner.precision_text * scale->text : 8},
-        {dim_caller(p), quality ? p->learner.precision_caller * scale->text : 8},
+    const double of[BLOCKS] = {
+        [BLOCK_BIAS] = quality ? p->learner.precision_bias : 1,
+        [BLOCK_SHAPE] = quality ? p->learner.precision_shape * scale->text : 2,
+        [BLOCK_DECLARED] = quality ? p->learner.precision_declared * scale->declared : 1,
+        [BLOCK_TEXT] = quality ? p->learner.precision_text * scale->text : 8,
+        [BLOCK_LENS] = quality ? p->learner.precision_lens * scale->text : 2,
+        [BLOCK_CALLER] = quality ? p->learner.precision_caller * scale->text : 8,
     };
-    for (size_t b = 0; b < sizeof block / sizeof *block; b++)
-        for (int i = 0; i < block[b].n; i++)
-            *precision++ = block[b].precision;
+    for (int b = 0; b < BLOCKS; b++)
+        for (int i = 0; i < l->n[b]; i++)
+            *precision++ = of[b];
 }

@@ -82,7 +82,7 @@ static double typical(const struct catalog *c, int arm, enum target t)
 static void set_prior(struct learner *l, const struct params *p, int arm, enum target t)
 {
     double precision[DIM_MAX], mean[DIM_MAX];
-    features_precision(p, t, &l->scale, precision);
+    features_precision(p, &l->layout, t, &l->scale, precision);
     memcpy(mean, l->pooled[t], sizeof mean);
     mean[0] += typical(&p->catalog, arm, t);
     ridge_prior(l->ridge[arm][t], precision, mean);
@@ -96,28 +96,13 @@ static void refresh(struct learner *l, int arm, enum target t, int64_t now_ms)
     l->dirty[arm][t] = 3;
 }
 
-static void drop_ridges(struct learner *l)
+void learner_free(struct learner *l)
 {
     for (int a = 0; a < MODELS_MAX; a++)
         for (int t = 0; t < TARGETS; t++) {
             ridge_free(l->ridge[a][t]);
             l->ridge[a][t] = NULL;
         }
-    memset(l->labels, 0, sizeof l->labels);
-    memset(l->since_pool, 0, sizeof l->since_pool);
-    memset(l->pooled, 0, sizeof l->pooled);
-    memset(l->smear, 0, sizeof l->smear);
-    memset(l->drift, 0, sizeof l->drift);
-    memset(l->arm_labels, 0, sizeof l->arm_labels);
-    memset(l->quota_until, 0, sizeof l->quota_until);
-    l->alarm = 0;
-    l->scale = SCALE_START;
-    l->tuned_at = 0;
-}
-
-void learner_free(struct learner *l)
-{
-    drop_ridges(l);
 }
 
 static bool shape_arm(struct learner *l, const struct params *p, int arm, int64_t now_ms)
@@ -136,14 +121,42 @@ static bool shape_arm(struct learner *l, const struct params *p, int arm, int64_
     return true;
 }
 
-bool learner_shape(struct learner *l, const struct params *p, int64_t now_ms)
+/* Carries what was learned over to another layout of x. */
+static bool carry_over(struct learner *l, const struct layout *to)
 {
-    uint64_t schema = features_schema(p);
-    if (schema != l->schema) {
-        drop_ridges(l);
-        l->schema = schema;
-        l->d = features_dim(p);
-    }
+    int map[DIM_MAX], d = features_dim(to);
+    double pooled[TARGETS][DIM_MAX] = {{0}};
+    features_map(&l->layout, to, map);
+    for (int a = 0; a < MODELS_MAX; a++)
+        for (int t = 0; t < TARGETS; t++) {
+            struct ridge *old = l->ridge[a][t];
+            if (!old)
+                continue;
+            if (!(l->ridge[a][t] = ridge_reshape(old, d, map))) {
+                l->ridge[a][t] = old;
+                return false;
+            }
+            ridge_free(old);
+        }
+    for (int t = 0; t < TARGETS; t++)
+        for (int i = 0; i < d; i++)
+            pooled[t][i] = map[i] >= 0 ? l->pooled[t][map[i]] : 0;
+    memcpy(l->pooled, pooled, sizeof pooled);
+    l->layout = *to;
+    l->d = d;
+    return true;
+}
+
+bool learner_shape(struct learner *l, const struct params *p, const struct lens *lens,
+                   int64_t now_ms)
+{
+    struct layout layout = features_layout(p, lens);
+    uint64_t schema = features_schema(&layout);
+    if (!l->schema)
+        l->scale = SCALE_START;
+    if (schema != l->schema && !carry_over(l, &layout))
+        return false;
+    l->schema = schema;
     l->half_life_ms = half_life_of(p);
     l->n_arms = p->catalog.n;
     for (int a = 0; a < l->n_arms; a++)
@@ -324,7 +337,7 @@ static bool try_scales(const struct learner *l, const struct params *p,
 {
     const enum target t = TARGET_QUALITY;
     struct ridge *ridges[MODELS_MAX];
-    features_precision(p, t, scale, out->precision);
+    features_precision(p, &l->layout, t, scale, out->precision);
     for (int i = 0; i < l->d; i++)
         out->shared[i] = out->precision[i] * scale->shared;
     out->shared[0] = POOL_LEVEL_PRECISION;

@@ -24,6 +24,7 @@ struct learner {
     int d;
     int n_arms;
     uint64_t schema;
+    struct layout layout; /* of x */
     struct ridge *ridge[MODELS_MAX][TARGETS];
     struct ratio smear[MODELS_MAX][TARGETS]; /* TOKENS and LATENCY only */
     struct ratio cost[MODELS_MAX];           /* reported / computed */
@@ -54,10 +55,12 @@ struct prediction {
     double tokens_raw, latency_raw; /* before smearing: kept with the decision */
 };
 
-/* learner_shape makes the learner fit the parameters: creates regressions for new models, resets
- * all of them when the feature schema changed, sets priors and half-life. False when memory is
- * short. */
-bool learner_shape(struct learner *l, const struct params *p, int64_t now_ms);
+/* learner_shape makes the learner fit the parameters and the lens (NULL: none): creates regressions
+ * for new models, sets priors and half-life. When the feature schema changed, what was learned of
+ * entries that both schemas have is carried over, the others start from their prior; open decisions
+ * no longer wait. False when memory is short. */
+bool learner_shape(struct learner *l, const struct params *p, const struct lens *lens,
+                   int64_t now_ms);
 void learner_free(struct learner *l);
 
 /* learner_predict predicts model `arm` at x (d doubles). Pure. */

@@ -17,6 +17,8 @@ enum {
     SOURCES_MAX = 4,             /* feedback sources kept apart per decision */
     SEEN_MAX = 12,               /* distinct feedback messages per decision */
     BATCH_ITEMS_MAX = 256,       /* items in one route_many or feedback_many */
+    TEACH_OUTCOMES_MAX = 2048,   /* outcomes in one teach message */
+    TEACH_BATCHES = 64,          /* recent teach messages that are known again when repeated */
     MESSAGE_MAX = 1024 * 1024,   /* bytes of a single request */
     BATCH_MESSAGE_MAX = 8388608, /* bytes of a batch */
     PROMPT_HASHED_MAX = 16384,   /* bytes at each end of a prompt that become features */

@@ -58,6 +58,7 @@ struct params {
         double precision_shape;    /* of shape features */
         double precision_declared; /* of declared task, domain, tier features */
         double precision_text;     /* of hashed text features */
+        double precision_lens;     /* of what a lens says of the text */
         double precision_caller;   /* of the caller's own features and embedding */
         int64_t refresh_labels;    /* labels of a model and target between refreshes */
         int64_t pool_labels;       /* labels between re-estimates of the shared prior; 0 = never */
@@ -72,7 +73,7 @@ struct params {
     } learner;
     struct {
         int64_t dim_declared, dim_text, dim_caller; /* entries of x per block */
-        bool declared, text, shape, caller;         /* blocks in use */
+        bool declared, text, shape, lens, caller;   /* blocks in use */
     } features;
     struct rule rule[RULES_MAX];
     int n_rules;

@@ -161,6 +161,23 @@ static void put_weights(struct text *t, const struct event_decided *d)
     text_put(t, "}");
 }
 
+/* What the lens made of the prompt, where there is one. */
+static void put_view(struct text *t, const struct event_decided *d)
+{
+    if (d->cluster == CLUSTER_NONE)
+        return;
+    text_printf(t, ",\"prompt\":{\"cluster\":%u", d->cluster);
+    if (d->complexity >= 0) {
+        text_put(t, ",");
+        key_number(t, "complexity", (double)d->complexity, 6);
+    }
+    if (d->domain[0]) {
+        text_put(t, ",");
+        key_string(t, "domain", d->domain);
+    }
+    text_put(t, "}");
+}
+
 static void put_explain(struct text *t, const struct event_decided *d, const struct catalog *c)
 {
     text_put(t, ",\"explain\":{\"arms\":[");
@@ -179,8 +196,10 @@ static void put_explain(struct text *t, const struct event_decided *d, const str
     text_put(t, ",");
     key_number(t, "u", d->u, 17);
     /* 64 bits do not survive JSON numbers everywhere. */
-    text_printf(t, ",\"schema\":\"%016llx\",\"config_seq\":%llu}", (unsigned long long)d->schema,
+    text_printf(t, ",\"schema\":\"%016llx\",\"config_seq\":%llu", (unsigned long long)d->schema,
                 (unsigned long long)d->config_seq);
+    put_view(t, d);
+    text_put(t, "}");
 }
 
 static void put_choice(struct text *t, const struct event_decided *d, const struct catalog *c)
@@ -238,6 +257,13 @@ void reply_answer(struct text *t, enum feedback_result result, const char *decis
     text_put(t, ",");
     key_string(t, "decision_id", decision_id);
     text_put(t, "}");
+}
+
+void reply_taught(struct text *t, bool repeated, int outcomes)
+{
+    text_put(t, "{\"v\":1,");
+    key_string(t, "status", repeated ? "duplicate" : "learned");
+    text_printf(t, ",\"outcomes\":%d}", outcomes);
 }
 
 void reply_error(struct text *t, const struct problem *problem)

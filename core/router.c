@@ -30,7 +30,10 @@ struct router *router_new(const struct router_init *init)
     r->json = malloc(CONFIG_MAX);
     r->scratch = malloc(snapshot_scratch());
     r->trial = malloc(sizeof *r->trial);
-    if (!r->json || !r->scratch || !r->trial || !pending_init(&r->pending, init->max_open, 0)) {
+    r->lens = calloc(1, sizeof *r->lens);
+    r->next_lens = calloc(1, sizeof *r->next_lens);
+    if (!r->json || !r->scratch || !r->trial || !r->lens || !r->next_lens ||
+        !pending_init(&r->pending, init->max_open, 0)) {
         router_free(r);
         return NULL;
     }
@@ -46,6 +49,8 @@ void router_free(struct router *r)
     free(r->json);
     free(r->scratch);
     free(r->trial);
+    free(r->lens);
+    free(r->next_lens);
     free(r);
 }
 
@@ -57,34 +62,11 @@ void router_on_evict(struct router *r,
     r->evict_ctx = ctx;
 }
 
-static void begin(const struct router *r, int64_t now_ms, enum event_kind kind, struct event *ev)
+void router_begin(const struct router *r, int64_t now_ms, enum event_kind kind, struct event *ev)
 {
     ev->seq = r->seq + 1;
     ev->time_ms = now_ms > r->clock_ms ? now_ms : r->clock_ms;
     ev->kind = kind;
-}
-
-/* ---- applying ---- */
-
-static void save_book(struct router *r, uint64_t seq, const struct label_book *book)
-{
-    if (r->evict && book->n_seen > 0)
-        r->evict(r->evict_ctx, seq, book);
-}
-
-static bool awaits_quality(const struct router *r, const struct decision_row *row,
-                           const struct label_book *book)
-{
-    return row->schema == r->learner.schema && !(book->applied >> TARGET_QUALITY & 1);
-}
-
-/* A decision leaves memory: its labels go to the store, its label is no longer waited for. */
-static void forget(struct router *r, int64_t slot)
-{
-    const struct decision_row *row = &r->pending.row[slot];
-    if (awaits_quality(r, row, &r->pending.book[slot]))
-        learner_pend(&r->learner, &r->params, row, r->pending.x + slot * r->pending.stride, -1);
-    save_book(r, row->seq, &r->pending.book[slot]);
 }
 
 static double running_mean(double mean, double v)
@@ -98,7 +80,7 @@ static void apply_decided(struct router *r, const struct event *ev)
     struct decision_row row;
     int64_t victim = pending_victim(&r->pending);
     if (victim >= 0)
-        forget(r, victim);
+        router_forget(r, victim);
     row_from_decided(ev, &row);
     (void)pending_insert(&r->pending, &row, d->x);
     learner_pend(&r->learner, &r->params, &row, d->x, 1);
@@ -117,150 +99,6 @@ static void apply_decided(struct router *r, const struct event *ev)
     r->counters.model[d->arm].spent_nano += d->booked_nano;
 }
 
-static void learn_targets(struct router *r, const struct decision_row *row, const float *x,
-                          struct label_book *b, const struct credit *c)
-{
-    struct model_counters *m = &r->counters.model[row->arm];
-    for (int t = 0; t < TARGETS; t++) {
-        struct label_change change = {.had = b->applied >> t & 1,
-                                      .before = b->label[t],
-                                      .has = c->has[t],
-                                      .after = c->label[t]};
-        learner_change(&r->learner, &r->params, row, x, (enum target)t, change, r->clock_ms);
-        m->labels[t] += (int)change.has - (int)change.had;
-        if (t == TARGET_QUALITY)
-            m->quality_sum += (change.has ? change.after : 0) - (change.had ? change.before : 0);
-        b->applied = (uint8_t)((b->applied & ~(1u << t)) | (unsigned)change.has << t);
-        b->label[t] = change.has ? change.after : 0;
-    }
-}
-
-static void settle(struct router *r, const struct decision_row *row, struct label_book *b,
-                   const struct credit *c)
-{
-    int64_t before = b->has_cost ? b->cost_nano : row->booked_nano;
-    int64_t after = c->has_cost ? c->cost_nano : row->booked_nano;
-    learner_cost(&r->learner, row, b->has_cost, b->cost_nano, b->priced_nano, c->has_cost,
-                 c->cost_nano, c->priced_nano);
-    pacer_settle(&r->pacer, before, after);
-    r->counters.spent_nano += after - before;
-    r->counters.model[row->arm].spent_nano += after - before;
-    b->has_cost = c->has_cost;
-    b->cost_nano = c->has_cost ? c->cost_nano : 0;
-    b->priced_nano = c->has_cost ? c->priced_nano : 0;
-}
-
-/* Brings the learner and the books in line with what the book now says. A decision made under
- * another feature schema is still settled, but has nothing to teach this learner. */
-static void learn(struct router *r, const struct decision_row *row, const float *x,
-                  struct label_book *b)
-{
-    struct credit c;
-    credit_of(b, row, &c);
-    if (row->schema == r->learner.schema && !r->params.learner.frozen)
-        learn_targets(r, row, x, b, &c);
-    settle(r, row, b, &c);
-}
-
-/* After a freeze: what the books of open decisions gathered meanwhile, in the order of the
- * decisions. Labels of decisions that have left memory are learned when a later message recalls
- * them. */
-static void catch_up(struct router *r)
-{
-    for (int64_t k = r->pending.first; k < r->pending.total; k++) {
-        int64_t slot = k % r->pending.cap;
-        const struct decision_row *row = &r->pending.row[slot];
-        struct label_book *book = &r->pending.book[slot];
-        if (book->n_seen == 0 || row->schema != r->learner.schema)
-            continue;
-        const float *x = r->pending.x + slot * r->pending.stride;
-        bool waited = awaits_quality(r, row, book);
-        learn(r, row, x, book);
-        if (waited != awaits_quality(r, row, book))
-            learner_pend(&r->learner, &r->params, row, x, waited ? -1 : 1);
-        pending_touch(&r->pending, slot);
-    }
-}
-
-static enum status apply_feedback(struct router *r, const struct event *ev, struct problem *problem)
-{
-    const struct event_feedback *f = &ev->feedback;
-    enum feedback_result result;
-    int64_t slot = pending_find(&r->pending, f->feedback.seq);
-    struct label_book copy;
-    if (slot < 0 && !f->recalled)
-        return problem_set(problem, STATUS_INTERNAL, "",
-                           "feedback for decision %llu, not in memory",
-                           (unsigned long long)f->feedback.seq);
-    copy = slot >= 0 ? r->pending.book[slot] : f->book;
-    const struct decision_row *row = slot >= 0 ? &r->pending.row[slot] : &f->row;
-    const float *x = slot >= 0 ? r->pending.x + slot * r->pending.stride : f->x;
-    if (row->arm >= r->params.catalog.n)
-        return problem_set(problem, STATUS_INTERNAL, "", "decision names model slot %d of %d",
-                           row->arm, r->params.catalog.n);
-    enum status s = book_take(&copy, &f->feedback, &result, problem);
-    if (s != STATUS_OK)
-        return s;
-    bool waited = slot >= 0 && awaits_quality(r, row, &copy);
-    learn(r, row, x, &copy);
-    bool waits = slot >= 0 && awaits_quality(r, row, &copy);
-    if (waited != waits)
-        learner_pend(&r->learner, &r->params, row, x, waits ? 1 : -1);
-    r->counters.feedbacks++;
-    r->counters.model[row->arm].feedbacks++;
-    if (slot >= 0) {
-        r->pending.book[slot] = copy;
-        pending_touch(&r->pending, slot);
-    } else {
-        save_book(r, f->feedback.seq, &copy);
-    }
-    return STATUS_OK;
-}
-
-/* An outcome from elsewhere: labels and cost ratio are learned, nothing is counted as spent. */
-static enum status apply_taught(struct router *r, const struct event *ev, struct problem *problem)
-{
-    const struct event_feedback *f = &ev->feedback;
-    const struct decision_row *row = &f->row;
-    struct label_book book;
-    struct credit c;
-    enum feedback_result result;
-    book_init(&book);
-    if (row->arm >= r->params.catalog.n || row->schema != r->learner.schema)
-        return problem_set(problem, STATUS_INTERNAL, "", "what was taught does not fit the models");
-    enum status s = book_take(&book, &f->feedback, &result, problem);
-    if (s != STATUS_OK)
-        return s;
-    credit_of(&book, row, &c);
-    learn_targets(r, row, f->x, &book, &c);
-    learner_cost(&r->learner, row, false, 0, 0, c.has_cost, c.cost_nano, c.priced_nano);
-    r->counters.taught++;
-    return STATUS_OK;
-}
-
-enum status router_adopt_config(struct router *r, const char *json, size_t n,
-                                struct problem *problem)
-{
-    struct params next;
-    enum status s = config_parse(json, n, &next, NULL, problem);
-    if (s != STATUS_OK)
-        return s;
-    if (n > CONFIG_MAX)
-        return problem_set(problem, STATUS_TOO_LARGE, "", "the configuration exceeds %d bytes",
-                           (int)CONFIG_MAX);
-    r->params = next;
-    memmove(r->json, json, n);
-    r->json_len = n;
-    uint64_t schema = r->learner.schema;
-    bool ok = learner_shape(&r->learner, &r->params, r->clock_ms);
-    if (ok && (schema != r->learner.schema || r->pending.stride != r->learner.d))
-        ok = pending_reshape(&r->pending, r->learner.d);
-    if (!ok)
-        return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory while configuring");
-    pacer_set(&r->pacer, r->params.budget.usd_per_request);
-    return STATUS_OK;
-}
-
 /* The bound on open decisions is a fact of the log: what leaves memory must not depend on the host.
  */
 static enum status apply_started(struct router *r, const struct event *ev, struct problem *problem)
@@ -271,7 +109,7 @@ static enum status apply_started(struct router *r, const struct event *ev, struc
     int64_t leaving = pending_count(&r->pending) - ev->started.max_open;
     for (int64_t i = 0; i < leaving; i++) {
         int64_t slot = (r->pending.first + i) % r->pending.cap;
-        forget(r, slot);
+        router_forget(r, slot);
     }
     if (!pending_resize(&r->pending, ev->started.max_open))
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for %lld open decisions",
@@ -286,7 +124,7 @@ static enum status apply_configured(struct router *r, const struct event *ev,
     bool frozen = r->params.learner.frozen;
     enum status s = router_adopt_config(r, ev->configured.json, ev->configured.len, problem);
     if (s == STATUS_OK && frozen && !r->params.learner.frozen)
-        catch_up(r);
+        router_catch_up(r);
     return s;
 }
 
@@ -305,6 +143,9 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         if (ev->configured.file_hash)
             r->file_hash = ev->configured.file_hash;
         break;
+    case EVENT_LENS:
+        s = router_adopt_lens(r, ev->lens.bytes, ev->lens.len, problem);
+        break;
     case EVENT_DECIDED:
         if (ev->decided.d != r->pending.stride || ev->decided.arm >= r->params.catalog.n)
             return problem_set(problem, STATUS_INTERNAL, "",
@@ -312,10 +153,10 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         apply_decided(r, ev);
         break;
     case EVENT_FEEDBACK:
-        s = apply_feedback(r, ev, problem);
+        s = router_learn_feedback(r, ev, problem);
         break;
     case EVENT_TAUGHT:
-        s = apply_taught(r, ev, problem);
+        s = router_learn_taught(r, ev, problem);
         break;
     case EVENT_TICKED:
         learner_refresh(&r->learner, &r->params, ev->time_ms);
@@ -375,7 +216,7 @@ enum status router_route(struct router *r, int64_t now_ms, const struct request 
                          struct event *ev, enum route_result *result, struct problem *problem)
 {
     uint64_t hash = request_hash(req->labels.tenant, req->request_id), seq;
-    begin(r, now_ms, EVENT_NONE, ev);
+    router_begin(r, now_ms, EVENT_NONE, ev);
     enum status s = find_retry(r, req, hash, &seq, problem);
     if (s != STATUS_OK)
         return s;
@@ -438,7 +279,7 @@ enum status router_feedback(struct router *r, int64_t now_ms, const struct feedb
                             enum feedback_result *result, struct problem *problem)
 {
     struct event_feedback *out = &ev->feedback;
-    begin(r, now_ms, EVENT_NONE, ev);
+    router_begin(r, now_ms, EVENT_NONE, ev);
     enum status s = locate(r, f, recalled, out, problem);
     if (s != STATUS_OK)
         return s;
@@ -463,7 +304,7 @@ enum status router_teach(struct router *r, int64_t now_ms, const struct request 
                          struct event *ev, struct problem *problem)
 {
     struct event_feedback *out = &ev->feedback;
-    begin(r, now_ms, EVENT_NONE, ev);
+    router_begin(r, now_ms, EVENT_NONE, ev);
     int arm = catalog_find(&r->params.catalog, model);
     if (arm < 0)
         return problem_set(problem, STATUS_UNKNOWN_MODEL, "/model",
@@ -481,32 +322,9 @@ enum status router_teach(struct router *r, int64_t now_ms, const struct request 
     return router_apply(r, ev, problem);
 }
 
-enum status router_configure(struct router *r, int64_t now_ms, const struct params *params,
-                             const char *origin, uint64_t file_hash, char *json_buffer, size_t cap,
-                             struct event *ev, struct problem *problem)
-{
-    struct params merged = *params;
-    merged.catalog = r->params.catalog;
-    if (!catalog_merge(&merged.catalog, &params->catalog))
-        return problem_set(problem, STATUS_BAD_REQUEST, "/models",
-                           "this store has seen more than %d models, retired ones included",
-                           MODELS_MAX);
-    begin(r, now_ms, EVENT_CONFIGURED, ev);
-    size_t n = config_render(&merged, json_buffer, cap);
-    if (n == 0)
-        return problem_set(problem, STATUS_TOO_LARGE, "", "the configuration exceeds %d bytes",
-                           (int)CONFIG_MAX);
-    (void)strncpy(ev->configured.origin, origin, NAME_CAP - 1);
-    ev->configured.origin[NAME_CAP - 1] = '\0';
-    ev->configured.file_hash = file_hash;
-    ev->configured.json = json_buffer;
-    ev->configured.len = (uint32_t)n;
-    return router_apply(r, ev, problem);
-}
-
 void router_start(struct router *r, int64_t now_ms, struct event *ev)
 {
-    begin(r, now_ms, EVENT_STARTED, ev);
+    router_begin(r, now_ms, EVENT_STARTED, ev);
     uint32_t seconds = (uint32_t)(ev->time_ms / 1000);
     ev->started.epoch = seconds > r->epoch ? seconds : r->epoch + 1;
     ev->started.max_open = r->init.max_open;
@@ -516,7 +334,7 @@ void router_start(struct router *r, int64_t now_ms, struct event *ev)
 
 void router_tick(struct router *r, int64_t now_ms, struct event *ev)
 {
-    begin(r, now_ms, EVENT_NONE, ev);
+    router_begin(r, now_ms, EVENT_NONE, ev);
     if (r->ticked_seq == (int64_t)r->seq)
         return;
     ev->kind = EVENT_TICKED;
@@ -526,7 +344,7 @@ void router_tick(struct router *r, int64_t now_ms, struct event *ev)
 
 void router_follow(struct router *r, int64_t now_ms, struct event *ev)
 {
-    begin(r, now_ms, EVENT_NONE, ev);
+    router_begin(r, now_ms, EVENT_NONE, ev);
     if (r->learner.alarm) {
         ev->kind = EVENT_DRIFTED;
         ev->drifted.arm = (uint8_t)((r->learner.alarm - 1) / TARGETS);

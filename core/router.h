@@ -59,11 +59,15 @@ MUST_CHECK enum status router_feedback(struct router *r, int64_t now_ms, const s
                                        enum feedback_result *result, struct problem *problem);
 
 /* router_teach learns an outcome that was not decided here: labelled history. outcome says what
- * model did on the request (its ids are ignored); weight in (0,1] is what it counts beside a
+ * model did on the request; its feedback_id names the batch it came with ("" = none), other ids are
+ * ignored; weight in (0,1] is what it counts beside a
  * decision of our own, n_eff / rows for a history that is to be worth n_eff rows. */
 MUST_CHECK enum status router_teach(struct router *r, int64_t now_ms, const struct request *req,
                                     const char *model, const struct feedback *outcome,
                                     double weight, struct event *ev, struct problem *problem);
+/* router_taught tells whether a batch of this name is among the TEACH_BATCHES latest: whoever
+ * repeats it for want of an answer must not have it learned twice. */
+bool router_taught(const struct router *r, const char *batch_id);
 
 /* router_configure makes the engine run under params rendered as JSON (config_render), kept by the
  * event as borrowed bytes. origin is who changed it; file_hash is that of the file it came from or
@@ -72,6 +76,17 @@ MUST_CHECK enum status router_configure(struct router *r, int64_t now_ms,
                                         const struct params *params, const char *origin,
                                         uint64_t file_hash, char *json_buffer, size_t cap,
                                         struct event *ev, struct problem *problem);
+/* router_rename gives a model another name. It keeps its slot and all that was learned, and the
+ * configuration follows wherever it names the model; the old name is free again. Refused: a name
+ * that nobody has (UNKNOWN_MODEL), a new one that somebody has, retired or not (CONFLICT). */
+MUST_CHECK enum status router_rename(struct router *r, int64_t now_ms, const char *old_name,
+                                     const char *new_name, const char *origin, char *json_buffer,
+                                     size_t cap, struct event *ev, struct problem *problem);
+/* router_set_lens makes the engine look at prompts through a lens (lens_save's bytes; n 0: none any
+ * more). What was learned of everything else stays. The router keeps a copy. */
+MUST_CHECK enum status router_set_lens(struct router *r, int64_t now_ms, const uint8_t *bytes,
+                                       size_t n, const char *origin, struct event *ev,
+                                       struct problem *problem);
 /* router_start begins a new epoch: the greater of the last + 1 and now in seconds. */
 void router_start(struct router *r, int64_t now_ms, struct event *ev);
 /* router_tick lets time pass. ev->kind is EVENT_NONE when nothing has happened since the last tick.
@@ -93,6 +108,9 @@ uint32_t router_epoch(const struct router *r);
 uint64_t router_file_hash(const struct router *r);
 uint64_t router_config_seq(const struct router *r);
 const struct params *router_params(const struct router *r);
+/* router_lens gives the lens in force, NULL without one. */
+struct lens;
+const struct lens *router_lens(const struct router *r);
 const uint8_t *router_mac_key(const struct router *r);
 
 /* Counters of the fold, for status and reports. Sums since the store began, by catalog slot. */
@@ -109,6 +127,7 @@ struct router_stats {
     uint64_t seq;
     int64_t clock_ms;
     int64_t decisions, feedbacks, duplicates, open;
+    int64_t taught; /* outcomes learned from history */
     int64_t spent_nano,
         baseline_nano;   /* baseline: expected cost of the baseline model, same requests */
     double guard_ledger; /* sure gains over the guarded line, quality points */

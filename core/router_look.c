@@ -3,6 +3,7 @@
 #include "core/router.h"
 
 #include <string.h>
+#include "bandit/rng.h"
 #include "core/router_state.h"
 
 uint64_t router_seq(const struct router *r)
@@ -35,9 +36,29 @@ const struct params *router_params(const struct router *r)
     return &r->params;
 }
 
+const struct lens *router_lens(const struct router *r)
+{
+    return r->lens->id ? r->lens : NULL;
+}
+
 const uint8_t *router_mac_key(const struct router *r)
 {
     return r->init.mac_key;
+}
+
+uint64_t router_batch_hash(const char *id)
+{
+    return hash64(id, strlen(id), 1);
+}
+
+bool router_taught(const struct router *r, const char *batch_id)
+{
+    const struct counters *c = &r->counters;
+    uint64_t hash = router_batch_hash(batch_id);
+    for (int64_t i = 0; batch_id[0] != '\0' && i < c->batches && i < TEACH_BATCHES; i++)
+        if (c->batch[i] == hash)
+            return true;
+    return false;
 }
 
 static void model_stats(const struct router *r, int a, struct model_stats *m)
@@ -59,6 +80,7 @@ void router_stats(const struct router *r, struct router_stats *out)
     out->clock_ms = r->clock_ms;
     out->decisions = r->counters.decisions;
     out->feedbacks = r->counters.feedbacks;
+    out->taught = r->counters.taught;
     out->duplicates = r->duplicates;
     out->open = pending_count(&r->pending);
     out->spent_nano = r->counters.spent_nano;

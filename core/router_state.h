@@ -2,7 +2,7 @@
 #ifndef PURSER_CORE_ROUTER_STATE_H
 #define PURSER_CORE_ROUTER_STATE_H
 
-/* The body of struct router, for router.c, decide.c and snapshot.c only. */
+/* The body of struct router, for router*.c, decide.c and snapshot.c only. */
 #include "core/learner.h"
 #include "core/pacer.h"
 #include "core/pending.h"
@@ -15,10 +15,12 @@ struct model_counters {
 
 struct counters {
     int64_t decisions, feedbacks, spent_nano, baseline_nano;
-    int64_t agreed;        /* decisions where the policy drew what was served */
-    double shadow_gain;    /* sum of utility(drawn by the policy) - utility(served) */
-    int64_t taught;        /* outcomes learned from history */
-    int64_t explored_nano; /* expected cost of the quotas of new and changed models */
+    int64_t agreed;                /* decisions where the policy drew what was served */
+    double shadow_gain;            /* sum of utility(drawn by the policy) - utility(served) */
+    int64_t taught;                /* outcomes learned from history */
+    int64_t batches;               /* of history, as far as they had names */
+    uint64_t batch[TEACH_BATCHES]; /* hashes of the latest names, a ring */
+    int64_t explored_nano;         /* expected cost of the quotas of new and changed models */
     struct model_counters model[MODELS_MAX];
 };
 
@@ -40,21 +42,44 @@ struct router {
     int64_t duplicates; /* answered without an event: not part of the folded state */
     void (*evict)(void *ctx, uint64_t seq, const struct label_book *book);
     void *evict_ctx;
+    struct lens *lens, *next_lens; /* the one in force (id 0: none); room for another */
+    uint8_t lens_dirty;            /* bit per snapshot generation */
     char *json; /* the configuration in force, as logged; room for CONFIG_MAX bytes */
     size_t json_len;
     struct event_decided *trial; /* room for one, not state */
     uint8_t *scratch;            /* snapshot_scratch() bytes, for one item at a time */
 };
 
+/* router_begin starts an event that follows what happened so far. */
+void router_begin(const struct router *r, int64_t now_ms, enum event_kind kind, struct event *ev);
+/* router_batch_hash gives what is kept of a batch's name. */
+uint64_t router_batch_hash(const char *id);
 /* decide fills *d for a request: predictions, eligible set, pmf, draw. Pure: changes nothing. */
 MUST_CHECK enum status decide(const struct router *r, uint64_t seq, const struct request *req,
                               struct event_decided *d, struct problem *problem);
-/* decide_row fills what learning needs to know of a request answered by model
-                         `arm`: row and x. Pure. */
+/* decide_row fills what learning needs to know of a request answered by model `arm`: row and x.
+ * Pure. */
 void decide_row(const struct router *r, const struct request *req, int arm,
                 struct decision_row *row, float *x);
+/* router_learn.c. router_forget lets an open decision leave memory: its labels go to the store, its
+ * quality is no longer waited for. router_catch_up learns, after a freeze, what the books of open
+ * decisions have gathered, in the order of the decisions. */
+void router_forget(struct router *r, int64_t slot);
+void router_catch_up(struct router *r);
+MUST_CHECK enum status router_learn_feedback(struct router *r, const struct event *ev,
+                                             struct problem *problem);
+MUST_CHECK enum status router_learn_taught(struct router *r, const struct event *ev,
+                                           struct problem *problem);
 /* snapshot_scratch gives the bytes that router.scratch must have. */
 size_t snapshot_scratch(void);
+/* router_shape makes learner and open decisions fit params and lens. */
+MUST_CHECK enum status router_shape(struct router *r, struct problem *problem);
+/* router_fits refuses params whose x would be too long with this lens (id 0: none). */
+MUST_CHECK enum status router_fits(const struct params *p, const struct lens *lens,
+                                   struct problem *problem);
+/* router_adopt_lens makes a lens (n 0: none) the one in force. */
+MUST_CHECK enum status router_adopt_lens(struct router *r, const uint8_t *bytes, size_t n,
+                                         struct problem *problem);
 /* router_adopt_config parses a rendered configuration into the router and reshapes the learner. */
 MUST_CHECK enum status router_adopt_config(struct router *r, const char *json, size_t n,
                                            struct problem *problem);

@@ -14,10 +14,12 @@
 #include "bandit/rng.h"
 #include "core/book.h"
 #include "core/bytes.h"
+#include "core/lens.h"
 #include "core/router_state.h"
 #include "core/row.h"
 
 enum item { ITEM_HEADER, ITEM_LEARNER, ITEM_RIDGE, ITEM_PENDING, ITEM_WINDOW };
+enum { INDEX_LENS = 1 }; /* of ITEM_HEADER: what else shapes the learner and so comes before it */
 enum { SNAPSHOT_VERSION = 1, ITEM_BYTES_MAX = 1 << 20 };
 
 static void make_key(uint8_t key[ITEM_KEY_LEN], enum item type, int64_t index)
@@ -39,6 +41,9 @@ static void put_counters(struct filler *w, const struct counters *c, int n)
     put_i64(w, c->taught);
     put_i64(w, c->agreed);
     put_f64(w, c->shadow_gain);
+    put_i64(w, c->batches);
+    for (int i = 0; i < TEACH_BATCHES; i++)
+        put_u64(w, c->batch[i]);
     for (int a = 0; a < n; a++) {
         put_i64(w, c->model[a].decisions);
         put_i64(w, c->model[a].feedbacks);
@@ -59,6 +64,9 @@ static void get_counters(struct reader *r, struct counters *c, int n)
     c->taught = get_i64(r);
     c->agreed = get_i64(r);
     c->shadow_gain = get_f64(r);
+    c->batches = get_i64(r);
+    for (int i = 0; i < TEACH_BATCHES; i++)
+        c->batch[i] = get_u64(r);
     for (int a = 0; a < n; a++) {
         c->model[a].decisions = get_i64(r);
         c->model[a].feedbacks = get_i64(r);
@@ -359,6 +367,13 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
         emit(w, ITEM_PENDING, page, &f);
         r->pending.dirty[page] &= (uint8_t)~mask;
     }
+    if (mask ? r->lens_dirty & mask : r->lens->id != 0) {
+        size_t n = r->lens->id ? lens_save(r->lens, w->bytes, ITEM_BYTES_MAX) : 0;
+        f = blank(w);
+        f.at += n;
+        emit(w, ITEM_HEADER, INDEX_LENS, &f);
+        r->lens_dirty &= (uint8_t)~mask;
+    }
     if (!mask || (r->pacer.dirty & mask)) {
         f = blank(w);
         put_window(&f, &r->pacer);
@@ -400,6 +415,8 @@ enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LE
     enum status s = STATUS_OK;
     switch ((enum item)key[0]) {
     case ITEM_HEADER:
+        if (index == INDEX_LENS)
+            return router_adopt_lens(r, bytes, n, problem);
         s = get_header(r, &in, problem);
         break;
     case ITEM_LEARNER:
@@ -434,6 +451,7 @@ static void forget_dirt(struct router *r, int g)
     for (int64_t page = 0; page * PENDING_PAGE < r->pending.cap; page++)
         r->pending.dirty[page] &= keep;
     r->pacer.dirty &= keep;
+    r->lens_dirty &= keep;
 }
 
 enum status snapshot_done(struct router *r, int g, struct problem *problem)

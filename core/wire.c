@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages: which operation, which items, and feedback. Requests are read in wire_request.c.
+ * Messages: which operation, which items, and feedback. Requests are read in wire_request.c, what
+ * is taught in wire_teach.c.
  *
  * A batch's items are decoded one by one and fail one by one. What makes the whole batch fail is
  * only what makes it unreadable: bad JSON, no items, an unknown field beside them.
@@ -16,20 +17,22 @@
 #include "core/fields.h"
 #include "core/wire_item.h"
 
-/* A request with a full embedding has EMBEDDING_MAX elements in that alone. */
+/* A request with a full embedding has EMBEDDING_MAX elements in that alone, 64 outcomes have some
+ * 600. */
 static const struct json_bounds bounds = {.bytes = BATCH_MESSAGE_MAX,
                                           .item_bytes = MESSAGE_MAX,
-                                          .elements = EMBEDDING_MAX + 512,
+                                          .elements = EMBEDDING_MAX + 1024,
                                           .items = BATCH_ITEMS_MAX};
 
 static const char *const op_names[] = {[WIRE_ROUTE] = "route",
                                        [WIRE_ROUTE_MANY] = "route_many",
                                        [WIRE_FEEDBACK] = "feedback",
-                                       [WIRE_FEEDBACK_MANY] = "feedback_many"};
+                                       [WIRE_FEEDBACK_MANY] = "feedback_many",
+                                       [WIRE_TEACH] = "teach"};
 
 static bool is_many(enum wire_op op)
 {
-    return op == WIRE_ROUTE_MANY || op == WIRE_FEEDBACK_MANY;
+    return op == WIRE_ROUTE_MANY || op == WIRE_FEEDBACK_MANY || op == WIRE_TEACH;
 }
 
 static bool is_one(const json_t *v)
@@ -63,11 +66,20 @@ static enum status open_batch(struct message *m, json_t *root, struct problem *p
     static const struct field rows[] = {{.path = "v", .kind = FIELD_OTHER},
                                         {.path = "op", .kind = FIELD_OTHER},
                                         {.path = "key", .kind = FIELD_OTHER},
-                                        {.path = "items", .kind = FIELD_OTHER}};
+                                        {.path = "items", .kind = FIELD_OTHER},
+                                        /* of teach: */
+                                        {.path = "reason", .kind = FIELD_OTHER},
+                                        {.path = "batch_id",
+                                         .kind = FIELD_NAME,
+                                         .offset = offsetof(struct message, batch_id),
+                                         .min = 1,
+                                         .max = NAME_LEN}};
+    bool teach = m->op == WIRE_TEACH;
     struct json_at items_at = {.key = "items"};
     char found[FOUND_CAP];
     void *base[] = {m};
-    enum status st = fields_read((struct field_table){rows, 4}, root, NULL, base, NULL, p);
+    enum status st =
+        fields_read((struct field_table){rows, teach ? 6 : 4}, root, NULL, base, NULL, p);
     if (st != STATUS_OK)
         return st;
     const json_t *items = json_object_get(root, "items");
@@ -77,7 +89,7 @@ static enum status open_batch(struct message *m, json_t *root, struct problem *p
                          "expected an array of 1 to %d, found %s", BATCH_ITEMS_MAX,
                          items ? json_found(found, items) : "nothing");
     m->items = (int)n;
-    return STATUS_OK;
+    return teach ? wire_teach_bound(items, p) : STATUS_OK;
 }
 
 enum status wire_open(struct message *m, const void *bytes, size_t n, struct problem *problem)
@@ -156,11 +168,12 @@ uint64_t digest_text(uint64_t h, const char *s, size_t n)
     return hash64(s, n, h);
 }
 
-enum { SAID_ACCEPTED = 256, VALUES = 127 };
+enum { SAID_ACCEPTED = 256, SAID_MODEL = 512, VALUES = 127 };
 
 struct feedback_doc {
     struct feedback f;
     bool accepted;
+    char model[NAME_CAP]; /* of an outcome that is taught */
 };
 
 #define F(member) .offset = offsetof(struct feedback_doc, member)
@@ -175,6 +188,8 @@ static const struct field feedback_rows[] = {
     {.path = "feedback_id", ID, F(f.feedback_id)},
     {.path = "source", ID, F(f.source), .text = "default"},
     {.path = "attempt", .kind = FIELD_INT, F(f.attempt), .max = 1e6, .number = 1},
+    {.path = "retract", .kind = FIELD_BOOL, F(f.retract)},
+    {.path = "version", .kind = FIELD_INT, F(f.version), .max = 9e18, .number = -1},
     {.path = "quality", .kind = FIELD_REAL, F(f.quality), .max = 1, .bit = FB_QUALITY},
     {.path = "accepted", .kind = FIELD_BOOL, F(accepted), .bit = SAID_ACCEPTED},
     {.path = "prompt_tokens", TOKENS, F(f.prompt_tokens), .bit = FB_PROMPT_TOKENS},
@@ -188,11 +203,12 @@ static const struct field feedback_rows[] = {
      .bit = FB_COST},
     {.path = "latency_ms", .kind = FIELD_REAL, F(f.latency_ms), .max = 1e9, .bit = FB_LATENCY},
     {.path = "failed", .kind = FIELD_BOOL, F(f.failed), .bit = FB_FAILED},
-    {.path = "retract", .kind = FIELD_BOOL, F(f.retract)},
-    {.path = "version", .kind = FIELD_INT, F(f.version), .max = 9e18, .number = -1},
+    {.path = "model", ID, F(model), .bit = SAID_MODEL},
 };
-static const struct field_table feedback_table = {feedback_rows,
-                                                  sizeof feedback_rows / sizeof feedback_rows[0]};
+/* A report is all but the model; an outcome the values and the model. */
+enum { ROWS = sizeof feedback_rows / sizeof feedback_rows[0], VALUES_FROM = 9 };
+static const struct field_table feedback_table = {feedback_rows, ROWS - 1};
+static const struct field_table outcome_table = {feedback_rows + VALUES_FROM, ROWS - VALUES_FROM};
 
 /* What is not valid as an id is answered like an id that nobody knows: there is no third case. */
 static enum status read_decision_id(const struct wire_item *it, struct feedback *f,
@@ -222,6 +238,16 @@ static uint64_t feedback_digest(const struct feedback *f)
     return digest_int(h, f->failed);
 }
 
+/* Quality is said directly or as accepted. */
+static void take_values(struct feedback_doc *doc, unsigned seen)
+{
+    doc->f.has = seen & VALUES;
+    if (!(seen & SAID_ACCEPTED))
+        return;
+    doc->f.has |= FB_QUALITY;
+    doc->f.quality = doc->accepted ? 1 : 0;
+}
+
 static enum status feedback_check(const struct feedback *f, unsigned seen,
                                   const struct wire_item *it, struct problem *p)
 {
@@ -232,7 +258,8 @@ static enum status feedback_check(const struct feedback *f, unsigned seen,
     if (f->has == 0 && !f->retract)
         return json_fail(p, STATUS_BAD_REQUEST, it->at,
                          "says nothing: give quality, accepted, tokens, cost_usd, latency_ms, "
-                         "failed or retract");
+                         "failed%s",
+                         seen & SAID_MODEL ? "" : " or retract");
     if ((f->has & FB_PROMPT_TOKENS) && f->cached_tokens > f->prompt_tokens)
         return json_fail(p, STATUS_BAD_REQUEST, &cached_at, "more than prompt_tokens");
     return STATUS_OK;
@@ -254,18 +281,37 @@ enum status wire_feedback(const struct message *m, int i, struct feedback *out,
         st = wire_item_head(&it, op_names[WIRE_FEEDBACK], problem);
     if (st != STATUS_OK)
         return st;
-    struct feedback *f = &doc.f;
-    f->has = seen & VALUES;
-    if (seen & SAID_ACCEPTED) {
-        f->has |= FB_QUALITY;
-        f->quality = doc.accepted ? 1 : 0;
-    }
-    st = feedback_check(f, seen, &it, problem);
+    take_values(&doc, seen);
+    st = feedback_check(&doc.f, seen, &it, problem);
     if (st == STATUS_OK)
-        st = read_decision_id(&it, f, problem);
+        st = read_decision_id(&it, &doc.f, problem);
     if (st != STATUS_OK)
         return st;
-    f->digest = feedback_digest(f);
-    *out = *f;
+    doc.f.digest = feedback_digest(&doc.f);
+    *out = doc.f;
+    return STATUS_OK;
+}
+
+enum status wire_outcome_read(const struct wire_item *it, char model[NAME_CAP],
+                              struct feedback *out, struct problem *problem)
+{
+    struct json_at model_at = {.up = it->at, .key = "model"};
+    struct feedback_doc doc;
+    memset(&doc, 0, sizeof doc);
+    fields_default(feedback_table, 0, &doc);
+    unsigned seen = 0;
+    void *base[] = {&doc};
+    enum status st = fields_read(outcome_table, it->object, it->at, base, &seen, problem);
+    if (st != STATUS_OK)
+        return st;
+    if (!(seen & SAID_MODEL))
+        return json_fail(problem, STATUS_BAD_REQUEST, &model_at, "missing: whose outcome this is");
+    take_values(&doc, seen);
+    st = feedback_check(&doc.f, seen, it, problem);
+    if (st != STATUS_OK)
+        return st;
+    doc.f.digest = feedback_digest(&doc.f);
+    *out = doc.f;
+    memcpy(model, doc.model, NAME_CAP);
     return STATUS_OK;
 }

@@ -15,16 +15,25 @@
  * A structural scan bounds depth (8), elements (4096; batches 4096 per item) and size before
  * jansson sees a byte.
  */
-enum wire_op { WIRE_ROUTE, WIRE_ROUTE_MANY, WIRE_FEEDBACK, WIRE_FEEDBACK_MANY, WIRE_CONTROL };
+enum wire_op {
+    WIRE_ROUTE,
+    WIRE_ROUTE_MANY,
+    WIRE_FEEDBACK,
+    WIRE_FEEDBACK_MANY,
+    WIRE_TEACH,
+    WIRE_CONTROL
+};
 
 struct message {
     enum wire_op op;
-    char op_name[NAME_CAP]; /* as sent, e.g. "weights.get" */
-    int items;              /* 1, or the batch's length */
-    void *root;             /* parsed document; NULL when closed */
+    char op_name[NAME_CAP];  /* as sent, e.g. "weights.get" */
+    char batch_id[NAME_CAP]; /* of a teach message; "" = none: a repetition is learned again */
+    int items;               /* 1, or the batch's length */
+    void *root;              /* parsed document; NULL when closed */
 };
 
-/* wire_open parses a message and finds its op: any op that is not one of the four is WIRE_CONTROL.
+/* wire_open parses a message and finds its op: any op that is not one of the first five is
+ * WIRE_CONTROL.
  * On error nothing needs closing. wire_close frees; accepts a closed message. */
 MUST_CHECK enum status wire_open(struct message *m, const void *bytes, size_t n,
                                  struct problem *problem);
@@ -35,6 +44,16 @@ MUST_CHECK enum status wire_request(const struct message *m, int i, struct reque
                                     struct problem *problem);
 MUST_CHECK enum status wire_feedback(const struct message *m, int i, struct feedback *out,
                                      struct problem *problem);
+/* Items of a teach message: a request, how much it counts, and what models made of it.
+ * wire_teach_count gives the outcomes of item i, 0 when it cannot be read; wire_teach decodes the
+ * rest of it, wire_teach_outcome its outcome j with the model's name. Of the request only what
+ * describes it is used; constraints and such are checked and without effect. */
+int wire_teach_count(const struct message *m, int i);
+MUST_CHECK enum status wire_teach(const struct message *m, int i, struct request *out,
+                                  double *weight, struct problem *problem);
+MUST_CHECK enum status wire_teach_outcome(const struct message *m, int i, int j,
+                                          char model[NAME_CAP], struct feedback *out,
+                                          struct problem *problem);
 
 /* Replies; rendered without a tree. The text may be continued: batches write {"v":1,"items":[...]}.
  * reply_decision renders from the record alone (retries are answered from the log), names from the
@@ -42,6 +61,8 @@ MUST_CHECK enum status wire_feedback(const struct message *m, int i, struct feed
 void reply_decision(struct text *t, const struct event *decided, const struct catalog *catalog,
                     const uint8_t mac_key[16], bool explain);
 void reply_answer(struct text *t, enum feedback_result result, const char *decision_id);
+/* reply_taught answers one item of a teach message; repeated: it was learned before. */
+void reply_taught(struct text *t, bool repeated, int outcomes);
 void reply_error(struct text *t, const struct problem *problem);
 /* reply_batch_begin / next / end frame the items of a batch. */
 void reply_batch_begin(struct text *t);

@@ -6,7 +6,7 @@
 #include "core/json.h"
 #include "core/wire.h"
 
-/* What wire.c and wire_request.c share. Private to them. */
+/* What wire.c, wire_request.c and wire_teach.c share. Private to them. */
 
 /* One operation inside a message, and where it stands. `items` is the middle of the path. */
 struct wire_item {
@@ -21,6 +21,16 @@ MUST_CHECK enum status wire_item_open(const struct message *m, int i, struct wir
                                       struct problem *problem);
 MUST_CHECK enum status wire_item_head(const struct wire_item *it, const char *op,
                                       struct problem *problem);
+
+/* wire_request_read and wire_outcome_read decode what it->object holds: a route request, or what a
+ * model made of one (the values of a feedback message and "model"). */
+MUST_CHECK enum status wire_request_read(const struct wire_item *it, struct request *out,
+                                         struct problem *problem);
+MUST_CHECK enum status wire_outcome_read(const struct wire_item *it, char model[NAME_CAP],
+                                         struct feedback *out, struct problem *problem);
+/* wire_teach_bound checks that a message does not teach too much at once: the loop is busy with it
+ * as a whole. */
+MUST_CHECK enum status wire_teach_bound(const json_t *items, struct problem *problem);
 
 /* Digests: a chain of hashes over decoded fields in a fixed order, so neither key order nor the
  * spelling of a number matters. */

@@ -329,17 +329,21 @@ static enum status read_all(const struct wire_item *it, struct request *r, struc
     return st;
 }
 
+enum status wire_request_read(const struct wire_item *it, struct request *out,
+                              struct problem *problem)
+{
+    memset(out, 0, sizeof *out);
+    fields_default(table, 0, out);
+    enum status st = read_all(it, out, problem);
+    if (st == STATUS_OK)
+        out->digest = request_digest(out);
+    return st;
+}
+
 enum status wire_request(const struct message *m, int i, struct request *out,
                          struct problem *problem)
 {
     struct wire_item it;
     enum status st = wire_item_open(m, i, &it, problem);
-    if (st != STATUS_OK)
-        return st;
-    memset(out, 0, sizeof *out);
-    fields_default(table, 0, out);
-    st = read_all(&it, out, problem);
-    if (st == STATUS_OK)
-        out->digest = request_digest(out);
-    return st;
+    return st == STATUS_OK ? wire_request_read(&it, out, problem) : st;
 }

@@ -365,6 +365,9 @@ static enum status open_game(struct game *g, uint64_t seed, struct problem *prob
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     g->request->value = 1;
     router_start(g->router, now_ms(g), g->ev);
+    if (g->play->lens)
+        return router_set_lens(g->router, now_ms(g), g->play->lens, g->play->lens_len, "simulator",
+                               g->ev, problem);
     return STATUS_OK;
 }
 

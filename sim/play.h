@@ -19,8 +19,10 @@ struct play_rows {
 struct play {
     struct play_rows learn, count; /* learn.n may be 0; learn.table may be another table */
     const struct params *learn_params, *count_params;
-    bool full_history; /* learning rows tell every model's outcome, not only the chosen one's */
-    int64_t delay;     /* feedback arrives this many requests late */
+    bool full_history;   /* learning rows tell every model's outcome, not only the chosen one's */
+    int64_t delay;       /* feedback arrives this many requests late */
+    const uint8_t *lens; /* of lens_len bytes; NULL = none */
+    size_t lens_len;
 };
 
 /* What the counted rows came to. */

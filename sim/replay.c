@@ -68,7 +68,9 @@ static enum status phases_init(struct phases *p, const struct replay *r, struct 
                             .learn_params = p->learn_params,
                             .count_params = r->params,
                             .full_history = r->full_history,
-                            .delay = r->delay};
+                            .delay = r->delay,
+                            .lens = r->lens,
+                            .lens_len = r->lens_len};
     for (uint32_t i = 0; r->learn != NULL && i < r->learn->n; i++)
         p->learn[p->play.learn.n++] = i;
     for (uint32_t i = 0; i < r->table->n; i++) {

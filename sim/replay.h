@@ -17,8 +17,10 @@ struct replay {
     double split;                /* fraction of rows learned first, [0,1); by a hash of the id */
     const struct params *params; /* as for the counted rows, budget included */
     bool full_history;
-    int64_t delay; /* feedback arrives this many requests late */
-    int seeds;     /* >= 1 */
+    int64_t delay;       /* feedback arrives this many requests late */
+    const uint8_t *lens; /* prompts are looked at through it; NULL = none */
+    size_t lens_len;
+    int seeds; /* >= 1 */
     uint64_t first_seed;
     struct crew crew;
 };

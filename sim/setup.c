@@ -205,7 +205,7 @@ enum status setup_set(struct params *p, const char *assignment, struct problem *
 
 enum status setup_features(struct params *p, const char *list, struct problem *problem)
 {
-    bool declared = false, text = false, shape = false;
+    bool declared = false, text = false, shape = false, lens = false;
     for (const char *at = list; strcmp(list, "none") != 0;) {
         size_t n = strcspn(at, ",");
         if (n == 8 && memcmp(at, "declared", n) == 0)
@@ -214,9 +214,11 @@ enum status setup_features(struct params *p, const char *list, struct problem *p
             text = shape = true;
         else if (n == 5 && memcmp(at, "shape", n) == 0)
             shape = true;
+        else if (n == 4 && memcmp(at, "lens", n) == 0)
+            lens = true;
         else
             return problem_set(problem, STATUS_BAD_REQUEST, "",
-                               "--features takes a list of declared, text, shape, not \"%s\"",
+                               "--features takes a list of declared, text, shape, lens, not \"%s\"",
                                list);
         if (at[n] == '\0')
             break;
@@ -225,6 +227,7 @@ enum status setup_features(struct params *p, const char *list, struct problem *p
     p->features.declared = declared;
     p->features.text = text;
     p->features.shape = shape;
+    p->features.lens = lens;
     p->features.caller = false;
     return STATUS_OK;
 }

@@ -20,7 +20,7 @@ MUST_CHECK enum status setup_text(struct params *p, const char *json, struct pro
 /* setup_set patches with one "a.b=VALUE"; VALUE is JSON, or else taken as a string. */
 MUST_CHECK enum status setup_set(struct params *p, const char *assignment, struct problem *problem);
 /* setup_features uses exactly the named blocks: a comma list of declared, text (which includes
- * shape) and shape, or "none". */
+ * shape), shape and lens, or "none". */
 MUST_CHECK enum status setup_features(struct params *p, const char *list, struct problem *problem);
 /* setup_check refuses params whose active models are not exactly the table's. */
 MUST_CHECK enum status setup_check(const struct params *p, const struct table *t,

@@ -19,6 +19,18 @@ enum { SHAPE = 1, DECLARED = SHAPE + SHAPE_DIM, TEXT = DECLARED + 24, CALLER = T
 enum { CODE = SHAPE + 10, ASKS = SHAPE + 17, LAST_ASKS = SHAPE + 20, SCRIPTS = SHAPE + 24 };
 
 static struct params params;
+
+static int dim(void)
+{
+    struct layout l = features_layout(&params, NULL);
+    return features_dim(&l);
+}
+
+static uint64_t schema_of(void)
+{
+    struct layout l = features_layout(&params, NULL);
+    return features_schema(&l);
+}
 static struct request request;
 
 static void ask(const char *task, const char *prompt, size_t n)
@@ -34,7 +46,7 @@ static void ask(const char *task, const char *prompt, size_t n)
 static void build(float *x, const char *task, const char *prompt)
 {
     ask(task, prompt, prompt ? strlen(prompt) : 0);
-    features_build(&params, &request, x);
+    features_build(&params, NULL, &request, x, NULL);
 }
 
 static double dot(const float *a, const float *b, int n)
@@ -48,7 +60,7 @@ static double dot(const float *a, const float *b, int n)
 static void check_bounds(const float *x)
 {
     const double most = 3 / sqrt(24) + 1e-6;
-    for (int i = 0; i < features_dim(&params); i++)
+    for (int i = 0; i < dim(); i++)
         assert_true(isfinite(x[i]));
     assert_true(x[0] == 1);
     for (int i = SHAPE; i < DECLARED; i++)
@@ -67,10 +79,10 @@ static void test_any_text(void **state)
         for (size_t i = 0; i < n; i++) /* any bytes: features need no valid UTF-8 */
             text[i] = (char)(mix64(k * 1000 + i) >> 40);
         ask("a:b_c", text, n);
-        features_build(&params, &request, x);
+        features_build(&params, NULL, &request, x, NULL);
         memset(again, 0xff, sizeof again);
-        features_build(&params, &request, again);
-        assert_memory_equal(x, again, (size_t)features_dim(&params) * sizeof *x);
+        features_build(&params, NULL, &request, again, NULL);
+        assert_memory_equal(x, again, (size_t)dim() * sizeof *x);
         check_bounds(x);
         assert_true(dot(x + TEXT, x + TEXT, 8) < 16);
     }
@@ -94,7 +106,7 @@ static void test_declared_names(void **state)
     assert_true(dot(y + DECLARED, x[4] + DECLARED, 24) > dot(y + DECLARED, x[0] + DECLARED, 24));
     ask("", NULL, 0);
     strcpy(request.labels.domain, "summary"); /* the same word in another field is another thing */
-    features_build(&params, &request, y);
+    features_build(&params, NULL, &request, y, NULL);
     assert_true(fabs(dot(y + DECLARED, x[0] + DECLARED, 24)) < 0.75);
 }
 
@@ -127,19 +139,19 @@ static void test_caller(void **state)
         request.n_embedding = n;
         for (int i = 0; i < n; i++)
             request.embedding[i] = (float)(mix64((uint64_t)i) % 2000000) - 1e6f;
-        features_build(&params, &request, x);
+        features_build(&params, NULL, &request, x, NULL);
         double size = dot(x + CALLER, x + CALLER, 16);
         assert_true(size > 0.05 && size < 4);
         for (int i = 0; i < n; i++)
             request.embedding[i] *= -0.5f;
-        features_build(&params, &request, y);
+        features_build(&params, NULL, &request, y, NULL);
         assert_true(fabs(dot(x + CALLER, y + CALLER, 16) + size) < 1e-3);
     }
     ask("", NULL, 0);
     request.n_features = 2;
     request.feature[0] = (struct named_feature){"depth", 1e6, 11};
     request.feature[1] = (struct named_feature){"width", -1e-6, 12};
-    features_build(&params, &request, x);
+    features_build(&params, NULL, &request, x, NULL);
     double size = dot(x + CALLER, x + CALLER, 16);
     assert_true(size > 0.5 && size < 2); /* any unit of measure */
 }
@@ -160,13 +172,13 @@ static void test_long_prompt(void **state)
     assert_true(e.len[0] == PROMPT_HASHED_MAX && e.len[1] == PROMPT_HASHED_MAX);
     ask("", text, LONG);
     assert_in_range(features_tokens(&request), LONG / 5, LONG / 3);
-    features_build(&params, &request, x);
+    features_build(&params, NULL, &request, x, NULL);
     check_bounds(x);
     memset(text + LONG / 2, '?', 1000); /* not seen */
-    features_build(&params, &request, y);
-    assert_memory_equal(x, y, sizeof(float) * (size_t)features_dim(&params));
+    features_build(&params, NULL, &request, y, NULL);
+    assert_memory_equal(x, y, sizeof(float) * (size_t)dim());
     memset(text + LONG - 1000, '?', 1000); /* seen */
-    features_build(&params, &request, y);
+    features_build(&params, NULL, &request, y, NULL);
     assert_true(y[LAST_ASKS] > 0);
     free(text);
     ask("", NULL, 0);
@@ -177,21 +189,23 @@ static void test_schema(void **state)
 {
     (void)state;
     params_default(&params);
-    uint64_t schema = features_schema(&params);
-    assert_int_equal(features_dim(&params), CALLER + 16);
-    assert_true(schema != 0 && schema == features_schema(&params));
+    uint64_t schema = schema_of();
+    assert_int_equal(dim(), CALLER + 16);
+    assert_true(schema != 0 && schema == schema_of());
     params.features.dim_text++;
-    assert_true(features_schema(&params) != schema);
+    assert_true(schema_of() != schema);
     params.features.dim_text--;
     params.features.dim_declared--; /* the same total, cut otherwise */
     params.features.dim_caller++;
-    assert_true(features_schema(&params) != schema);
+    assert_true(schema_of() != schema);
     params_default(&params);
     params.features.shape = false;
-    assert_true(features_schema(&params) != schema);
-    assert_int_equal(features_dim(&params), CALLER + 16 - SHAPE_DIM);
+    assert_true(schema_of() != schema);
+    assert_int_equal(dim(), CALLER + 16 - SHAPE_DIM);
     double precision[DIM_MAX];
-    features_precision(&params, TARGET_QUALITY, &(struct precision_scale){2, 3, 1}, precision);
+    struct layout layout = features_layout(&params, NULL);
+    features_precision(&params, &layout, TARGET_QUALITY, &(struct precision_scale){2, 3, 1},
+                       precision);
     assert_true(precision[0] == params.learner.precision_bias &&
                 precision[1] == 2 * params.learner.precision_declared &&
                 precision[25] == 3 * params.learner.precision_text);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/json.h"
 
 bool cli_flag(struct cli *c, const char *name)
 {
@@ -139,4 +140,16 @@ double cli_real(const json_t *o, const char *name)
 {
     const json_t *v = json_object_get(o, name);
     return json_is_number(v) ? json_number_value(v) : (double)NAN;
+}
+
+void cli_identifier(char out[NAME_CAP], const char *s)
+{
+    size_t n = 0;
+    for (; s[n] != '\0' && n < NAME_LEN; n++) {
+        const char one[2] = {s[n], '\0'};
+        out[n] = s[n];
+        if (!json_name_ok(one))
+            out[n] = '_';
+    }
+    out[n] = '\0';
 }

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include "core/limits.h"
 #include "core/status.h"
 #include "transport/client.h"
 
@@ -52,12 +53,17 @@ int cli_problem(const struct cli *c, const char *where, const struct problem *p,
 const char *cli_text(const json_t *o, const char *name);
 double cli_real(const json_t *o, const char *name);
 
+/* cli_identifier copies a name as the identifier that a configuration made from a table uses. */
+void cli_identifier(char out[NAME_CAP], const char *s);
+
 /* The commands. cli_ask.c */
 int cli_route(struct cli *c);
 int cli_feedback(struct cli *c);
 int cli_demo(struct cli *c);
 /* cli_play.c */
 int cli_play(struct cli *c);
+/* cli_train.c */
+int cli_train(struct cli *c);
 /* cli_operate.c */
 int cli_status(struct cli *c);
 int cli_top(struct cli *c);

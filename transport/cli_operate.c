@@ -242,10 +242,9 @@ static int set_part(struct cli *c, const char *op_name, const char *field, bool 
     return call_and_show(c, m, show);
 }
 
-static int get_or_set(struct cli *c, const char *get, const char *set, const char *field,
-                      bool array, void (*show)(const json_t *))
+static int get_or_set(struct cli *c, const char *verb, const char *get, const char *set,
+                      const char *field, bool array, void (*show)(const json_t *))
 {
-    const char *verb = cli_operand(c);
     if (!verb || strcmp(verb, "get") == 0 || strcmp(verb, "list") == 0)
         return cli_end(c) ? call_and_show(c, op(get), show) : CLI_USAGE;
     if (strcmp(verb, "set") == 0)
@@ -276,19 +275,37 @@ static void show_policy(const json_t *r)
     show_members(json_object_get(r, "policy"));
 }
 
+static int rename_model(struct cli *c)
+{
+    const char *reason = cli_option(c, "--reason"), *from = cli_operand(c), *to = cli_operand(c);
+    if (!from || !to)
+        return cli_usage(c, "OLD and NEW name are needed");
+    if (!cli_end(c))
+        return CLI_USAGE;
+    json_t *m =
+        json_pack("{s:i,s:s,s:s,s:s}", "v", 1, "op", "models.rename", "model", from, "to", to);
+    if (m && reason)
+        json_object_set_new(m, "reason", json_string(reason));
+    return call_and_show(c, m, show_catalog);
+}
+
 int cli_models(struct cli *c)
 {
-    return get_or_set(c, "models.list", "models.set", "models", true, show_catalog);
+    const char *verb = cli_operand(c);
+    if (verb && strcmp(verb, "rename") == 0)
+        return rename_model(c);
+    return get_or_set(c, verb, "models.list", "models.set", "models", true, show_catalog);
 }
 
 int cli_weights(struct cli *c)
 {
-    return get_or_set(c, "weights.get", "weights.set", "weights", false, show_weights);
+    return get_or_set(c, cli_operand(c), "weights.get", "weights.set", "weights", false,
+                      show_weights);
 }
 
 int cli_policy(struct cli *c)
 {
-    return get_or_set(c, "policy.get", "policy.set", "policy", false, show_policy);
+    return get_or_set(c, cli_operand(c), "policy.get", "policy.set", "policy", false, show_policy);
 }
 
 int cli_explain(struct cli *c)

@@ -171,7 +171,7 @@ static bool play_row(struct table_play *p, const json_t *row, size_t number, str
     struct purser_client_decision d;
     const char *prompt = json_string_value(json_object_get(row, "prompt"));
     size_t models = json_array_size(p->models);
-    cli_table_identifier(task, cli_text(row, "task"));
+    cli_identifier(task, cli_text(row, "task"));
     snprintf(request_id, sizeof request_id, "%s-%zu", p->run, number);
     struct purser_client_request q = {.request_id = request_id,
                                       .task = task,

@@ -25,23 +25,11 @@ int64_t cli_table_tokens(const json_t *row, size_t models)
     return (int64_t)(sum / (double)models + 0.5);
 }
 
-void cli_table_identifier(char out[NAME_CAP], const char *s)
-{
-    size_t n = 0;
-    for (; s[n] != '\0' && n < NAME_LEN; n++) {
-        const char one[2] = {s[n], '\0'};
-        out[n] = s[n];
-        if (!json_name_ok(one))
-            out[n] = '_';
-    }
-    out[n] = '\0';
-}
-
 int cli_table_model(const json_t *models, const char *chosen)
 {
     for (size_t m = 0; m < json_array_size(models); m++) {
         char name[NAME_CAP];
-        cli_table_identifier(name, cli_text(json_array_get(models, m), "name"));
+        cli_identifier(name, cli_text(json_array_get(models, m), "name"));
         if (strcmp(name, chosen) == 0)
             return (int)m;
     }

@@ -7,9 +7,6 @@
 #include "core/limits.h"
 #include "transport/client.h"
 
-/* cli_table_identifier copies a name as the identifier that a configuration made from the table
- * uses. */
-void cli_table_identifier(char out[NAME_CAP], const char *s);
 /* cli_table_model gives the chosen model's place in models.json's list, -1 if it is not there. */
 int cli_table_model(const json_t *models, const char *chosen);
 /* cli_table_tokens gives the input tokens that a caller would say: the mean over the models. */

@@ -407,7 +407,8 @@ static char *complete(const struct purser_client *c, json_t *root, bool *batch,
                       struct purser_client_error *error)
 {
     const char *op = json_string_value(json_object_get(root, "op"));
-    *batch = op && (strcmp(op, "route_many") == 0 || strcmp(op, "feedback_many") == 0);
+    *batch = op && (strcmp(op, "route_many") == 0 || strcmp(op, "feedback_many") == 0 ||
+                    strcmp(op, "teach") == 0);
     if (op && strcmp(op, "route") == 0)
         add_id(root);
     if (op && strcmp(op, "route_many") == 0) {

@@ -90,6 +90,15 @@ static void rename_root(struct problem *p, const char *key, const char *field)
         strcpy(p->path, path);
 }
 
+static void log_configured(const struct call *c)
+{
+    const char *reason = json_string_value(json_object_get(c->root, "reason"));
+    log_event(LOG_LEVEL_INFO, "configured", "origin",
+              json_string_value(json_object_get(c->root, "op")), "config_seq",
+              LOG_NUMBER(router_config_seq(c->control->desk->router)), "reason",
+              reason ? reason : "", NULL);
+}
+
 /* Applies {"key": value} as a patch and makes it an event. */
 static enum status set_part(struct call *c, const char *field, const char *key, struct problem *p)
 {
@@ -124,10 +133,7 @@ static enum status set_part(struct call *c, const char *field, const char *key, 
         rename_root(p, key, field);
         return s;
     }
-    const char *reason = json_string_value(json_object_get(c->root, "reason"));
-    log_event(LOG_LEVEL_INFO, "configured", "origin",
-              json_string_value(json_object_get(c->root, "op")), "config_seq",
-              LOG_NUMBER(router_config_seq(d->router)), "reason", reason ? reason : "", NULL);
+    log_configured(c);
     return get_part(c, field, key, p);
 }
 
@@ -139,6 +145,20 @@ static enum status models_list(struct call *c, struct problem *p)
 static enum status models_set(struct call *c, struct problem *p)
 {
     return set_part(c, "models", "models", p);
+}
+
+static enum status models_rename(struct call *c, struct problem *p)
+{
+    const char *from = json_string_value(json_object_get(c->root, "model")),
+               *to = json_string_value(json_object_get(c->root, "to"));
+    if (!from || !to)
+        return problem_set(p, STATUS_BAD_REQUEST, from ? "/to" : "/model",
+                           "model and to are needed: the name it has and the name it gets");
+    enum status s = desk_rename(c->control->desk, from, to, "models.rename", p);
+    if (s != STATUS_OK)
+        return s;
+    log_configured(c);
+    return get_part(c, "models", "models", p);
 }
 
 static enum status weights_get(struct call *c, struct problem *p)
@@ -197,9 +217,10 @@ static void put_totals(struct text *t, const struct router_stats *st)
 {
     text_printf(t,
                 "{\"v\":1,\"seq\":%" PRIu64 ",\"clock_ms\":%" PRId64 ",\"decisions\":%" PRId64
-                ",\"feedbacks\":%" PRId64 ",\"duplicates\":%" PRId64 ",\"open\":%" PRId64
-                ",\"spent_usd\":",
-                st->seq, st->clock_ms, st->decisions, st->feedbacks, st->duplicates, st->open);
+                ",\"feedbacks\":%" PRId64 ",\"taught\":%" PRId64 ",\"duplicates\":%" PRId64
+                ",\"open\":%" PRId64 ",\"spent_usd\":",
+                st->seq, st->clock_ms, st->decisions, st->feedbacks, st->taught, st->duplicates,
+                st->open);
     text_usd(t, st->spent_nano);
     text_put(t, ",\"baseline_usd\":");
     text_usd(t, st->baseline_nano);
@@ -392,6 +413,7 @@ static const struct {
     {"status", state_of, " digest "},
     {"models.list", models_list, ""},
     {"models.set", models_set, " models "},
+    {"models.rename", models_rename, " model to "},
     {"weights.get", weights_get, ""},
     {"weights.set", weights_set, " weights "},
     {"policy.get", policy_get, ""},
@@ -445,8 +467,9 @@ static enum status run(struct call *c, const char *op, struct problem *p)
     }
     return problem_set(p, STATUS_BAD_REQUEST, "/op",
                        "unknown op %.40s; control knows stats, status, models.list, models.set, "
+                       "models.rename, "
                        "weights.get, weights.set, policy.get, policy.set, config.get, snapshot, "
-                       "backup, explain, log",
+                       "backup, explain, log, teach",
                        op);
 }
 

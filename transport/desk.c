@@ -10,7 +10,9 @@
  */
 #include "transport/desk.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "core/decision_id.h"
 #include "core/snapshot.h"
 #include "transport/log.h"
@@ -222,6 +224,54 @@ static void feedback_item(struct desk *d, const struct message *m, int i, struct
     reply_answer(t, result, id);
 }
 
+/* Reads all outcomes of an item: it is learned as a whole or not at all. */
+static enum status read_lesson(struct desk *d, const struct message *m, int i, double *weight,
+                               struct problem *p)
+{
+    const struct catalog *catalog = &router_params(d->router)->catalog;
+    enum status s = wire_teach(m, i, &d->request, weight, p);
+    for (int j = 0; s == STATUS_OK && j < wire_teach_count(m, i); j++) {
+        struct lesson *l = &d->lesson[j];
+        char path[96];
+        s = wire_teach_outcome(m, i, j, l->model, &l->outcome, p);
+        if (s != STATUS_OK)
+            return s;
+        memcpy(l->outcome.feedback_id, m->batch_id, NAME_CAP);
+        snprintf(path, sizeof path, "/items/%d/outcomes/%d/model", i, j);
+        if (catalog_find(catalog, l->model) < 0)
+            return problem_set(p, STATUS_UNKNOWN_MODEL, path,
+                               "there is no model %s; models.list names those there are", l->model);
+    }
+    return s;
+}
+
+static enum status teach(struct desk *d, const struct message *m, int i, struct problem *p)
+{
+    double weight;
+    enum status s = read_lesson(d, m, i, &weight, p);
+    int64_t now = wallclock_now(&d->clock);
+    for (int j = 0; s == STATUS_OK && !d->repeated && j < wire_teach_count(m, i); j++) {
+        const struct lesson *l = &d->lesson[j];
+        s = router_teach(d->router, now, &d->request, l->model, &l->outcome, weight, &d->event, p);
+        if (s != STATUS_OK)
+            return s;
+        append(d, &d->event);
+        follow(d, now);
+    }
+    return s;
+}
+
+static void teach_item(struct desk *d, const struct message *m, int i, struct text *t)
+{
+    struct problem p = {0};
+    if (teach(d, m, i, &p) == STATUS_OK) {
+        reply_taught(t, d->repeated, wire_teach_count(m, i));
+        return;
+    }
+    d->refused++;
+    reply_error(t, &p);
+}
+
 void desk_feedback(struct desk *d, const struct message *m, int item)
 {
     char scrap[1024];
@@ -242,6 +292,8 @@ static void answer_item(struct desk *d, const struct message *m, int i, struct t
     size_t start = t->len;
     if (m->op == WIRE_ROUTE || m->op == WIRE_ROUTE_MANY)
         route_item(d, m, i, t);
+    else if (m->op == WIRE_TEACH)
+        teach_item(d, m, i, t);
     else
         feedback_item(d, m, i, t);
     if (!t->full && !d->broken)
@@ -257,10 +309,17 @@ static void answer_item(struct desk *d, const struct message *m, int i, struct t
 
 void desk_answer(struct desk *d, const struct message *m, struct outbuf *out)
 {
-    bool many = m->op == WIRE_ROUTE_MANY || m->op == WIRE_FEEDBACK_MANY;
+    bool many = m->op != WIRE_ROUTE && m->op != WIRE_FEEDBACK;
+    struct problem p = {0};
     outbuf_clear(out);
     if (!outbuf_reserve(out, OUTBUF_ITEM))
         return; /* an empty reply: no memory even to say so */
+    if (m->op == WIRE_TEACH && d->full) {
+        storage_full(&p);
+        desk_error(out, &p);
+        return;
+    }
+    d->repeated = router_taught(d->router, m->batch_id);
     if (!many) {
         answer_item(d, m, 0, &out->text);
         return;
@@ -269,7 +328,6 @@ void desk_answer(struct desk *d, const struct message *m, struct outbuf *out)
     for (int i = 0; i < m->items; i++) {
         /* Checked before the item is applied: what is applied can be answered. */
         if (!outbuf_reserve(out, OUTBUF_ITEM)) {
-            struct problem p = {0};
             problem_set(&p, STATUS_OVERLOADED, "/items",
                         "no memory to answer beyond item %d: send smaller batches; retry", i);
             desk_error(out, &p);
@@ -294,6 +352,18 @@ enum status desk_configure(struct desk *d, const struct params *params, const ch
         return storage_full(problem);
     enum status s = router_configure(d->router, wallclock_now(&d->clock), params, origin, file_hash,
                                      d->json, sizeof d->json, &d->event, problem);
+    if (s == STATUS_OK)
+        append(d, &d->event);
+    return s;
+}
+
+enum status desk_rename(struct desk *d, const char *old_name, const char *new_name,
+                        const char *origin, struct problem *problem)
+{
+    if (d->full)
+        return storage_full(problem);
+    enum status s = router_rename(d->router, wallclock_now(&d->clock), old_name, new_name, origin,
+                                  d->json, sizeof d->json, &d->event, problem);
     if (s == STATUS_OK)
         append(d, &d->event);
     return s;

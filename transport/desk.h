@@ -38,9 +38,14 @@ struct desk {
     uint64_t snapshot_seq; /* of the last snapshot put into a batch */
     struct wallclock clock;
     int64_t routed, refused, retried, fed, unknown; /* items answered, for stats */
+    bool repeated; /* the teach message in hand was learned before */
     /* Scratch: too big for the stack. */
     struct request request;
     struct feedback feedback;
+    struct lesson {
+        char model[NAME_CAP];
+        struct feedback outcome;
+    } lesson[MODELS_MAX];
     struct event event, extra;
     struct recalled recalled;
     char json[CONFIG_MAX];
@@ -51,7 +56,8 @@ struct desk {
 struct desk *desk_new(struct db *db, struct router *router);
 void desk_free(struct desk *d);
 
-/* desk_answer handles a route or feedback message of one item or many and writes the reply. */
+/* desk_answer handles a route, feedback or teach message of one item or many and writes the reply.
+ */
 void desk_answer(struct desk *d, const struct message *m, struct outbuf *out);
 /* desk_feedback handles one item without a reply (unacknowledged feedback). */
 void desk_feedback(struct desk *d, const struct message *m, int item);
@@ -65,6 +71,9 @@ MUST_CHECK enum status desk_configure(struct desk *d, const struct params *param
                                       const char *origin, uint64_t file_hash,
                                       struct problem *problem);
 void desk_tick(struct desk *d);
+/* desk_rename gives a model another name, with the words of router_rename. */
+MUST_CHECK enum status desk_rename(struct desk *d, const char *old_name, const char *new_name,
+                                   const char *origin, struct problem *problem);
 /* desk_snapshot writes the state as generation g into the filling batch. */
 void desk_snapshot(struct desk *d, int g);
 /* desk_prune asks for records older than retention, and covered by both snapshots, to go. */

@@ -39,10 +39,25 @@ static const struct {
      "       DIR holds models.json and prompts.jsonl; configure the service for it with\n"
      "       purser-sim config DIR, and weigh OUT.jsonl with purser-sim score DIR",
      cli_play, true},
+    {"train", "teach labelled history to the service",
+     "train --from FILE.jsonl [--models MODELS.json] [--n-eff N] [--map OLD=NEW ...]\n"
+     "         [--limit ROWS] [--skip LINES] [--run ID] [--dry-run]\n"
+     "       a line is one of\n"
+     "         "
+     "{\"prompt\":..,\"task\":..,\"in\":..,\"q\":[..],\"cost\":[..],\"out\":[..],\"lat\":[..]}\n"
+     "         {\"prompt\":..,\"outcomes\":{\"MODEL\":{\"quality\":..,\"cost_usd\":..},..}}\n"
+     "         "
+     "{\"prompt\":..,\"model\":\"MODEL\",\"quality\":..,\"cost_usd\":..,\"propensity\":..}\n"
+     "         {\"prompt\":..,\"winner\":\"MODEL\",\"loser\":\"MODEL\"}\n"
+     "         {\"prompt\":..,\"pair\":[\"MODEL\",\"MODEL\"],\"preference\":0..1}\n"
+     "       prompt may be features or embedding; man purser says more",
+     cli_train, true},
     {"status", "whether it serves, and from which state", "status [--digest]", cli_status, true},
     {"top", "live counters, spend and models", "top [--once]", cli_top, true},
     {"models", "the catalog in force, or change it",
-     "models [list]\n       purser models set '[{\"name\":...}]' [--reason WHY]", cli_models, true},
+     "models [list]\n       purser models set '[{\"name\":...}]' [--reason WHY]\n"
+     "       purser models rename OLD NEW [--reason WHY]",
+     cli_models, true},
     {"weights", "the reward weights in force, or change them",
      "weights [get]\n       purser weights set quality=1 cost=0.1 [--reason WHY]", cli_weights,
      true},

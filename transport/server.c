@@ -42,7 +42,7 @@ static bool belongs(const struct server *s, const struct rpc *rpc, enum wire_op 
         return op == WIRE_ROUTE || op == WIRE_ROUTE_MANY;
     if (rpc == s->feedback)
         return op == WIRE_FEEDBACK || op == WIRE_FEEDBACK_MANY;
-    return op == WIRE_CONTROL;
+    return op == WIRE_CONTROL || op == WIRE_TEACH;
 }
 
 /* Writes the reply; false when it will come later. */

@@ -87,8 +87,9 @@ static void configure(struct engine *e, const char *policy)
     must(e, config_parse(json, t.len, &params, NULL, &e->problem));
     must(e, router_configure(e->router, e->now_ms, &params, "bench", 0, scratch, sizeof scratch,
                              &e->ev, &e->problem));
-    if (features_dim(&params) != e->d)
-        bench_fail("%s: d is %d", e->name, features_dim(&params));
+    struct layout layout = features_layout(&params, NULL);
+    if (features_dim(&layout) != e->d)
+        bench_fail("%s: d is %d", e->name, features_dim(&layout));
 }
 
 static void engine_new(struct engine *e, const char *policy, int d, int k)
@@ -387,7 +388,7 @@ static void measure_features(const struct engine *e, int round, int n)
     float x[DIM_MAX];
     int64_t start = bench_cpu_ns();
     for (int i = 0; i < n; i++) {
-        features_build(router_params(e->router), &requests[i % REQUESTS].request, x);
+        features_build(router_params(e->router), NULL, &requests[i % REQUESTS].request, x, NULL);
         sink = (double)x[1];
     }
     bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "features/build/d%d", e->d);
@@ -397,6 +398,36 @@ static void measure_features(const struct engine *e, int round, int n)
         sink = (double)hash64(r->prompt, r->prompt_len, (uint64_t)i);
     }
     bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "features/hash64/d%d", e->d);
+}
+
+/* The largest lens that `purser-sim lens fit --labels` makes, filled at random. */
+static void make_lens(struct lens *l)
+{
+    struct rng g = rng_stream(8, 1, 1);
+    *l = (struct lens){.buckets = 4096, .dims = 48, .clusters = 12, .labels = 32, .temperature = 1};
+    for (int i = 0; i < l->buckets * l->dims; i++)
+        l->projection[i] = (int8_t)(rng_below(&g, 255) - 127);
+    for (int i = 0; i < l->buckets; i++)
+        l->idf[i] = (float)(1 + rng_uniform(&g));
+    for (int k = 0; k < l->dims; k++)
+        l->scale[k] = 1;
+    for (int i = 0; i < l->labels * LENS_INPUTS_MAX; i++)
+        l->label_weight[i / LENS_INPUTS_MAX][i % LENS_INPUTS_MAX] = (float)rng_normal(&g);
+}
+
+static void measure_lens(int round, int n)
+{
+    static struct lens lens;
+    struct lens_view v;
+    make_lens(&lens);
+    int64_t start = bench_cpu_ns();
+    for (int i = 0; i < n; i++) {
+        const struct request *r = &requests[i % REQUESTS].request;
+        struct excerpt e = excerpt_of(r->prompt, r->prompt_len);
+        lens_apply(&lens, &e, &v);
+        sink = (double)v.x[1];
+    }
+    bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "lens/apply");
 }
 
 static void measure_decode(int round, int n)
@@ -521,6 +552,7 @@ int main(int argc, char **argv)
                 measure_kernels(&kernels[i / 2], round, n);
             }
         }
+        measure_lens(round, n);
         measure_decode(round, n);
         measure_reply(&engine[0], round, n);
         measure_event(&engine[0], round, n);

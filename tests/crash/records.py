@@ -143,6 +143,8 @@ def _decided(c: Cursor) -> Decided:
     _reasons, eligible = c.get("IQ")
     _floor, _quota, _quota_nano, u, *_ = c.get("2dq8d")
     prompt, cached, _most, p_in, p_cached, p_out, booked, baseline, _dearest = c.get("9q")
+    c.get("Bf")
+    c.text()
     c.get("2f")
     c.raw(4 * c.get("B")[0])
     pmf = {slot: c.get("d4f4f2fq")[0] for slot in range(64) if eligible >> slot & 1}

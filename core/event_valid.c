@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a record must satisfy to be folded without harm, the same in both directions: slots within
+ * the catalog, numbers finite, shares within [0,1]. Whether it fits the state is the fold's
+ * question.
+ */
+#include "core/event_valid.h"
+
+#include <math.h>
+#include "core/lens.h"
+
+enum { REASONS_ALL = 255, HAS_ALL = 127 };
+
+static bool in_unit(double v)
+{
+    return v >= 0 && v <= 1; /* false for NaN */
+}
+
+static bool view_valid(const struct arm_view *v)
+{
+    bool number = !isnan(v->merit) && !isnan(v->merit_sd);
+    for (int t = 0; t < TARGETS; t++)
+        number = number && !isnan(v->mean[t]) && !isnan(v->sd[t]);
+    return number && in_unit(v->pmf);
+}
+
+static bool slots_valid(const struct event_decided *d)
+{
+    if (d->n_arms < 1 || d->n_arms > MODELS_MAX || d->arm >= d->n_arms ||
+        d->baseline >= d->n_arms || d->shadow >= d->n_arms)
+        return false;
+    if (d->n_arms < MODELS_MAX && d->eligible >> d->n_arms != 0)
+        return false;
+    if (!(d->eligible >> d->arm & 1) || d->n_fallbacks > FALLBACKS_MAX)
+        return false;
+    for (int i = 0; i < d->n_fallbacks; i++)
+        if (d->fallback[i] >= d->n_arms)
+            return false;
+    return true;
+}
+
+static bool decided_valid(const struct event_decided *d)
+{
+    if (!slots_valid(d) || d->reasons > REASONS_ALL || d->d < 0 || d->d > DIM_MAX)
+        return false;
+    const double finite[] = {d->value,          d->weight_quality, d->weight_cost,
+                             d->weight_latency, d->weight_failure, d->cost_scale_usd,
+                             d->multiplier};
+    for (size_t i = 0; i < sizeof finite / sizeof *finite; i++)
+        if (!isfinite(finite[i]))
+            return false;
+    if (!isfinite(d->tokens_raw) || !isfinite(d->latency_raw) || !isfinite(d->complexity))
+        return false;
+    for (int i = 0; i < d->d; i++)
+        if (!isfinite(d->x[i]))
+            return false;
+    for (int i = 0; i < d->n_arms; i++)
+        if ((d->eligible >> i & 1) && !view_valid(&d->view[i]))
+            return false;
+    return in_unit(d->floor) && in_unit(d->quota) && in_unit(d->u) && d->u < 1;
+}
+
+static bool row_valid(const struct event_feedback *f)
+{
+    const struct decision_row *row = &f->row;
+    if (row->arm >= MODELS_MAX || row->d > DIM_MAX)
+        return false;
+    for (int i = 0; i < row->d; i++)
+        if (!isfinite(f->x[i]))
+            return false;
+    return isfinite(row->tokens_raw) && isfinite(row->latency_raw) && isfinite(row->quality_mean) &&
+           isfinite(row->quality_sd) && row->weight > 0 && row->weight <= 1;
+}
+
+static bool feedback_valid(const struct event_feedback *e, bool taught)
+{
+    const struct feedback *f = &e->feedback;
+    if (taught ? f->seq != 0 || !e->recalled || e->row.seq != 0
+               : f->seq == 0 || (e->recalled && e->row.seq == 0))
+        return false;
+    if (f->has > HAS_ALL || ((f->has & FB_QUALITY) && !in_unit(f->quality)))
+        return false;
+    if ((f->has & FB_LATENCY) && !(isfinite(f->latency_ms) && f->latency_ms >= 0))
+        return false;
+    return !e->recalled || row_valid(e);
+}
+
+bool event_valid(const struct event *e)
+{
+    if (e->seq == 0)
+        return false;
+    switch (e->kind) {
+    case EVENT_STARTED:
+    case EVENT_TICKED:
+        return true;
+    case EVENT_CONFIGURED:
+        return e->configured.len <= CONFIG_MAX;
+    case EVENT_LENS:
+        return e->lens.len <= LENS_BYTES_MAX;
+    case EVENT_DECIDED:
+        return decided_valid(&e->decided);
+    case EVENT_FEEDBACK:
+    case EVENT_TAUGHT:
+        return feedback_valid(&e->feedback, e->kind == EVENT_TAUGHT);
+    case EVENT_PACED:
+        return isfinite(e->paced.multiplier);
+    case EVENT_DRIFTED:
+        return e->drifted.arm < MODELS_MAX && e->drifted.target < TARGETS;
+    case EVENT_NONE:
+        break;
+    }
+    return false;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fold's configuration: taking effect, changing, a model's new name. The event keeps the whole
+ * document as it will be in force, models in the order of their slots, so replay needs to know
+ * nothing of how it came about: a renamed model stands where it stood.
+ *
+ * Considered: a field "was" in the configuration file. It would have to be taken out again after
+ * one start, or it would say every time that a model is renamed that no longer exists.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "core/config.h"
+#include "core/json.h"
+#include "core/router_state.h"
+
+enum status router_adopt_config(struct router *r, const char *json, size_t n,
+                                struct problem *problem)
+{
+    struct params next;
+    enum status s = config_parse(json, n, &next, NULL, problem);
+    if (s != STATUS_OK)
+        return s;
+    if (n > CONFIG_MAX)
+        return problem_set(problem, STATUS_TOO_LARGE, "", "the configuration exceeds %d bytes",
+                           (int)CONFIG_MAX);
+    s = router_fits(&next, r->lens, problem);
+    if (s != STATUS_OK)
+        return s;
+    r->params = next;
+    memmove(r->json, json, n);
+    r->json_len = n;
+    s = router_shape(r, problem);
+    if (s != STATUS_OK)
+        return s;
+    pacer_set(&r->pacer, r->params.budget.usd_per_request);
+    return STATUS_OK;
+}
+
+/* Makes params, whose catalog has its final slots, an event and applies it. */
+static enum status change(struct router *r, int64_t now_ms, const struct params *params,
+                          const char *origin, uint64_t file_hash, char *json_buffer, size_t cap,
+                          struct event *ev, struct problem *problem)
+{
+    router_begin(r, now_ms, EVENT_CONFIGURED, ev);
+    size_t n = config_render(params, json_buffer, cap);
+    if (n == 0)
+        return problem_set(problem, STATUS_TOO_LARGE, "", "the configuration exceeds %d bytes",
+                           (int)CONFIG_MAX);
+    (void)strncpy(ev->configured.origin, origin, NAME_CAP - 1);
+    ev->configured.origin[NAME_CAP - 1] = '\0';
+    ev->configured.file_hash = file_hash;
+    ev->configured.json = json_buffer;
+    ev->configured.len = (uint32_t)n;
+    return router_apply(r, ev, problem);
+}
+
+enum status router_configure(struct router *r, int64_t now_ms, const struct params *params,
+                             const char *origin, uint64_t file_hash, char *json_buffer, size_t cap,
+                             struct event *ev, struct problem *problem)
+{
+    struct params merged = *params;
+    merged.catalog = r->params.catalog;
+    if (!catalog_merge(&merged.catalog, &params->catalog))
+        return problem_set(problem, STATUS_BAD_REQUEST, "/models",
+                           "this store has seen more than %d models, retired ones included",
+                           MODELS_MAX);
+    return change(r, now_ms, &merged, origin, file_hash, json_buffer, cap, ev, problem);
+}
+
+/* A name stands in the catalog and wherever the configuration refers to a model. */
+static void rename_in(char name[NAME_CAP], const char *old_name, const char *new_name)
+{
+    if (strcmp(name, old_name) != 0)
+        return;
+    memset(name, 0, NAME_CAP);
+    memcpy(name, new_name, strlen(new_name));
+}
+
+enum status router_rename(struct router *r, int64_t now_ms, const char *old_name,
+                          const char *new_name, const char *origin, char *json_buffer, size_t cap,
+                          struct event *ev, struct problem *problem)
+{
+    struct params next = r->params;
+    if (catalog_find(&next.catalog, old_name) < 0)
+        return problem_set(problem, STATUS_UNKNOWN_MODEL, "/model",
+                           "there is no model of this name; models.list names those there are");
+    if (!json_name_ok(new_name))
+        return problem_set(problem, STATUS_BAD_REQUEST, "/to",
+                           "expected a name of 1 to %d of [A-Za-z0-9._:/@-]", NAME_LEN);
+    if (catalog_find(&next.catalog, new_name) >= 0)
+        return problem_set(problem, STATUS_CONFLICT, "/to",
+                           "another model has this name, or had it and is retired: rename that one "
+                           "first, or choose another name");
+    for (int i = 0; i < next.catalog.n; i++)
+        rename_in(next.catalog.model[i].name, old_name, new_name);
+    for (int i = 0; i < next.n_rules; i++)
+        rename_in(next.rule[i].model, old_name, new_name);
+    rename_in(next.policy.model, old_name, new_name);
+    rename_in(next.baseline, old_name, new_name);
+    return change(r, now_ms, &next, origin, 0, json_buffer, cap, ev, problem);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fold's learning: what a message about a decision, or about one made elsewhere, changes. The
+ * label book of the decision takes the message; the difference between what it amounted to and what
+ * it amounts to now goes to the regressions, the cost sums, the pacer and the counters, so that a
+ * message is learned once whatever comes before or after it.
+ */
+#include <string.h>
+#include "bandit/rng.h"
+#include "core/credit.h"
+#include "core/router_state.h"
+
+/* ---- applying ---- */
+
+static void save_book(struct router *r, uint64_t seq, const struct label_book *book)
+{
+    if (r->evict && book->n_seen > 0)
+        r->evict(r->evict_ctx, seq, book);
+}
+
+static bool awaits_quality(const struct router *r, const struct decision_row *row,
+                           const struct label_book *book)
+{
+    return row->schema == r->learner.schema && !(book->applied >> TARGET_QUALITY & 1);
+}
+
+/* A decision leaves memory: its labels go to the store, its label is no longer waited for. */
+void router_forget(struct router *r, int64_t slot)
+{
+    const struct decision_row *row = &r->pending.row[slot];
+    if (awaits_quality(r, row, &r->pending.book[slot]))
+        learner_pend(&r->learner, &r->params, row, r->pending.x + slot * r->pending.stride, -1);
+    save_book(r, row->seq, &r->pending.book[slot]);
+}
+
+static void learn_targets(struct router *r, const struct decision_row *row, const float *x,
+                          struct label_book *b, const struct credit *c)
+{
+    struct model_counters *m = &r->counters.model[row->arm];
+    for (int t = 0; t < TARGETS; t++) {
+        struct label_change change = {.had = b->applied >> t & 1,
+                                      .before = b->label[t],
+                                      .has = c->has[t],
+                                      .after = c->label[t]};
+        learner_change(&r->learner, &r->params, row, x, (enum target)t, change, r->clock_ms);
+        m->labels[t] += (int)change.has - (int)change.had;
+        if (t == TARGET_QUALITY)
+            m->quality_sum += (change.has ? change.after : 0) - (change.had ? change.before : 0);
+        b->applied = (uint8_t)((b->applied & ~(1u << t)) | (unsigned)change.has << t);
+        b->label[t] = change.has ? change.after : 0;
+    }
+}
+
+static void settle(struct router *r, const struct decision_row *row, struct label_book *b,
+                   const struct credit *c)
+{
+    int64_t before = b->has_cost ? b->cost_nano : row->booked_nano;
+    int64_t after = c->has_cost ? c->cost_nano : row->booked_nano;
+    learner_cost(&r->learner, row, b->has_cost, b->cost_nano, b->priced_nano, c->has_cost,
+                 c->cost_nano, c->priced_nano);
+    pacer_settle(&r->pacer, before, after);
+    r->counters.spent_nano += after - before;
+    r->counters.model[row->arm].spent_nano += after - before;
+    b->has_cost = c->has_cost;
+    b->cost_nano = c->has_cost ? c->cost_nano : 0;
+    b->priced_nano = c->has_cost ? c->priced_nano : 0;
+}
+
+/* Brings the learner and the books in line with what the book now says. A decision made under
+ * another feature schema is still settled, but has nothing to teach this learner. */
+static void learn(struct router *r, const struct decision_row *row, const float *x,
+                  struct label_book *b)
+{
+    struct credit c;
+    credit_of(b, row, &c);
+    if (row->schema == r->learner.schema && !r->params.learner.frozen)
+        learn_targets(r, row, x, b, &c);
+    settle(r, row, b, &c);
+}
+
+/* After a freeze: what the books of open decisions gathered meanwhile, in the order of the
+ * decisions. Labels of decisions that have left memory are learned when a later message recalls
+ * them. */
+void router_catch_up(struct router *r)
+{
+    for (int64_t k = r->pending.first; k < r->pending.total; k++) {
+        int64_t slot = k % r->pending.cap;
+        const struct decision_row *row = &r->pending.row[slot];
+        struct label_book *book = &r->pending.book[slot];
+        if (book->n_seen == 0 || row->schema != r->learner.schema)
+            continue;
+        const float *x = r->pending.x + slot * r->pending.stride;
+        bool waited = awaits_quality(r, row, book);
+        learn(r, row, x, book);
+        if (waited != awaits_quality(r, row, book))
+            learner_pend(&r->learner, &r->params, row, x, waited ? -1 : 1);
+        pending_touch(&r->pending, slot);
+    }
+}
+
+enum status router_learn_feedback(struct router *r, const struct event *ev, struct problem *problem)
+{
+    const struct event_feedback *f = &ev->feedback;
+    enum feedback_result result;
+    int64_t slot = pending_find(&r->pending, f->feedback.seq);
+    struct label_book copy;
+    if (slot < 0 && !f->recalled)
+        return problem_set(problem, STATUS_INTERNAL, "",
+                           "feedback for decision %llu, not in memory",
+                           (unsigned long long)f->feedback.seq);
+    copy = slot >= 0 ? r->pending.book[slot] : f->book;
+    const struct decision_row *row = slot >= 0 ? &r->pending.row[slot] : &f->row;
+    const float *x = slot >= 0 ? r->pending.x + slot * r->pending.stride : f->x;
+    if (row->arm >= r->params.catalog.n)
+        return problem_set(problem, STATUS_INTERNAL, "", "decision names model slot %d of %d",
+                           row->arm, r->params.catalog.n);
+    enum status s = book_take(&copy, &f->feedback, &result, problem);
+    if (s != STATUS_OK)
+        return s;
+    bool waited = slot >= 0 && awaits_quality(r, row, &copy);
+    learn(r, row, x, &copy);
+    bool waits = slot >= 0 && awaits_quality(r, row, &copy);
+    if (waited != waits)
+        learner_pend(&r->learner, &r->params, row, x, waits ? 1 : -1);
+    r->counters.feedbacks++;
+    r->counters.model[row->arm].feedbacks++;
+    if (slot >= 0) {
+        r->pending.book[slot] = copy;
+        pending_touch(&r->pending, slot);
+    } else {
+        save_book(r, f->feedback.seq, &copy);
+    }
+    return STATUS_OK;
+}
+
+/* Of the latest batches of history the names are kept, so that a repetition is recognised. */
+static void note_batch(struct router *r, const char *id)
+{
+    struct counters *c = &r->counters;
+    if (id[0] == '\0' || router_taught(r, id))
+        return;
+    c->batch[c->batches++ % TEACH_BATCHES] = router_batch_hash(id);
+}
+
+/* An outcome from elsewhere: labels and cost ratio are learned, nothing is counted as spent. */
+enum status router_learn_taught(struct router *r, const struct event *ev, struct problem *problem)
+{
+    const struct event_feedback *f = &ev->feedback;
+    const struct decision_row *row = &f->row;
+    struct label_book book;
+    struct credit c;
+    enum feedback_result result;
+    book_init(&book);
+    if (row->arm >= r->params.catalog.n || row->schema != r->learner.schema)
+        return problem_set(problem, STATUS_INTERNAL, "", "what was taught does not fit the models");
+    enum status s = book_take(&book, &f->feedback, &result, problem);
+    if (s != STATUS_OK)
+        return s;
+    credit_of(&book, row, &c);
+    learn_targets(r, row, f->x, &book, &c);
+    learner_cost(&r->learner, row, false, 0, 0, c.has_cost, c.cost_nano, c.priced_nano);
+    r->counters.taught++;
+    note_batch(r, f->feedback.feedback_id);
+    return STATUS_OK;
+}

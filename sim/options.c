@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of purser-sim. Names are a contract: docs/man/purser-sim.1. */
+#include "sim/options.h"
+
+#include <getopt.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include "bandit/policy.h"
+#include "core/lens.h"
+#include "sim/fintech.h"
+#include "sim/replay.h"
+
+static const char usage[] =
+    "usage: purser-sim replay DIR [options]            play a full-information table\n"
+    "       purser-sim replay --scenario fintech [options]\n"
+    "       purser-sim scenario fintech --out DIR [--rows N] [--scenario-seed S]\n"
+    "       purser-sim config DIR [options]            a configuration of purserd for a table\n"
+    "       purser-sim score DIR --choices FILE [--monthly N] [--json]\n"
+    "                                                  weigh what purser play recorded\n"
+    "       purser-sim lens fit FILE_OR_DIR... [--out lens.bin] [options]\n"
+    "                                                  learn from prompts how texts differ\n"
+    "\n"
+    "what is learned before counting\n"
+    "  --split P             the rows whose id hashes below P are learned first (0 <= P < 1)\n"
+    "  --learn-from DIR2     learn from this table, count all rows of DIR\n"
+    "  --history full|bandit every model's outcome is learned, or the chosen one's (default)\n"
+    "how it is played\n"
+    "  --budget USD          average spend per request that the router is to hold\n"
+    "  --policy NAME         lints, greedy, uniform, fixed, rules\n"
+    "  --features LIST       declared,text,shape,lens (text includes shape) or none\n"
+    "  --lens FILE           look at prompts through this lens\n"
+    "  --delay N             feedback arrives N requests late (default 0)\n"
+    "  --seeds N             orders and draws to average over (default 20)\n"
+    "  --seed S              the first of them (default 1)\n"
+    "  --config FILE         engine part of a configuration, over the table's prices\n"
+    "  --set a.b=VALUE       one field of it; may be repeated\n"
+    "  --rows N, --scenario-seed S   of a scenario (default 6000, 1)\n"
+    "of lens fit\n"
+    "  --dims N, --clusters N, --buckets N   size of the lens (default 24, with\n"
+    "                        --labels 48; 12; 4096)\n"
+    "  --labels              also learn task and complexity, where the rows tell them\n"
+    "  --split P             hold out the rows whose id does not hash below P, to score them\n"
+    "  --seed S, --whiten W  W from 0 (default) to 1: how far directions are\n"
+    "                        made to count alike\n"
+    "how it is run and told\n"
+    "  --workers N           processes (default: one per core); changes no result\n"
+    "  --json                one JSON object instead of a table\n"
+    "  --monthly N           requests a month, for sums of money (default 50000000)\n"
+    "  --progress            on stderr, even when that is no terminal\n"
+    "  --help, --version\n";
+
+enum option_key {
+    OPT_LEARN_FROM = 256,
+    OPT_SPLIT,
+    OPT_HISTORY,
+    OPT_BUDGET,
+    OPT_POLICY,
+    OPT_DELAY,
+    OPT_SEEDS,
+    OPT_SEED,
+    OPT_FEATURES,
+    OPT_JSON,
+    OPT_CONFIG,
+    OPT_SET,
+    OPT_PROGRESS,
+    OPT_WORKERS,
+    OPT_SCENARIO,
+    OPT_ROWS,
+    OPT_SCENARIO_SEED,
+    OPT_OUT,
+    OPT_CHOICES,
+    OPT_MONTHLY,
+    OPT_LENS,
+    OPT_DIMS,
+    OPT_CLUSTERS,
+    OPT_BUCKETS,
+    OPT_LABELS,
+    OPT_WHITEN,
+    OPT_HELP,
+    OPT_VERSION
+};
+
+static const struct option long_options[] = {
+    {"learn-from", required_argument, NULL, OPT_LEARN_FROM},
+    {"split", required_argument, NULL, OPT_SPLIT},
+    {"history", required_argument, NULL, OPT_HISTORY},
+    {"budget", required_argument, NULL, OPT_BUDGET},
+    {"policy", required_argument, NULL, OPT_POLICY},
+    {"delay", required_argument, NULL, OPT_DELAY},
+    {"seeds", required_argument, NULL, OPT_SEEDS},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"features", required_argument, NULL, OPT_FEATURES},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"set", required_argument, NULL, OPT_SET},
+    {"progress", no_argument, NULL, OPT_PROGRESS},
+    {"workers", required_argument, NULL, OPT_WORKERS},
+    {"scenario", required_argument, NULL, OPT_SCENARIO},
+    {"rows", required_argument, NULL, OPT_ROWS},
+    {"scenario-seed", required_argument, NULL, OPT_SCENARIO_SEED},
+    {"out", required_argument, NULL, OPT_OUT},
+    {"choices", required_argument, NULL, OPT_CHOICES},
+    {"monthly", required_argument, NULL, OPT_MONTHLY},
+    {"lens", required_argument, NULL, OPT_LENS},
+    {"dims", required_argument, NULL, OPT_DIMS},
+    {"clusters", required_argument, NULL, OPT_CLUSTERS},
+    {"buckets", required_argument, NULL, OPT_BUCKETS},
+    {"labels", no_argument, NULL, OPT_LABELS},
+    {"whiten", required_argument, NULL, OPT_WHITEN},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+int options_refuse(const char *what, const char *value)
+{
+    fprintf(stderr, "purser-sim: %s%s%s; see purser-sim --help\n", what, value != NULL ? ": " : "",
+            value != NULL ? value : "");
+    return EXIT_USAGE;
+}
+
+static bool read_int(const char *s, long long low, long long high, long long *out)
+{
+    char *end;
+    long long v = strtoll(s, &end, 10);
+    if (end == s || *end != '\0' || v < low || v > high)
+        return false;
+    *out = v;
+    return true;
+}
+
+static bool read_real(const char *s, double low, double high, double *out)
+{
+    char *end;
+    double v = strtod(s, &end);
+    if (end == s || *end != '\0' || !(v >= low && v <= high))
+        return false;
+    *out = v;
+    return true;
+}
+
+static bool read_history(const char *s, bool *full)
+{
+    *full = strcmp(s, "full") == 0;
+    return *full || strcmp(s, "bandit") == 0;
+}
+
+static bool add_set(struct options *o, const char *s)
+{
+    if (o->n_sets == SETS_MAX)
+        return false;
+    o->set[o->n_sets++] = s;
+    return true;
+}
+
+/* Options whose value has a form of its own; false when it is wrong. */
+static bool take_value(struct options *o, int key, const char *v)
+{
+    switch (key) {
+    case OPT_SPLIT:
+        return read_real(v, 0, 0.999999, &o->split);
+    case OPT_HISTORY:
+        return read_history(v, &o->full_history);
+    case OPT_BUDGET:
+        return read_real(v, 1e-9, 1e6, &o->budget);
+    case OPT_POLICY:
+        o->policy = v;
+        return policy_find(v) != NULL;
+    case OPT_DELAY:
+        return read_int(v, 0, 10000000, &o->delay);
+    case OPT_SEEDS:
+        return read_int(v, 1, SEEDS_MAX, &o->seeds);
+    case OPT_SEED:
+        return read_int(v, 0, INT64_MAX / 2, &o->first_seed);
+    case OPT_WORKERS:
+        return read_int(v, 1, 256, &o->workers);
+    case OPT_ROWS:
+        return read_int(v, 1, FINTECH_ROWS_MAX, &o->rows);
+    case OPT_SCENARIO_SEED:
+        return read_int(v, 0, INT64_MAX, &o->scenario_seed);
+    case OPT_MONTHLY:
+        return read_int(v, 1, 1000000000000000, &o->monthly);
+    case OPT_SET:
+        return add_set(o, v);
+    case OPT_DIMS:
+        return read_int(v, 1, LENS_DIMS_MAX, &o->dims);
+    case OPT_CLUSTERS:
+        return read_int(v, 1, LENS_CLUSTERS_MAX, &o->clusters);
+    case OPT_BUCKETS:
+        return read_int(v, 16, LENS_BUCKETS_MAX, &o->buckets) &&
+               (o->buckets & (o->buckets - 1)) == 0;
+    case OPT_WHITEN:
+        return read_real(v, 0, 1, &o->whiten);
+    default:
+        return false;
+    }
+}
+
+/* Options without a value or whose value is checked later; false when it is none of them. */
+static bool take_plain(struct options *o, int key, const char *v)
+{
+    switch (key) {
+    case OPT_LEARN_FROM:
+        o->learn_from = v;
+        return true;
+    case OPT_FEATURES:
+        o->features = v;
+        return true;
+    case OPT_CONFIG:
+        o->config = v;
+        return true;
+    case OPT_SCENARIO:
+        o->scenario = v;
+        return true;
+    case OPT_OUT:
+        o->out = v;
+        return true;
+    case OPT_CHOICES:
+        o->choices = v;
+        return true;
+    case OPT_LENS:
+        o->lens = v;
+        return true;
+    case OPT_LABELS:
+        o->labels = true;
+        return true;
+    case OPT_JSON:
+        o->json = true;
+        return true;
+    case OPT_PROGRESS:
+        o->progress = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+int options_read(int argc, char **argv, struct options *o)
+{
+    for (;;) {
+        int key = getopt_long(argc, argv, "", long_options, NULL);
+        if (key == -1)
+            return -1;
+        if (key == '?')
+            return options_refuse("wrong option", NULL);
+        if (key == OPT_HELP) {
+            fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        }
+        if (key == OPT_VERSION) {
+            puts("purser-sim " PURSER_VERSION);
+            return EXIT_SUCCESS;
+        }
+        if (!take_plain(o, key, optarg) && !take_value(o, key, optarg))
+            return options_refuse("an option has a value that is not allowed", optarg);
+    }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_SIM_OPTIONS_H
+#define PURSER_SIM_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* The command line of purser-sim, parsed. Strings are borrowed from argv. */
+enum { EXIT_USAGE = 2, SETS_MAX = 64 };
+
+struct options {
+    const char *dir, *scenario, *learn_from, *out, *config, *policy, *features, *choices, *lens;
+    const char *set[SETS_MAX];
+    int n_sets;
+    double split, budget; /* budget < 0: as configured */
+    bool full_history, json, progress, labels;
+    bool own; /* DIR/purser.json, if there is one, belongs to the table */
+    long long delay, seeds, first_seed, workers, rows, scenario_seed, monthly, dims, clusters,
+        buckets;
+    double whiten;
+};
+
+/* options_read fills o (set to its defaults first). Gives -1 to go on, else the exit status. */
+int options_read(int argc, char **argv, struct options *o);
+/* options_refuse says on stderr what is wrong and gives the exit status. */
+int options_refuse(const char *what, const char *value);
+
+#endif
