@@ -51,7 +51,7 @@ void service_configure(const struct service *s, const char *limits, const char *
     assert_non_null(f);
     fprintf(f,
             "{\"v\":1,\"listen\":{\"route\":\"%s\",\"feedback\":\"%s\",\"control\":\"%s\","
-            "\"events\":\"%s\",\"intake\":\"%s\"},\n\"store\":{\"map_gib\":1},\n"
+            "\"events\":\"%s\",\"intake\":\"%s\"},\n\"store\":{%s},\n"
             "\"limits\":{%s},\n"
             "\"models\":["
             "{\"name\":\"small-1\",\"tier\":\"small\",\"usd_per_mtok_in\":0.1,"
@@ -60,8 +60,8 @@ void service_configure(const struct service *s, const char *limits, const char *
             "\"usd_per_mtok_out\":1.5},"
             "{\"name\":\"large-1\",\"tier\":\"large\",\"usd_per_mtok_in\":2.5,"
             "\"usd_per_mtok_out\":10}]%s%s}\n",
-            s->url[0], s->url[1], s->url[2], s->url[3], s->url[4], limits, extra[0] ? ",\n" : "",
-            extra);
+            s->url[0], s->url[1], s->url[2], s->url[3], s->url[4],
+            s->store ? s->store : "\"map_gib\":1", limits, extra[0] ? ",\n" : "", extra);
     fclose(f);
 }
 

@@ -16,6 +16,7 @@ struct service {
     char url[5][64];
     pid_t pid; /* 0 = not running */
     struct purser_client *client;
+    const char *store; /* fields of "store"; NULL = a small map */
 };
 
 /* service_new makes the directory and writes the configuration; extra is put into it as further

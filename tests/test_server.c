@@ -260,6 +260,25 @@ static void load(struct service *s, int n)
 }
 
 /* What was learned is there after kill -9, bit for bit, and after a graceful stop. */
+/* Relaxed: replies do not wait for the disk; a graceful stop still loses nothing. */
+static void test_relaxed(void **state)
+{
+    struct service *s = *state;
+    char id[64], again[64];
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    s->store = "\"map_gib\":1,\"durability\":\"relaxed\"";
+    service_configure(s, "", "");
+    service_start(s);
+    load(s, 100);
+    service_route(s, "kept", id);
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    service_start(s);
+    assert_int_equal(service_stat(s, "decisions"), 101);
+    assert_int_equal(service_stat(s, "feedbacks"), 100);
+    service_route(s, "kept", again);
+    assert_string_equal(id, again);
+}
+
 static void test_restart(void **state)
 {
     struct service *s = *state;
@@ -397,6 +416,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(test_parallel_same, setup, teardown),
         cmocka_unit_test_setup_teardown(test_control, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_relaxed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_starts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),

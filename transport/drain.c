@@ -216,6 +216,7 @@ int server_run(const struct server_options *options)
     }
     int code = s->exit_code;
     drain_close(s);
+    free(s->ready);
     free(s);
     return code;
 }

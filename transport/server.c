@@ -6,7 +6,7 @@
  * after all callbacks of a loop turn and either lets the writer have the batch, or (when there is
  * nothing to write and nothing in flight) lets the replies go. While one batch commits the other
  * fills: batch size adapts to the disk without a knob.
- * With relaxed durability route replies, and only they, leave at once.
+ * With relaxed durability route replies, and only they, leave at the end of the turn.
  * Considered: committing per message. One fsync each is a ceiling of some hundreds per second.
  */
 #include "transport/server_state.h"
@@ -84,9 +84,10 @@ bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n
     }
     if (!answer(s, slot, bytes, n))
         return true;
-    if (s->settings.relaxed && slot_rpc(slot) == s->route)
-        rpc_reply(slot);
-    else
+    if (s->settings.relaxed && slot_rpc(slot) == s->route) {
+        rpc_hold(slot);
+        s->ready[s->n_ready++] = slot;
+    } else
         server_hold(s, slot);
     if (s->desk->broken)
         server_fail(s, "engine and log have parted");
@@ -220,10 +221,20 @@ void server_on_commit(void *ctx, struct batch *b, enum status status, const stru
         server_fail(s, problem->text);
 }
 
+/* A send wakes a thread of NNG's that wants this one's CPU: decide all that has come in, then send.
+ */
+static void release_ready(struct server *s)
+{
+    for (int64_t i = 0; i < s->n_ready; i++)
+        rpc_reply(s->ready[i]);
+    s->n_ready = 0;
+}
+
 void server_on_prepare(uv_prepare_t *handle)
 {
     struct server *s = handle->data;
     server_flush(s);
+    release_ready(s);
     if (s->phase != PHASE_SERVING)
         drain_step(s);
 }

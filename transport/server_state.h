@@ -32,6 +32,8 @@ struct server {
     uv_prepare_t prepare;
     uv_timer_t second, retry, deadline;
     uv_signal_t term, interrupt, hup;
+    struct slot **ready; /* relaxed: replies that leave at the end of the loop turn */
+    int64_t n_ready;
     enum server_phase phase;
     bool want_snapshot, sealed;
     int exit_code;
