@@ -10,6 +10,7 @@
  * A limit of 0 dollars or milliseconds is refused instead of meaning "none": whoever writes it
  * wants something no model can do.
  */
+#include "core/base64.h"
 #include "core/wire_item.h"
 
 #include <math.h>
@@ -156,41 +157,6 @@ static enum status read_embedding(const json_t *array, const struct json_at *at,
     }
     r->n_embedding = (int)n;
     return STATUS_OK;
-}
-
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Decodes RFC 4648 section 4, padding required and unused bits zero. Gives the number of bytes, 0
- * when it is none of that or does not fit. */
-static size_t base64_decode(const char *s, size_t n, unsigned char *out, size_t cap)
-{
-    size_t pad = n > 1 && s[n - 1] == '=' ? 1 + (s[n - 2] == '=') : 0, len = 0;
-    if (n == 0 || n % 4 != 0 || n / 4 * 3 - pad > cap)
-        return 0;
-    for (size_t i = 0; i < n; i += 4) {
-        unsigned word = 0;
-        size_t skip = i + 4 == n ? pad : 0;
-        for (size_t k = 0; k < 4; k++) {
-            int digit = k < 4 - skip ? base64_digit(s[i + k]) : 0;
-            if (digit < 0)
-                return 0;
-            word = word << 6 | (unsigned)digit;
-        }
-        if (word & ((1u << 8 * skip) - 1))
-            return 0;
-        for (size_t k = 0; k < 3 - skip; k++)
-            out[len++] = (unsigned char)(word >> (16 - 8 * k));
-    }
-    return len;
 }
 
 static enum status read_embedding_b64(const json_t *v, const struct json_at *at, struct request *r,

@@ -260,6 +260,22 @@ static void load(struct service *s, int n)
 }
 
 /* What was learned is there after kill -9, bit for bit, and after a graceful stop. */
+/* What is not a lens is refused and changes nothing; none is a lens that is always there. */
+static void test_lens_op(void **state)
+{
+    struct service *s = *state;
+    const char *r = service_call(s, C, "{\"v\":1,\"op\":\"lens.get\"}");
+    assert_non_null(strstr(r, "\"lens\":null"));
+    r = service_call(s, C, "{\"v\":1,\"op\":\"lens.set\"}");
+    assert_string_equal(r, "error:bad_request");
+    r = service_call(s, C, "{\"v\":1,\"op\":\"lens.set\",\"lens_b64\":\"AAAA\"}");
+    assert_string_equal(r, "error:bad_request");
+    r = service_call(s, C, "{\"v\":1,\"op\":\"lens.set\",\"lens_b64\":\"A\"}");
+    assert_string_equal(r, "error:bad_request");
+    r = service_call(s, C, "{\"v\":1,\"op\":\"lens.set\",\"lens_b64\":\"\"}");
+    assert_non_null(strstr(r, "\"lens\":null"));
+}
+
 /* Relaxed: replies do not wait for the disk; a graceful stop still loses nothing. */
 static void test_relaxed(void **state)
 {
@@ -416,6 +432,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(test_parallel_same, setup, teardown),
         cmocka_unit_test_setup_teardown(test_control, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lens_op, setup, teardown),
         cmocka_unit_test_setup_teardown(test_relaxed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_starts, setup, teardown),

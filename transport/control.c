@@ -18,6 +18,7 @@
 #include "core/decision_id.h"
 #include "core/snapshot.h"
 #include "store/maintain.h"
+#include "transport/control_lens.h"
 #include "transport/log.h"
 
 struct call {
@@ -339,6 +340,11 @@ static enum status log_range(struct call *c, struct problem *p)
     return s;
 }
 
+static enum status lens(struct call *c, struct problem *p)
+{
+    return control_lens(c->control->desk, c->root, c->out, p);
+}
+
 struct backup_job {
     uv_work_t work;
     struct control *control;
@@ -414,6 +420,8 @@ static const struct {
     {"models.list", models_list, ""},
     {"models.set", models_set, " models "},
     {"models.rename", models_rename, " model to "},
+    {"lens.get", lens, ""},
+    {"lens.set", lens, " lens_b64 "},
     {"weights.get", weights_get, ""},
     {"weights.set", weights_set, " weights "},
     {"policy.get", policy_get, ""},
@@ -467,7 +475,7 @@ static enum status run(struct call *c, const char *op, struct problem *p)
     }
     return problem_set(p, STATUS_BAD_REQUEST, "/op",
                        "unknown op %.40s; control knows stats, status, models.list, models.set, "
-                       "models.rename, "
+                       "models.rename, lens.get, lens.set, "
                        "weights.get, weights.set, policy.get, policy.set, config.get, snapshot, "
                        "backup, explain, log, teach",
                        op);

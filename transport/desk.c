@@ -357,6 +357,18 @@ enum status desk_configure(struct desk *d, const struct params *params, const ch
     return s;
 }
 
+enum status desk_lens(struct desk *d, const uint8_t *bytes, size_t n, const char *origin,
+                      struct problem *problem)
+{
+    if (d->full)
+        return storage_full(problem);
+    enum status s =
+        router_set_lens(d->router, wallclock_now(&d->clock), bytes, n, origin, &d->event, problem);
+    if (s == STATUS_OK)
+        append(d, &d->event);
+    return s;
+}
+
 enum status desk_rename(struct desk *d, const char *old_name, const char *new_name,
                         const char *origin, struct problem *problem)
 {

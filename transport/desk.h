@@ -71,6 +71,9 @@ MUST_CHECK enum status desk_configure(struct desk *d, const struct params *param
                                       const char *origin, uint64_t file_hash,
                                       struct problem *problem);
 void desk_tick(struct desk *d);
+/* desk_lens sets the lens, with the words of router_set_lens. */
+MUST_CHECK enum status desk_lens(struct desk *d, const uint8_t *bytes, size_t n, const char *origin,
+                                 struct problem *problem);
 /* desk_rename gives a model another name, with the words of router_rename. */
 MUST_CHECK enum status desk_rename(struct desk *d, const char *old_name, const char *new_name,
                                    const char *origin, struct problem *problem);

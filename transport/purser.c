@@ -63,6 +63,8 @@ static const struct {
      true},
     {"policy", "the policy in force, or change it",
      "policy [get]\n       purser policy set name=lints width=1 [--reason WHY]", cli_policy, true},
+    {"lens", "the lens in force, or look through another",
+     "lens [get]\n       purser lens set FILE | none", cli_lens, true},
     {"explain", "everything about one decision", "explain DECISION_ID", cli_explain, true},
     {"snapshot", "take a snapshot with the next commit", "snapshot", cli_snapshot, true},
     {"log", "print the log of a store, one JSON line a record",
