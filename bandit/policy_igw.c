@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inverse gap weighting, SquareCB (Foster and Rakhlin 2020, algorithm 1; Abe and Long 1999):
- *     p_a = 1 / (K + g (U_b - U_a)) for a != b,   p_b = 1 - sum of these      (ALGORITHMS.md 1.5)
+ *     p_a = 1 / (K + g (U_b - U_a)) for a != b,   p_b = 1 - sum of these
  * with b the best arm and g = gamma0 sqrt(n). It needs no deviations, so it is robust where those
  * are wrong. n counts labels learned, not requests: under delay it slows down by itself.
  */

@@ -2,7 +2,7 @@
 /*
  * Linear Thompson sampling with its probabilities computed instead of sampled: with independent
  * utilities U_a ~ N(m_a, s_a^2),
- *     P_a = integral f_a(u) prod_{j != a} F_j(u) du                        (ALGORITHMS.md 1.5)
+ *     P_a = integral f_a(u) prod_{j != a} F_j(u) du
  *         ~ sum_i (F_a(u_{i+1}) - F_a(u_i)) prod_{j != a} (F_j(u_i) + F_j(u_{i+1})) / 2
  * over the union of 17 nodes per arm, m_a + s_a z with z even on [-6, 6]. Placing nodes per arm is
  * what makes widths .001 and .2 work side by side; a common even grid is wrong by .21 there, and

@@ -4,7 +4,7 @@
  * one knows how far apart arms lie (VW's lambda = 1 on utilities in [0,1] is nearly uniform), so
  * unless told otherwise tau is chosen for each decision such that the arms below the best get 5%
  * together: with m arms at the best, gaps d_a > 0 and s = 1/tau,
- *     sum_a exp(-s d_a) = m 0.05 / 0.95.                                   (ALGORITHMS.md 1.5)
+ *     sum_a exp(-s d_a) = m 0.05 / 0.95.
  * Its logarithm is convex and falls in s, so Newton's method from the left never overshoots.
  */
 #include "bandit/policy.h"

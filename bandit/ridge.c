@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bayesian ridge with exponential forgetting (ALGORITHMS.md 1.1-1.3). The data sums are the truth,
+ * Bayesian ridge with exponential forgetting. The data sums are the truth,
  * the factor is derived from them at every refresh: an inverse kept up to date by rank-1 steps
  * drifts, cannot be downdated safely and does not add up over replicas, and at d <= 128 it saves
  * nothing. The prior is never decayed, so a direction without recent data returns to the prior

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The numeric layer against independent answers: libm, a dense GSL solve built row by row, the
- * test vectors of ALGORITHMS.md 1.5, and golden bits that pin the fold on every machine.
+ * known answers of each policy, and golden bits that pin the fold on every machine.
  */
 #include "bandit/pmf.h"
 #include "bandit/policy.h"
@@ -866,7 +866,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The formula of ALGORITHMS.md 1.5 as it stands, points per arm free; libm, no cuts, K^2. */
+/* The formula of policy_lints.c as it stands, points per arm free; libm, no cuts, K^2. */
 static void lints_plain(int n, const double *mean, const double *sd, int points, double *p)
 {
     int total = n * points;

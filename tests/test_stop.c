@@ -104,7 +104,7 @@ static void test_drain(void **state)
     service_start(s);
 }
 
-/* The disk fills up and is freed again (THREADS.md 6.4). */
+/* The disk fills up and is freed again. */
 static void test_full_disk(void **state)
 {
     struct service *s = *state;

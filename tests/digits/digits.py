@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-# Progressive 0/1 loss by alpha, ALGORITHMS.md 1.5; ridge 1, d = 65, K = 10, first row on.
+# Progressive 0/1 loss by alpha; ridge 1, d = 65, K = 10, first row on.
 EXPECTED = {"0": 0.2716, "0.1": 0.1592, "0.25": 0.1458, "0.5": 0.1447, "1": 0.1981, "2": 0.3255}
 EXACT = {"0.5": 260}  # mistakes: 260/1797 = .144686
 
