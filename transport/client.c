@@ -35,7 +35,6 @@ enum {
     BACKOFF_FIRST_MS = 50,
     BACKOFF_MOST_MS = 2000,
     FAREWELLS_MAX = 8,
-    CLOSE_WAIT_S = 1,
     SINGLE_MAX = 1024 * 1024,
     BATCH_MAX = 8 * 1024 * 1024
 };
@@ -91,28 +90,22 @@ static void *farewell(void *arg)
     return NULL;
 }
 
-/* A moment for a line that seems well: then closing is over when the caller goes on. */
-static void see_off(pthread_t thread, bool ill)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += CLOSE_WAIT_S;
-    if (ill || pthread_timedjoin_np(thread, NULL, &until) != 0)
-        pthread_detach(thread);
-}
-
 /* Nobody uses the line any more. One line that hangs makes NNG 1.5.2 hang for all that are closed
  * after it, ill or not, so there none is closed by the caller's own thread. */
 static void hang_up(struct line *l)
 {
     pthread_t thread;
+    struct timespec until;
     bool ill = l->ill;
     if (!close_may_hang()) {
         nng_close(l->socket);
         free(l);
     } else if (atomic_fetch_add(&farewells, 1) < FAREWELLS_MAX &&
                pthread_create(&thread, NULL, farewell, l) == 0) {
-        see_off(thread, ill);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++; /* a line that seems well is closed when the caller goes on */
+        if (ill || pthread_timedjoin_np(thread, NULL, &until) != 0)
+            pthread_detach(thread);
     } else {
         atomic_fetch_sub(&farewells, 1);
         free(l); /* the socket stays open: better than to hang */
