@@ -686,6 +686,47 @@ static void test_onboarding(void **state)
     host_free(h);
 }
 
+/* A budget below what the cheapest model costs: that model is served, and the multiplier stays one
+ * that still tells models apart. */
+static void test_unreachable_budget(void **state)
+{
+    (void)state;
+    struct host *h =
+        host_new("{\"budget\":{\"usd_per_request\":0.000001},\"objective\":{\"cost\":0}}", 500);
+    play(h, 600, 61, NULL, NULL);
+    struct router_stats s;
+    router_stats(h->router, &s);
+    assert_true(s.multiplier > 0 && s.multiplier < 1e7);
+    assert_true(s.model[0].decisions > 500);
+    host_free(h);
+}
+
+/* Decisions that await their label narrow the widths, by the share that gets one, and move no mean.
+ */
+static void test_pending_narrows(void **state)
+{
+    (void)state;
+    struct host *h =
+        host_new("{\"policy\":{\"name\":\"uniform\"},\"learner\":{\"pool_labels\":0}}", 1000);
+    enum route_result rr;
+    double mean[2], sd[2];
+    play(h, 150, 81, NULL, NULL);
+    for (int k = 0; k < 2; k++) {
+        router_tick(h->router, h->now, &h->ev);
+        log_event(h);
+        struct request *dry = request_of("", "fraud", "what is it?");
+        dry->dry_run = true;
+        assert_int_equal(route(h, dry, &rr), STATUS_OK);
+        mean[k] = (double)h->ev.decided.view[0].mean[TARGET_QUALITY];
+        sd[k] = (double)h->ev.decided.view[0].sd[TARGET_QUALITY];
+        for (int i = 0; k == 0 && i < 300; i++)
+            assert_int_equal(route(h, request_of("", "fraud", "what is it?"), &rr), STATUS_OK);
+    }
+    assert_true(sd[1] < 0.95 * sd[0]);
+    assert_true(fabs(mean[1] - mean[0]) < 1e-6);
+    host_free(h);
+}
+
 /* Frozen, labels are kept but not learned; thawed, they are learned in order: as if nothing had
  * been. */
 static void test_freeze(void **state)
@@ -802,6 +843,8 @@ int main(void)
         cmocka_unit_test(test_constraints),
         cmocka_unit_test(test_price_change),
         cmocka_unit_test(test_retired_model),
+        cmocka_unit_test(test_unreachable_budget),
+        cmocka_unit_test(test_pending_narrows),
         cmocka_unit_test(test_freeze),
         cmocka_unit_test(test_apprentice),
         cmocka_unit_test(test_guard),
