@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_POOLS_H
+#define PURSER_CORE_POOLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/bytes.h"
+#include "core/pool_spec.h"
+#include "core/status.h"
+
+/*
+ * Budgets in dollars and tokens. A request is charged to every pool whose labels it matches, all or
+ * none: reserved at the decision, settled at completion, settled at the reservation if completion
+ * never comes. Money is nanodollars; everything is a 64-bit integer and overflow is refused.
+ * Of each pool at every moment: settled + reserved <= cap, counted over the window, as long as the
+ * cap is not lowered; then nothing is admitted until the window has passed. What decisions cost
+ * above their reservations is booked apart and counts too.
+ *
+ * Memory: about 950 bytes per instance in use and 16 per slot. Nothing is allocated per request.
+ */
+enum pool_mode { POOL_STRICT, POOL_QUANTILE, POOL_MODES };
+enum {
+    POOL_BOOKS = WINDOW_PARTS + 2, /* kept per instance: a rolling window's, and all before it */
+    POOL_PAGE = 16                 /* instances in a snapshot item */
+};
+/* The most that one request may be charged: a million dollars, 10^15 tokens. */
+#define POOL_AMOUNT_MAX INT64_C(1000000000000000)
+
+/* What was charged in the windows from `start` on, to the start of the next book. */
+enum pool_column {
+    BOOK_SETTLED,  /* up to the reservations */
+    BOOK_OVER,     /* above them: strict pools call it an overrun */
+    BOOK_RESERVED, /* of decisions neither completed nor expired */
+    BOOK_COLUMNS
+};
+struct pool_book {
+    int64_t start;
+    int64_t sum[BOOK_COLUMNS][POOL_UNITS]; /* each >= 0 */
+};
+
+/* An instance. Books ascend; book 0 starts at INT64_MIN and takes in those that leave, so a
+ * decision's book is the last one that starts no later than it. */
+struct pool {
+    uint64_t born;        /* sequence number of its first decision; 0 = a free slot */
+    int32_t spec, parent; /* indices; parent -1 = none */
+    char value[NAME_CAP]; /* of the `each` label, "" without */
+    int64_t last_ms;      /* of the last decision */
+    int32_t n_books;
+    struct pool_book book[POOL_BOOKS];
+    int64_t fuse_level[POOL_UNITS], fuse_ms; /* at that moment; drains at the forecast */
+    int64_t tripped_ms;                      /* 0 = never */
+    uint64_t trips, overruns; /* overruns: strict decisions that cost more than the worst case */
+};
+struct pools {
+    struct pool_config config;
+    int64_t cap;       /* slots; at least config.instances */
+    struct pool *pool; /* [cap] */
+    uint8_t *dirty;    /* per page of POOL_PAGE slots, bit per snapshot generation */
+    /* derived from the slots */
+    uint32_t *head, *next;         /* chains by (spec, parent, value): slot + 1, 0 = end */
+    int64_t heads;                 /* a power of two */
+    uint32_t *children;            /* [cap] instances that name it as parent */
+    int64_t used, lowest;          /* slots taken; no slot below `lowest` is free */
+    bool by_model;                 /* some pool looks at the model: a path is needed per model */
+    uint8_t asked[POOL_SPECS_MAX]; /* bit per label that the pool matches */
+    int8_t zone[POOL_SPECS_MAX];   /* index in config.zone, -1 = UTC */
+};
+
+/* pools_init allocates for config.instances slots, touched as they are used. False when memory is
+ * short. pools_configure changes the configuration: instances follow their pool by name, `each` and
+ * parent, those of pools that are gone are dropped with their books. False when memory is short,
+ * nothing is changed then. A changed window goes on in the running book. */
+bool pools_init(struct pools *p, const struct pool_config *config);
+void pools_fini(struct pools *p);
+bool pools_configure(struct pools *p, const struct pool_config *config);
+
+/* ---- questions: they change nothing ---- */
+
+/* Labels of a request, NULL or "" = not said; borrowed. */
+struct pool_labels {
+    const char *of[POOL_LABELS];
+};
+/* The pools a request is charged to, parents first; valid until the next change of `pools`. */
+struct pool_path {
+    int n;
+    bool crowded;   /* more than POOL_PATH_MAX match: nothing can be admitted */
+    uint8_t strict; /* bit per entry: reserves the worst case */
+    double risk;    /* the smallest of the quantile pools on it, 1 without any */
+    int64_t now_ms;
+    struct pool_entry {
+        int32_t spec, at, up; /* configured pool; slot or -1; the parent's entry or -1 */
+        const char *value;    /* borrowed from the labels */
+        struct window window;
+        int64_t cap[POOL_UNITS]; /* -1 = none */
+    } entry[POOL_PATH_MAX];
+};
+void pools_path(const struct pools *p, const struct pool_labels *labels, int64_t now_ms,
+                struct pool_path *out);
+
+/* What a decision may cost: the worst case for strict pools (a token limit makes it finite), for
+ * the others a quantile with its buffer. */
+struct pool_ask {
+    bool bounded;                           /* worst is known */
+    int64_t amount[POOL_MODES][POOL_UNITS]; /* >= 0; [POOL_STRICT] the worst case */
+};
+enum pool_action {
+    POOL_ADMIT,
+    POOL_SOFT,      /* admitted, above a soft limit */
+    POOL_EXHAUSTED, /* the cap, or outside of the period of a `once` pool */
+    POOL_KILLED,
+    POOL_FUSED,
+    POOL_UNBOUNDED, /* a strict pool needs max_output_tokens */
+    POOL_CROWDED,   /* too many pools on the path, or too large a request */
+    POOL_FULL       /* the table has no slot for a new instance */
+};
+struct pool_verdict {
+    enum pool_action action;
+    int spec;               /* the pool that says so; -1 when none or all do */
+    enum pool_unit unit;    /* exhausted, soft: in which unit */
+    int64_t missing;        /* exhausted: this much too little */
+    int64_t retry_after_ms; /* 0 = not known, or never */
+};
+/* pools_admit tells whether a request may be charged, and if not, the first pool that forbids it.
+ */
+struct pool_verdict pools_admit(const struct pools *p, const struct pool_path *path,
+                                const struct pool_ask *ask);
+bool pools_admitted(enum pool_action action);
+
+/* pools_headroom gives what may still be reserved, the least over the path, and the entry that
+ * has it: INT64_MAX and -1 without a cap; 0 whenever something else forbids everything. */
+struct pool_room {
+    int64_t left[POOL_UNITS];
+    int at[POOL_UNITS];
+};
+struct pool_room pools_headroom(const struct pools *p, const struct pool_path *path);
+
+/* pools_siblings tells whether two pools may lend to each other: one parent, one window. */
+bool pools_same_window(const struct pool_spec *a, const struct pool_spec *b);
+bool pools_siblings(const struct pool_config *c, int a, int b);
+/* pools_used gives what counts against an entry's cap: settled, over and reserved. */
+int64_t pools_used(const struct pools *p, const struct pool_entry *e, enum pool_unit unit);
+
+/* ---- changes: by the fold, from facts ---- */
+
+/* What a decision holds in its pools; kept by the caller beside the decision, zeros = nothing. */
+struct pool_hold {
+    uint8_t n;
+    uint8_t strict; /* bit per pool */
+    bool open;      /* neither completed nor expired */
+    uint32_t at[POOL_PATH_MAX];
+    int64_t reserved[POOL_MODES][POOL_UNITS];
+    int64_t booked[POOL_MODES][POOL_UNITS]; /* if not open */
+};
+
+/* pools_reserve charges every pool of the path with its reservation, making instances that are
+ * missing, and fills the hold. It does not look at caps: the decision did. seq is the decision's,
+ * > 0. False, and nothing changed, when a slot is missing, an amount is out of range or a sum would
+ * overflow. */
+MUST_CHECK bool pools_reserve(struct pools *p, const struct pool_path *path,
+                              const struct pool_ask *ask, uint64_t seq, struct pool_hold *hold);
+
+/* pools_settle books what the decision (its seq and time) came to in the windows of the decision,
+ * in place of the reservation or of what was booked before: repeated, amended and late reports are
+ * all the same. False, and nothing changed, when an amount is out of range or a sum would overflow.
+ * pools_expire books the reservation itself. An instance forgotten since is passed over. */
+MUST_CHECK bool pools_settle(struct pools *p, struct pool_hold *hold, uint64_t seq, int64_t time_ms,
+                             const int64_t actual[POOL_UNITS], int64_t now_ms);
+MUST_CHECK bool pools_expire(struct pools *p, struct pool_hold *hold, uint64_t seq, int64_t time_ms,
+                             int64_t now_ms);
+
+/* pools_tidy frees instances that hold nothing which still counts (no reservation, nothing spent in
+ * a window that is running, no tripped fuse, no children), when the table is over three quarters
+ * full. Gives their number. */
+int64_t pools_tidy(struct pools *p, int64_t now_ms);
+
+/* ---- snapshots ---- */
+
+/* pools_put_page writes slots [page*POOL_PAGE, +POOL_PAGE), at most POOL_PAGE_BYTES_MAX bytes;
+ * pools_get_page reads them back and refuses what cannot be. When all are read, pools_reindex
+ * rebuilds what is derived; false when parents are wrong. */
+enum { POOL_PAGE_BYTES_MAX = POOL_PAGE * 1024 };
+void pools_put_page(const struct pools *p, int64_t page, struct filler *out);
+MUST_CHECK bool pools_get_page(struct pools *p, int64_t page, struct reader *in);
+MUST_CHECK bool pools_reindex(struct pools *p);
+
+#endif
