@@ -55,7 +55,12 @@ enum doc_bit {
     }
 
 static const struct field rows[] = {
-    {.path = "name", ID, D(spec.name), .bit = HAS_NAME, .other = "required", .help = "unique"},
+    {.path = "name",
+     ID,
+     D(spec.name),
+     .bit = HAS_NAME,
+     .other = "required",
+     .help = "by which it is known"},
     {.path = "parent",
      ID,
      D(parent),

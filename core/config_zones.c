@@ -66,7 +66,7 @@ static const struct field zone_rows[] = {
      .offset = offsetof(struct zone_doc, name),
      .bit = HAS_ZONE_NAME,
      .other = "required",
-     .help = "unique"},
+     .help = "by which it is known"},
     {.path = "utc_offset_minutes",
      OFFSET,
      .offset = offsetof(struct zone_doc, minutes),

@@ -56,6 +56,9 @@ int64_t pools_used(const struct pools *p, const struct pool_entry *e, enum pool_
 
 struct window pools_window(const struct pools *p, int spec, int64_t now_ms)
 {
+    const struct window *last = &p->window[spec];
+    if (last->start <= now_ms && now_ms < last->end)
+        return *last;
     int zone = p->zone[spec];
     return window_at(&p->config.spec[spec].window, zone < 0 ? NULL : &p->config.zone[zone], now_ms);
 }

@@ -12,11 +12,14 @@
  * Budgets in dollars and tokens. A request is charged to every pool whose labels it matches, all or
  * none: reserved at the decision, settled at completion, settled at the reservation if completion
  * never comes. Money is nanodollars; everything is a 64-bit integer and overflow is refused.
- * Of each pool at every moment: settled + reserved <= cap, counted over the window, as long as the
- * cap is not lowered; then nothing is admitted until the window has passed. What decisions cost
- * above their reservations is booked apart and counts too.
+ * Of each pool at every moment: settled + reserved <= cap, counted over the window, whatever is
+ * late, missing or repeated. Three things can lift the sum above a cap, and nothing is admitted
+ * until it is below again: a cap that is lowered; a correction that raises a completed cost when
+ * what had come free is given out already; costs above the reservation, which are booked apart (and
+ * counted by strict pools, since a worst case cannot be exceeded).
  *
- * Memory: about 950 bytes per instance in use and 16 per slot. Nothing is allocated per request.
+ * Memory: 928 bytes per instance in use, 25 to 33 per slot; 104 for a hold, 67 kB for the
+ * configuration.
  */
 enum pool_mode { POOL_STRICT, POOL_QUANTILE, POOL_MODES };
 enum {
@@ -40,16 +43,16 @@ struct pool_book {
 
 /* An instance. Books ascend; book 0 starts at INT64_MIN and takes in those that leave, so a
  * decision's book is the last one that starts no later than it. */
-struct pool {
+struct pool {             /* what every request looks at stands together */
     uint64_t born;        /* sequence number of its first decision; 0 = a free slot */
     int32_t spec, parent; /* indices; parent -1 = none */
-    char value[NAME_CAP]; /* of the `each` label, "" without */
     int64_t last_ms;      /* of the last decision */
-    int32_t n_books;
-    struct pool_book book[POOL_BOOKS];
+    int64_t tripped_ms;   /* the fuse; 0 = never */
     int64_t fuse_level[POOL_UNITS], fuse_ms; /* at that moment; drains at the forecast */
-    int64_t tripped_ms;                      /* 0 = never */
+    int32_t n_books;
+    char value[NAME_CAP];     /* of the `each` label, "" without */
     uint64_t trips, overruns; /* overruns: strict decisions that cost more than the worst case */
+    struct pool_book book[POOL_BOOKS];
 };
 struct pools {
     struct pool_config config;
@@ -58,12 +61,14 @@ struct pools {
     uint8_t *dirty;    /* per page of POOL_PAGE slots, bit per snapshot generation */
     /* derived from the slots */
     uint32_t *head, *next;         /* chains by (spec, parent, value): slot + 1, 0 = end */
+    uint32_t *tag;                 /* [cap] more bits of that hash */
     int64_t heads;                 /* a power of two */
     uint32_t *children;            /* [cap] instances that name it as parent */
     int64_t used, lowest;          /* slots taken; no slot below `lowest` is free */
     bool by_model;                 /* some pool looks at the model: a path is needed per model */
     uint8_t asked[POOL_SPECS_MAX]; /* bit per label that the pool matches */
     int8_t zone[POOL_SPECS_MAX];   /* index in config.zone, -1 = UTC */
+    struct window window[POOL_SPECS_MAX]; /* the last one reserved in: spares the calendar */
 };
 
 /* pools_init allocates for config.instances slots, touched as they are used. False when memory is

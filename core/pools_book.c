@@ -193,6 +193,7 @@ bool pools_reserve(struct pools *p, const struct pool_path *path, const struct p
         int32_t parent = e->up < 0 ? -1 : (int32_t)hold->at[e->up];
         int32_t at = e->at >= 0 ? e->at : pools_take(p, e->spec, parent, e->value, seq);
         hold->at[i] = (uint32_t)at;
+        p->window[e->spec] = e->window;
         memcpy(hold->reserved[mode], ask->amount[mode], sizeof hold->reserved[mode]);
         reserve_one(p, at, &e->window, ask->amount[mode], path->now_ms);
     }

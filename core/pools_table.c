@@ -31,8 +31,9 @@ static bool allocate(struct pools *p, int64_t cap)
     p->dirty = calloc((size_t)pages(cap), 1);
     p->head = calloc((size_t)p->heads, sizeof *p->head);
     p->next = calloc((size_t)cap, sizeof *p->next);
+    p->tag = calloc((size_t)cap, sizeof *p->tag);
     p->children = calloc((size_t)cap, sizeof *p->children);
-    return p->pool && p->dirty && p->head && p->next && p->children;
+    return p->pool && p->dirty && p->head && p->next && p->tag && p->children;
 }
 
 static void release(struct pools *p)
@@ -41,6 +42,7 @@ static void release(struct pools *p)
     free(p->dirty);
     free(p->head);
     free(p->next);
+    free(p->tag);
     free(p->children);
 }
 
@@ -52,6 +54,7 @@ static void derive(struct pools *p)
     for (int i = 0; i < c->n; i++) {
         p->asked[i] = 0;
         p->zone[i] = -1;
+        p->window[i] = (struct window){0, 0, 0}; /* covers nothing */
         for (int l = 0; l < POOL_LABELS; l++)
             p->asked[i] |= (uint8_t)((c->spec[i].match[l][0] != '\0') << l);
         for (int z = 0; z < c->n_zones; z++) {
@@ -82,18 +85,24 @@ void pools_fini(struct pools *p)
 
 /* ---- slots ---- */
 
-static uint32_t *chain(const struct pools *p, int32_t spec, int32_t parent, const char *value)
+static uint64_t hash_of(int32_t spec, int32_t parent, const char *value)
 {
     uint64_t seed = (uint64_t)(uint32_t)parent << 32 | (uint32_t)spec;
-    uint64_t h = mix64(hash64(value, strlen(value), seed));
-    return &p->head[h & (uint64_t)(p->heads - 1)];
+    return hash64(value, strlen(value), seed);
+}
+
+static uint32_t *chain(const struct pools *p, uint64_t hash)
+{
+    return &p->head[hash & (uint64_t)(p->heads - 1)];
 }
 
 int32_t pools_find(const struct pools *p, int32_t spec, int32_t parent, const char *value)
 {
-    for (uint32_t i = *chain(p, spec, parent, value); i > 0; i = p->next[i - 1]) {
+    uint64_t hash = hash_of(spec, parent, value);
+    for (uint32_t i = *chain(p, hash); i > 0; i = p->next[i - 1]) {
         const struct pool *pool = &p->pool[i - 1];
-        if (pool->spec == spec && pool->parent == parent && strcmp(pool->value, value) == 0)
+        if (p->tag[i - 1] == hash >> 32 && pool->spec == spec && pool->parent == parent &&
+            strcmp(pool->value, value) == 0)
             return (int32_t)i - 1;
     }
     return -1;
@@ -112,7 +121,9 @@ void pools_touch(struct pools *p, int64_t slot)
 static void link_in(struct pools *p, int64_t slot)
 {
     const struct pool *pool = &p->pool[slot];
-    uint32_t *head = chain(p, pool->spec, pool->parent, pool->value);
+    uint64_t hash = hash_of(pool->spec, pool->parent, pool->value);
+    uint32_t *head = chain(p, hash);
+    p->tag[slot] = (uint32_t)(hash >> 32);
     p->next[slot] = *head;
     *head = (uint32_t)slot + 1;
     if (pool->parent >= 0)
@@ -141,7 +152,7 @@ int32_t pools_take(struct pools *p, int32_t spec, int32_t parent, const char *va
 static void forget(struct pools *p, int64_t slot)
 {
     struct pool *pool = &p->pool[slot];
-    uint32_t *at = chain(p, pool->spec, pool->parent, pool->value);
+    uint32_t *at = chain(p, hash_of(pool->spec, pool->parent, pool->value));
     while (*at != (uint32_t)slot + 1)
         at = &p->next[*at - 1];
     *at = p->next[slot];

@@ -321,6 +321,48 @@ static void loans(void **state)
     assert_int_equal(pools_used(&pools, &path.entry[0], POOL_NANO), 10 * usd);
 }
 
+/* What one sibling has borrowed is not lent to another. */
+static void lent_once(void **state)
+{
+    static const char *const name[] = {"one", "two", "three"};
+    struct pool_hold hold;
+    (void)state;
+    add("org", -1, 12);
+    for (int i = 0; i < 3; i++) {
+        struct pool_spec *s = add(name[i], 0, 3);
+        strcpy(s->match[POOL_TENANT], name[i]);
+        s->borrow = i < 2;
+        s->keep = i < 2 ? 1 : 0;
+    }
+    begin();
+    assert_int_equal(request("one", NULL, 5 * usd, t0, &hold).action, POOL_SOFT);
+    assert_int_equal(request("two", NULL, 4 * usd + 1, t0, &hold).action, POOL_EXHAUSTED);
+    assert_int_equal(request("two", NULL, 4 * usd, t0, &hold).action, POOL_SOFT);
+    assert_int_equal(request("one", NULL, 1, t0, &hold).action, POOL_EXHAUSTED);
+}
+
+/* Siblings are those below the same instance of the parent. */
+static void loans_per_tenant(void **state)
+{
+    struct pool_hold hold;
+    (void)state;
+    add("tenants", -1, 10)->each = POOL_TENANT;
+    for (int i = 0; i < 2; i++) {
+        struct pool_spec *s = add(i == 0 ? "one" : "two", 0, -1);
+        strcpy(s->match[POOL_USER], i == 0 ? "one" : "two");
+        s->has = POOL_HAS_SHARE;
+        s->share = 0.5;
+        s->borrow = i == 0;
+        s->keep = 0;
+    }
+    begin();
+    assert_int_equal(request("a", "two", 4 * usd, t0, &hold).action, POOL_ADMIT);
+    assert_int_equal(request("a", "one", 6 * usd + 1, t0, &hold).action, POOL_EXHAUSTED);
+    assert_int_equal(request("a", "one", 6 * usd, t0, &hold).action, POOL_SOFT);
+    assert_int_equal(request("b", "one", 10 * usd, t0, &hold).action, POOL_SOFT);
+    assert_int_equal(request("c", "two", 5 * usd + 1, t0, &hold).action, POOL_EXHAUSTED);
+}
+
 static void fuse(void **state)
 {
     struct pool_hold hold[20];
@@ -537,6 +579,12 @@ static void reordered(void **state)
     assert_int_equal(pools_used(&pools, &path.entry[1], POOL_NANO), 4 * cent);
     request("t", "u", 10 * cent, t0, &hold);
     assert_int_equal(pools.used, 2);
+    config.n = 0;
+    add("users", -1, 1)->each = POOL_USER; /* no longer below b: another pool, that begins anew */
+    assert_true(pools_configure(&pools, &config));
+    assert_int_equal(pools.used, 0);
+    settle(&hold, t0, 4 * cent, t0); /* of nobody's */
+    assert_int_equal(request("t", "u", 100 * cent, t0, &hold).action, POOL_ADMIT);
 }
 
 /* Bytes that cannot be a page are refused, whatever byte is wrong; nothing is read out of bounds.
@@ -582,6 +630,8 @@ int main(void)
         T(soft),
         T(shares),
         T(loans),
+        T(lent_once),
+        T(loans_per_tenant),
         T(fuse),
         T(fuse_refund),
         T(once),
