@@ -238,13 +238,13 @@ static enum status times_read(struct pool_doc *d, unsigned seen, const struct js
     struct json_at over_at = {.up = at, .key = "override"}, fuse_at = {.up = at, .key = "fuse"};
     enum status st = STATUS_OK;
     if (seen & HAS_FROM)
-        st = pools_time(d->from, at, "from", &d->spec.window.from_ms, problem);
+        st = config_pools_time(d->from, at, "from", &d->spec.window.from_ms, problem);
     if (st == STATUS_OK && (seen & HAS_UNTIL))
-        st = pools_time(d->until, at, "until", &d->spec.window.until_ms, problem);
+        st = config_pools_time(d->until, at, "until", &d->spec.window.until_ms, problem);
     if (st == STATUS_OK && (seen & HAS_OVER_UNTIL))
-        st = pools_time(d->over_until, &over_at, "until", &d->spec.over.until_ms, problem);
+        st = config_pools_time(d->over_until, &over_at, "until", &d->spec.over.until_ms, problem);
     if (st == STATUS_OK && (seen & HAS_REARMED))
-        st = pools_time(d->rearmed, &fuse_at, "rearmed", &d->spec.fuse.rearmed_ms, problem);
+        st = config_pools_time(d->rearmed, &fuse_at, "rearmed", &d->spec.fuse.rearmed_ms, problem);
     return st;
 }
 
@@ -256,7 +256,7 @@ static enum status names_read(const struct pool_config *c, struct pool_doc *d, u
     struct json_at parent_at = {.up = at, .key = "parent"};
     int kind = seen & HAS_WINDOW ? window_kind_find(d->window) : (int)WINDOW_MONTH;
     if (kind < 0)
-        return pools_fail(
+        return config_pools_fail(
             problem, at, "window",
             "expected one of minute, hour, day, week, month, quarter, year, rolling, once");
     d->spec.window.kind = (enum window_kind)kind;
@@ -266,7 +266,7 @@ static enum status names_read(const struct pool_config *c, struct pool_doc *d, u
             d->spec.each = l;
     }
     if (d->spec.each == POOL_LABELS)
-        return pools_fail(
+        return config_pools_fail(
             problem, at, "each",
             "expected one of tenant, user, task, domain, user_tier, group, session, model");
     d->spec.parent = seen & HAS_PARENT ? pool_index(c, d->parent) : -1;
@@ -282,15 +282,15 @@ static enum status window_read(struct pool_spec *s, unsigned seen, const struct 
 {
     bool rolling = s->window.kind == WINDOW_ROLLING, once = s->window.kind == WINDOW_ONCE;
     if (rolling != !!(seen & HAS_LENGTH))
-        return pools_fail(problem, at, "length_s",
-                          rolling
-                              ? "required for a rolling window, missing"
-                              : "only a rolling window has a length: say \"window\":\"rolling\"");
+        return config_pools_fail(
+            problem, at, "length_s",
+            rolling ? "required for a rolling window, missing"
+                    : "only a rolling window has a length: say \"window\":\"rolling\"");
     if (!once && (seen & (HAS_FROM | HAS_UNTIL)))
-        return pools_fail(problem, at, seen & HAS_FROM ? "from" : "until",
-                          "only for \"window\":\"once\"");
+        return config_pools_fail(problem, at, seen & HAS_FROM ? "from" : "until",
+                                 "only for \"window\":\"once\"");
     if ((seen & HAS_UNTIL) && s->window.until_ms <= s->window.from_ms)
-        return pools_fail(problem, at, "until", "must be later than from");
+        return config_pools_fail(problem, at, "until", "must be later than from");
     return STATUS_OK;
 }
 
@@ -304,9 +304,9 @@ static enum status pool_read(struct pool_config *c, json_t *object, const struct
     void *base[] = {&d};
     enum status st = fields_read(config_pool_table(), object, at, base, &seen, problem);
     if (st == STATUS_OK && !(seen & HAS_NAME))
-        st = pools_fail(problem, at, "name", "required for a pool, missing");
+        st = config_pools_fail(problem, at, "name", "required for a pool, missing");
     if (st == STATUS_OK && pool_index(c, d.spec.name) >= 0)
-        st = pools_fail(problem, at, "name", "the same name twice");
+        st = config_pools_fail(problem, at, "name", "the same name twice");
     if (st == STATUS_OK)
         st = names_read(c, &d, seen, at, problem);
     if (st == STATUS_OK)
@@ -330,7 +330,7 @@ static enum status pool_read(struct pool_config *c, json_t *object, const struct
 enum status config_pools_read(struct pool_config *c, const json_t *array, struct problem *problem)
 {
     struct json_at list = {.key = "pools"};
-    enum status st = pools_array(array, &list, POOL_SPECS_MAX, problem);
+    enum status st = config_pools_array(array, &list, POOL_SPECS_MAX, problem);
     if (st != STATUS_OK)
         return st;
     memset(c->spec, 0, sizeof c->spec);

@@ -27,12 +27,12 @@ struct field_table config_zone_table(void);
 struct field_table config_zone_change_table(void);
 
 /* Shared by these readers: a refusal at a field; an array of at most `most`; a time. */
-enum status pools_fail(struct problem *problem, const struct json_at *at, const char *key,
-                       const char *text);
-MUST_CHECK enum status pools_array(const json_t *v, const struct json_at *at, int most,
-                                   struct problem *problem);
-MUST_CHECK enum status pools_time(const char *text, const struct json_at *at, const char *key,
-                                  int64_t *ms, struct problem *problem);
+enum status config_pools_fail(struct problem *problem, const struct json_at *at, const char *key,
+                              const char *text);
+MUST_CHECK enum status config_pools_array(const json_t *v, const struct json_at *at, int most,
+                                          struct problem *problem);
+MUST_CHECK enum status config_pools_time(const char *text, const struct json_at *at,
+                                         const char *key, int64_t *ms, struct problem *problem);
 
 /* config_pool_labels names the labels of enum pool_label, as requests and the document do. */
 extern const char *const config_pool_labels[POOL_LABELS];

@@ -34,7 +34,7 @@ static enum status check_match(const struct pool_config *c, int i, const struct 
         }
     }
     if (depth > POOL_PATH_MAX)
-        return pools_fail(problem, at, "parent", "more than 8 pools above each other");
+        return config_pools_fail(problem, at, "parent", "more than 8 pools above each other");
     return STATUS_OK;
 }
 
@@ -45,7 +45,7 @@ static enum status check_zone(const struct pool_config *c, int i, const struct j
     bool known = zone[0] == '\0';
     for (int z = 0; z < c->n_zones; z++)
         known = known || strcmp(c->zone[z].name, zone) == 0;
-    return known ? STATUS_OK : pools_fail(problem, at, "zone", "no such zone in zones");
+    return known ? STATUS_OK : config_pools_fail(problem, at, "zone", "no such zone in zones");
 }
 
 static enum status check_purpose(const struct pool_config *c, int i, const struct json_at *at,
@@ -70,19 +70,20 @@ static enum status check_share(const struct pool_config *c, int i, const struct 
     if (!(s->has & POOL_HAS_SHARE))
         return STATUS_OK;
     if (s->has & (POOL_HAS_USD | POOL_HAS_TOKENS))
-        return pools_fail(problem, at, "share", "either a share or usd and tokens");
+        return config_pools_fail(problem, at, "share", "either a share or usd and tokens");
     if (s->parent < 0 || !caps(&c->spec[s->parent]))
-        return pools_fail(problem, at, "share", "needs a parent with a cap to share");
+        return config_pools_fail(problem, at, "share", "needs a parent with a cap to share");
     if (!pools_same_window(s, &c->spec[s->parent]))
-        return pools_fail(problem, at, "share",
-                          "needs the parent's window and zone: leave them out");
+        return config_pools_fail(problem, at, "share",
+                                 "needs the parent's window and zone: leave them out");
     for (int k = 0; k < c->n; k++) {
         const struct pool_spec *other = &c->spec[k];
         if (other->parent == s->parent && other->each < 0 && (other->has & POOL_HAS_SHARE))
             all += other->share;
     }
     if (s->each < 0 && all > 1 + 1e-9)
-        return pools_fail(problem, at, "share", "the shares of this parent come to more than 1");
+        return config_pools_fail(problem, at, "share",
+                                 "the shares of this parent come to more than 1");
     return STATUS_OK;
 }
 
@@ -95,16 +96,17 @@ static enum status check_loans(const struct pool_config *c, int i, const struct 
     if (!s->borrow && s->keep >= 1)
         return STATUS_OK;
     if (s->parent < 0 || s->each >= 0)
-        return pools_fail(problem, at, key, "only between siblings: needs a parent, and no each");
+        return config_pools_fail(problem, at, key,
+                                 "only between siblings: needs a parent, and no each");
     if (!caps(s))
-        return pools_fail(problem, at, key, "needs a cap of its own: usd, tokens or share");
+        return config_pools_fail(problem, at, key, "needs a cap of its own: usd, tokens or share");
     for (int k = 0; k < c->n; k++) {
         const struct pool_spec *other = &c->spec[k];
         lenders |= pools_siblings(c, i, k) && caps(other) && other->keep < 1;
     }
     if (s->borrow && !lenders)
-        return pools_fail(problem, at, key,
-                          "no sibling with the same window and a keep below 1 lends to it");
+        return config_pools_fail(problem, at, key,
+                                 "no sibling with the same window and a keep below 1 lends to it");
     return STATUS_OK;
 }
 
@@ -115,11 +117,11 @@ static enum status check_override(const struct pool_config *c, int i, const stru
     const struct pool_spec *s = &c->spec[i];
     bool set = s->has & (POOL_HAS_OVERRIDE_USD | POOL_HAS_OVERRIDE_TOKENS);
     if (set && s->over.until_ms == 0)
-        return pools_fail(problem, &here, "until", "required for an override, missing");
+        return config_pools_fail(problem, &here, "until", "required for an override, missing");
     if (!set && (s->over.until_ms != 0 || s->over.value[0]))
-        return pools_fail(problem, at, "override", "give usd or tokens");
+        return config_pools_fail(problem, at, "override", "give usd or tokens");
     if (s->over.value[0] && s->each < 0)
-        return pools_fail(problem, &here, "for", "only for pools with each");
+        return config_pools_fail(problem, &here, "for", "only for pools with each");
     return STATUS_OK;
 }
 
@@ -134,12 +136,13 @@ static enum status check_fuse(const struct pool_config *c, int i, const struct j
     for (int u = 0; u < POOL_UNITS; u++) {
         bool burst = s->has & (POOL_HAS_FUSE_USD << u), rate = s->fuse.per_hour[u] > 0;
         if (burst != rate)
-            return pools_fail(problem, &here, keys[u][burst],
-                              "burst and forecast go together, and the forecast is above 0");
+            return config_pools_fail(problem, &here, keys[u][burst],
+                                     "burst and forecast go together, and the forecast is above 0");
     }
     if ((s->fuse.reset_ms || s->fuse.rearmed_ms) &&
         !(s->has & (POOL_HAS_FUSE_USD | POOL_HAS_FUSE_TOKENS)))
-        return pools_fail(problem, at, "fuse", "give usd and usd_per_hour, or the same in tokens");
+        return config_pools_fail(problem, at, "fuse",
+                                 "give usd and usd_per_hour, or the same in tokens");
     return STATUS_OK;
 }
 

@@ -8,15 +8,15 @@
 
 #include <string.h>
 
-enum status pools_fail(struct problem *problem, const struct json_at *at, const char *key,
-                       const char *text)
+enum status config_pools_fail(struct problem *problem, const struct json_at *at, const char *key,
+                              const char *text)
 {
     struct json_at here = {.up = at, .key = key};
     return json_fail(problem, STATUS_BAD_REQUEST, &here, "%s", text);
 }
 
-enum status pools_array(const json_t *v, const struct json_at *at, int most,
-                        struct problem *problem)
+enum status config_pools_array(const json_t *v, const struct json_at *at, int most,
+                               struct problem *problem)
 {
     char found[FOUND_CAP];
     if (json_is_array(v) && json_array_size(v) <= (size_t)most)
@@ -25,12 +25,12 @@ enum status pools_array(const json_t *v, const struct json_at *at, int most,
                      most, json_found(found, v));
 }
 
-enum status pools_time(const char *text, const struct json_at *at, const char *key, int64_t *ms,
-                       struct problem *problem)
+enum status config_pools_time(const char *text, const struct json_at *at, const char *key,
+                              int64_t *ms, struct problem *problem)
 {
     if (window_time_read(text, ms))
         return STATUS_OK;
-    return pools_fail(problem, at, key, "expected a time such as 2026-01-31T00:00:00Z");
+    return config_pools_fail(problem, at, key, "expected a time such as 2026-01-31T00:00:00Z");
 }
 
 struct change_doc {
@@ -91,7 +91,8 @@ static enum status changes_read(struct zone *z, const json_t *array, const struc
                                 struct problem *problem)
 {
     struct json_at list = {.up = up, .key = "changes"};
-    enum status st = array ? pools_array(array, &list, ZONE_CHANGES_MAX, problem) : STATUS_OK;
+    enum status st =
+        array ? config_pools_array(array, &list, ZONE_CHANGES_MAX, problem) : STATUS_OK;
     for (size_t i = 0; st == STATUS_OK && array && i < json_array_size(array); i++) {
         struct json_at at = {.up = &list, .index = (int)i};
         struct change_doc d = {.at = ""};
@@ -101,11 +102,12 @@ static enum status changes_read(struct zone *z, const json_t *array, const struc
         st = fields_read(config_zone_change_table(), json_array_get(array, i), &at, base, &seen,
                          problem);
         if (st == STATUS_OK && !(seen & HAS_MINUTES))
-            st = pools_fail(problem, &at, "utc_offset_minutes", "required for a change, missing");
+            st = config_pools_fail(problem, &at, "utc_offset_minutes",
+                                   "required for a change, missing");
         if (st == STATUS_OK)
-            st = pools_time(d.at, &at, "at", &ms, problem);
+            st = config_pools_time(d.at, &at, "at", &ms, problem);
         if (st == STATUS_OK && i > 0 && ms <= z->change[i - 1].at_ms)
-            st = pools_fail(problem, &at, "at", "must be later than the change before");
+            st = config_pools_fail(problem, &at, "at", "must be later than the change before");
         z->change[i].at_ms = ms;
         z->change[i].offset_ms = d.minutes * 60000;
         z->n = (int)i + 1;
@@ -116,7 +118,7 @@ static enum status changes_read(struct zone *z, const json_t *array, const struc
 enum status config_zones_read(struct pool_config *c, const json_t *array, struct problem *problem)
 {
     struct json_at list = {.key = "zones"};
-    enum status st = pools_array(array, &list, POOL_ZONES_MAX, problem);
+    enum status st = config_pools_array(array, &list, POOL_ZONES_MAX, problem);
     if (st != STATUS_OK)
         return st;
     memset(c->zone, 0, sizeof c->zone);
@@ -130,10 +132,10 @@ enum status config_zones_read(struct pool_config *c, const json_t *array, struct
         json_t *object = json_array_get(array, i);
         st = fields_read(config_zone_table(), object, &at, base, &seen, problem);
         if (st == STATUS_OK && !(seen & HAS_ZONE_NAME))
-            st = pools_fail(problem, &at, "name", "required for a zone, missing");
+            st = config_pools_fail(problem, &at, "name", "required for a zone, missing");
         for (int k = 0; st == STATUS_OK && k < c->n_zones; k++) {
             if (strcmp(c->zone[k].name, d.name) == 0)
-                st = pools_fail(problem, &at, "name", "the same name twice");
+                st = config_pools_fail(problem, &at, "name", "the same name twice");
         }
         memcpy(z->name, d.name, sizeof z->name);
         z->offset_ms = d.minutes * 60000;

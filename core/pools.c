@@ -205,10 +205,10 @@ static int64_t wait_of(const struct pools *p, const struct pool_path *path,
                        const struct pool_entry *e, enum pool_unit unit, int64_t missing)
 {
     const struct pool_spec *s = &p->config.spec[e->spec];
-    int64_t part = e->window.end - e->window.start;
     if (s->window.kind != WINDOW_ROLLING || e->at < 0)
         return e->window.end == INT64_MAX ? 0 : e->window.end - path->now_ms;
     const struct pool *pool = &p->pool[e->at];
+    int64_t part = e->window.end - e->window.start;
     for (int i = 0; i < pool->n_books; i++) { /* the oldest comes free first */
         if (pool->book[i].start < e->window.since)
             continue;
