@@ -15,6 +15,8 @@ static const char usage[] =
     "usage: purser-sim replay DIR [options]            play a full-information table\n"
     "       purser-sim replay --scenario fintech [options]\n"
     "       purser-sim scenario fintech --out DIR [--rows N] [--scenario-seed S]\n"
+    "       purser-sim run EXPERIMENT [--seeds N] [--json] [--csv FILE]\n"
+    "                                                  policies over time, on a made world\n"
     "       purser-sim config DIR [options]            a configuration of purserd for a table\n"
     "       purser-sim score DIR --choices FILE [--monthly N] [--json]\n"
     "                                                  weigh what purser play recorded\n"
@@ -31,7 +33,8 @@ static const char usage[] =
     "  --features LIST       declared,text,shape,lens (text includes shape) or none\n"
     "  --lens FILE           look at prompts through this lens\n"
     "  --delay N             feedback arrives N requests late (default 0)\n"
-    "  --seeds N             orders and draws to average over (default 20)\n"
+    "  --seeds N             orders and draws to average over (default 20; run: as\n"
+    "                        the experiment says)\n"
     "  --seed S              the first of them (default 1)\n"
     "  --config FILE         engine part of a configuration, over the table's prices\n"
     "  --set a.b=VALUE       one field of it; may be repeated\n"
@@ -45,6 +48,7 @@ static const char usage[] =
     "                        made to count alike\n"
     "how it is run and told\n"
     "  --workers N           processes (default: one per core); changes no result\n"
+    "  --csv FILE            of run: the curves, a line per policy and window\n"
     "  --json                one JSON object instead of a table\n"
     "  --monthly N           requests a month, for sums of money (default 50000000)\n"
     "  --progress            on stderr, even when that is no terminal\n"
@@ -70,6 +74,7 @@ enum option_key {
     OPT_SCENARIO_SEED,
     OPT_OUT,
     OPT_CHOICES,
+    OPT_CSV,
     OPT_MONTHLY,
     OPT_LENS,
     OPT_DIMS,
@@ -100,6 +105,7 @@ static const struct option long_options[] = {
     {"rows", required_argument, NULL, OPT_ROWS},
     {"scenario-seed", required_argument, NULL, OPT_SCENARIO_SEED},
     {"out", required_argument, NULL, OPT_OUT},
+    {"csv", required_argument, NULL, OPT_CSV},
     {"choices", required_argument, NULL, OPT_CHOICES},
     {"monthly", required_argument, NULL, OPT_MONTHLY},
     {"lens", required_argument, NULL, OPT_LENS},
@@ -170,6 +176,7 @@ static bool take_value(struct options *o, int key, const char *v)
     case OPT_DELAY:
         return read_int(v, 0, 10000000, &o->delay);
     case OPT_SEEDS:
+        o->seeds_given = true;
         return read_int(v, 1, SEEDS_MAX, &o->seeds);
     case OPT_SEED:
         return read_int(v, 0, INT64_MAX / 2, &o->first_seed);
@@ -218,6 +225,9 @@ static bool take_plain(struct options *o, int key, const char *v)
         return true;
     case OPT_CHOICES:
         o->choices = v;
+        return true;
+    case OPT_CSV:
+        o->csv = v;
         return true;
     case OPT_LENS:
         o->lens = v;

@@ -259,9 +259,7 @@ struct tally {
     int64_t window[PLAY_WINDOW];
 };
 
-/* Routing accuracy: the model chosen is adequate (within ADEQUATE of the row's best quality) and no
- * adequate one is cheaper. Ties in price count for both. */
-static bool cheapest_adequate(const struct table *t, uint32_t row, int model)
+bool play_cheapest_adequate(const struct table *t, uint32_t row, int model)
 {
     double least = best_quality(t, row) - ADEQUATE;
     size_t mine = table_cell(t, row, model);
@@ -298,10 +296,12 @@ static enum status count_rows(struct game *g, const uint32_t *order, struct tall
         if (s != STATUS_OK)
             return s;
         tally_add(tally, rows->table, order[i], model, i);
-        bool right = cheapest_adequate(rows->table, order[i], model);
+        bool right = play_cheapest_adequate(rows->table, order[i], model);
         tally->right += right;
         tally->right_last += right && i >= rows->n - rows->n / 5;
         g->out->chosen[model]++;
+        if (g->play->chose != NULL)
+            g->play->chose(g->play->chose_ctx, i, order[i], model);
         s = advance(g, problem);
         if (s != STATUS_OK)
             return s;

@@ -23,6 +23,9 @@ struct play {
     int64_t delay;       /* feedback arrives this many requests late */
     const uint8_t *lens; /* of lens_len bytes; NULL = none */
     size_t lens_len;
+    /* told of each counted request, the i-th from 0; may be NULL */
+    void (*chose)(void *ctx, size_t i, uint32_t row, int model);
+    void *chose_ctx;
 };
 
 /* What the counted rows came to. */
@@ -39,6 +42,10 @@ struct play_result {
     struct problem problem; /* when status is not OK */
 };
 enum { PLAY_WINDOW = 200 };
+
+/* play_cheapest_adequate is routing accuracy, of one request: the model chosen is adequate (within
+ * 0.01 of the row's best quality) and no adequate one is cheaper. Ties in price count for both. */
+bool play_cheapest_adequate(const struct table *t, uint32_t row, int model);
 
 /* play_seed plays one seed. Pure but for memory: same inputs, same result. */
 void play_seed(const struct play *play, uint64_t seed, struct play_result *out);

@@ -11,6 +11,7 @@
 #include "sim/options.h"
 #include "sim/replay.h"
 #include "sim/report.h"
+#include "sim/run.h"
 #include "sim/score.h"
 #include "sim/setup.h"
 
@@ -100,11 +101,18 @@ static void tell(const struct options *o, const struct replay *r,
     free(room);
 }
 
-static enum status play(const struct options *o, const struct table *t, const struct table *learn,
-                        const struct params *p, struct problem *problem)
+static struct crew crew_of(const struct options *o)
 {
     static char on_line[] = "\r", below[] = "\n";
     bool tty = isatty(STDERR_FILENO);
+    return (struct crew){.workers = o->workers > 0 ? (int)o->workers : crew_cores(),
+                         .progress = tty || o->progress ? show_progress : NULL,
+                         .progress_ctx = tty ? on_line : below};
+}
+
+static enum status play(const struct options *o, const struct table *t, const struct table *learn,
+                        const struct params *p, struct problem *problem)
+{
     uint8_t *lens = NULL;
     size_t lens_len = 0;
     enum status s = o->lens ? lens_read(o->lens, &lens, &lens_len, problem) : STATUS_OK;
@@ -120,10 +128,7 @@ static enum status play(const struct options *o, const struct table *t, const st
                        .lens_len = lens_len,
                        .seeds = (int)o->seeds,
                        .first_seed = (uint64_t)o->first_seed,
-                       .crew = {.workers = o->workers > 0 ? (int)o->workers : crew_cores(),
-                                .progress_ctx = tty ? on_line : below}};
-    if (tty || o->progress)
-        r.crew.progress = show_progress;
+                       .crew = crew_of(o)};
     struct replay_report report;
     struct baselines base;
     s = replay_run(&r, &report, problem);
@@ -252,12 +257,26 @@ static int lens_command(const struct options *o, char **path, int n)
     return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
 }
 
+static int run_command(const struct options *o, const char *experiment)
+{
+    struct problem problem = {0};
+    struct run_command command = {.experiment = experiment,
+                                  .csv = o->csv,
+                                  .seeds = o->seeds_given ? (int)o->seeds : 0,
+                                  .json = o->json,
+                                  .crew = crew_of(o)};
+    enum status s = run_command_run(&command, &problem);
+    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+}
+
 static int run(struct options *o, const char *command, char **rest, int n)
 {
     if (strcmp(command, "config") == 0 || strcmp(command, "score") == 0)
         return run_service_command(o, command, rest, n);
     if (strcmp(command, "lens") == 0 && n > 1 && strcmp(rest[0], "fit") == 0)
         return lens_command(o, rest + 1, n - 1);
+    if (strcmp(command, "run") == 0)
+        return n == 1 ? run_command(o, rest[0]) : options_refuse("run takes one EXPERIMENT", NULL);
     if (strcmp(command, "scenario") == 0) {
         if (n != 1)
             return options_refuse("scenario takes one name", NULL);
