@@ -218,7 +218,7 @@ static enum status read_over(json_t *object, const struct json_at *at, const cha
     return s == STATUS_OK ? check(w, at, p) : s;
 }
 
-/* Runs one of the readers over the defaults; what it read is kept only if all of it is right. */
+/* Into a copy, which is kept only if all of it is right. */
 enum status world_read(json_t *object, const struct json_at *at, const char *near,
                        struct world_spec *spec, struct problem *problem)
 {

@@ -327,8 +327,8 @@ static void experiment_errors_have_a_path(void **state)
 static void shipped_experiments_are_read(void **state)
 {
     (void)state;
-    static const char *const name[] = {"accuracy", "luck", "linear"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const name[] = {"accuracy", "noise", "luck", "linear"};
+    for (int i = 0; i < 4; i++) {
         struct problem p = {0};
         struct experiment *e = calloc(1, sizeof *e);
         assert_non_null(e);
