@@ -179,6 +179,7 @@ static bool take_value(struct options *o, int key, const char *v)
         o->seeds_given = true;
         return read_int(v, 1, SEEDS_MAX, &o->seeds);
     case OPT_SEED:
+        o->seed_given = true;
         return read_int(v, 0, INT64_MAX / 2, &o->first_seed);
     case OPT_WORKERS:
         return read_int(v, 1, 256, &o->workers);

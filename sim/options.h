@@ -15,7 +15,7 @@ struct options {
     int n_sets;
     double split, budget; /* budget < 0: as configured */
     bool full_history, json, progress, labels;
-    bool seeds_given;
+    bool seeds_given, seed_given;
     bool own; /* DIR/purser.json, if there is one, belongs to the table */
     long long delay, seeds, first_seed, workers, rows, scenario_seed, monthly, dims, clusters,
         buckets;

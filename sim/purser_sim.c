@@ -263,6 +263,7 @@ static int run_command(const struct options *o, const char *experiment)
     struct run_command command = {.experiment = experiment,
                                   .csv = o->csv,
                                   .seeds = o->seeds_given ? (int)o->seeds : 0,
+                                  .first_seed = o->seed_given ? o->first_seed : -1,
                                   .json = o->json,
                                   .crew = crew_of(o)};
     enum status s = run_command_run(&command, &problem);

@@ -52,6 +52,7 @@ void run_csv(struct text *t, const struct experiment *e, const struct run_report
 struct run_command {
     const char *experiment, *csv; /* csv NULL = none */
     int seeds;                    /* 0 = as the experiment says */
+    long long first_seed;         /* -1 = likewise */
     bool json;
     struct crew crew;
 };

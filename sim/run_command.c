@@ -49,6 +49,8 @@ enum status run_command_run(const struct run_command *c, struct problem *problem
     if (s == STATUS_OK) {
         if (c->seeds > 0)
             e->seeds = c->seeds;
+        if (c->first_seed >= 0)
+            e->first_seed = c->first_seed;
         s = run_experiment(e, &c->crew, r, problem);
         if (s == STATUS_OK)
             s = tell(c, e, r, problem);

@@ -153,6 +153,11 @@ static enum status check(const struct world_spec *w, const struct json_at *at, s
         return json_fail(p, STATUS_BAD_REQUEST, &family_at, "no family \"%s\"; families are: %s",
                          json_quote(quoted, w->family), known);
     }
+    if (w->bernoulli && w->noise > 0) {
+        struct json_at noise_at = {.up = at, .key = "noise"};
+        return json_fail(p, STATUS_BAD_REQUEST, &noise_at,
+                         "outcomes of 0 or 1 have no other noise: leave it out, or set it to 0");
+    }
     if (w->n_models == 0)
         return json_fail(p, STATUS_BAD_REQUEST, &models_at, "missing: name at least one model");
     return f->check(w, at, p);

@@ -216,6 +216,8 @@ static void world_errors_have_a_path(void **state)
         {"{" MODELS "," TASKS ",\"latents\":2}", "/w/latents", "not of this family"},
         {"{\"requests\":0}", "/w/requests", "an integer from 1"},
         {"{\"outcome\":\"maybe\"}", "/w/outcome", "graded|bernoulli"},
+        {"{\"outcome\":\"bernoulli\",\"noise\":0.1," MODELS "," TASKS "}", "/w/noise",
+         "no other noise"},
         {"{\"prompt\":{\"word\":3}}", "/w/prompt/word", "did you mean \"words\"?"},
         {"{\"models\":[{\"name\":\"a\"}]}", "/w/models/0", "needs name, usd_per_mtok_in"},
         {"{\"models\":[1]}", "/w/models/0", "expected an object"},
