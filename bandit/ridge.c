@@ -205,13 +205,13 @@ void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, in
     r->stale++;
 }
 
-void ridge_pend(struct ridge *r, const float *x, int rows)
+void ridge_pend(struct ridge *r, const float *x, int rows, double v)
 {
     for (int i = 0; i < r->d; i++)
         r->row[i] = (double)x[i];
     double *c = r->p;
     for (int j = 0; j < r->d; j++) {
-        add_scaled(c, rows * r->row[j], r->row + j, r->d - j);
+        add_scaled(c, rows * v * r->row[j], r->row + j, r->d - j);
         c += r->d - j;
     }
     r->pending += rows;

@@ -52,10 +52,10 @@ void ridge_add(struct ridge *r, const float *x, double y, int64_t t_ms, double v
 void ridge_remove(struct ridge *r, const float *x, double y, int64_t t_ms, double v);
 void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, int64_t t_ms,
                  double v);
-/* ridge_pend adds (rows 1) or removes (rows -1) a row that was decided on and may be labelled
- * later. Pending rows narrow the widths, by the share of them that gets a label
+/* ridge_pend adds (rows 1) or removes (rows -1) a row of importance v that was decided on and may
+ * be labelled later. Pending rows narrow the widths, by the share of them that gets a label
  * (ridge_set_label_rate, [0,1], 0 at first), and nothing else. */
-void ridge_pend(struct ridge *r, const float *x, int rows);
+void ridge_pend(struct ridge *r, const float *x, int rows, double v);
 void ridge_set_label_rate(struct ridge *r, double rate);
 /* ridge_fade makes rows decided before now_ms count factor (in (0,1]) times what they did, those
  * that are labelled, amended or removed later included. The last FADES_MAX times are told apart. */

@@ -22,6 +22,25 @@ static uint64_t name_hash(const char *name)
 
 /* ---- taking a message ---- */
 
+static int find_source(const struct label_book *b, uint64_t source)
+{
+    for (int i = 0; i < b->n_sources; i++)
+        if (b->source[i] == source)
+            return i;
+    return -1;
+}
+
+static int find_silence(const struct label_book *b)
+{
+    return find_source(b, name_hash(SILENCE_SOURCE));
+}
+
+/* One place among the sources, and one among the messages, is kept for silence until it speaks. */
+static int kept_for_silence(const struct label_book *b, const struct feedback *f)
+{
+    return find_silence(b) < 0 && strcmp(f->source, SILENCE_SOURCE) != 0;
+}
+
 static enum status check_seen(const struct label_book *b, const struct feedback *f, uint64_t id,
                               bool *duplicate, struct problem *problem)
 {
@@ -38,18 +57,10 @@ static enum status check_seen(const struct label_book *b, const struct feedback 
                                "this feedback_id was used for this decision with another body; "
                                "give a new feedback_id, or the same body to repeat it");
     }
-    if (b->n_seen == SEEN_MAX)
+    if (b->n_seen + kept_for_silence(b, f) >= SEEN_MAX)
         return problem_set(problem, STATUS_CONFLICT, "/decision_id",
-                           "a decision takes at most %d distinct feedback messages", SEEN_MAX);
+                           "a decision takes at most %d distinct feedback messages", SEEN_MAX - 1);
     return STATUS_OK;
-}
-
-static int find_source(const struct label_book *b, uint64_t source)
-{
-    for (int i = 0; i < b->n_sources; i++)
-        if (b->source[i] == source)
-            return i;
-    return -1;
 }
 
 static int64_t version_of(const struct label_book *b, const struct feedback *f, int source)
@@ -118,9 +129,9 @@ enum status book_take(struct label_book *b, const struct feedback *f, enum feedb
         return STATUS_OK;
     uint64_t source = name_hash(f->source[0] ? f->source : "default");
     int at = find_source(b, source);
-    if (at < 0 && b->n_sources == SOURCES_MAX)
+    if (at < 0 && b->n_sources + kept_for_silence(b, f) >= SOURCES_MAX)
         return problem_set(problem, STATUS_CONFLICT, "/source",
-                           "a decision takes feedback from at most %d sources", SOURCES_MAX);
+                           "a decision takes feedback from at most %d sources", SOURCES_MAX - 1);
     if (at < 0)
         at = b->n_sources;
     *result = FEEDBACK_SUPERSEDED;
@@ -154,6 +165,26 @@ static bool average(const struct label_book *b, enum feedback_field field, doubl
     return n > 0;
 }
 
+/* Likewise of the quality labels: silence counts only while nobody else speaks. */
+static bool average_quality(const struct label_book *b, double *out)
+{
+    enum { QUALITY_CELL = 0 };
+    int silence = find_silence(b), n = 0;
+    double sum = 0;
+    for (int s = 0; s < b->n_sources; s++)
+        if (s != silence && b->cell[s][QUALITY_CELL].present) {
+            sum += b->cell[s][QUALITY_CELL].value;
+            n++;
+        }
+    if (n > 0)
+        *out = sum / n;
+    else if (silence >= 0 && b->cell[silence][QUALITY_CELL].present)
+        *out = b->cell[silence][QUALITY_CELL].value;
+    else
+        return false;
+    return true;
+}
+
 static int64_t to_nano(double pico)
 {
     double nano = pico / 1000 + 0.5;
@@ -185,6 +216,7 @@ static void credit_cost(const struct label_book *b, const struct decision_row *r
     out->priced_nano =
         has_tokens ? to_nano(input + (double)row->price_out * tokens) : to_nano(input);
     out->cost_nano = reported ? (int64_t)(cost + 0.5) : out->priced_nano;
+    out->learned_nano = out->cost_nano;
 }
 
 void credit_of(const struct label_book *b, const struct decision_row *row, struct credit *out)
@@ -196,7 +228,7 @@ void credit_of(const struct label_book *b, const struct decision_row *row, struc
     if (latency)
         out->label[TARGET_LATENCY] = repro_log(1 + v);
     out->has[TARGET_LATENCY] = latency;
-    bool quality = average(b, FB_QUALITY, &v);
+    bool quality = average_quality(b, &v);
     if (quality)
         out->label[TARGET_QUALITY] = v;
     double failed = 0;
@@ -206,4 +238,11 @@ void credit_of(const struct label_book *b, const struct decision_row *row, struc
     out->has[TARGET_QUALITY] = quality && failed < 0.5;
     if (failed >= 0.5) /* a failed call says nothing about the length of an answer */
         out->has[TARGET_TOKENS] = false;
+}
+
+bool credit_awaits(const struct label_book *b)
+{
+    double quality, failed = 0;
+    (void)average(b, FB_FAILED, &failed);
+    return failed < 0.5 && !average_quality(b, &quality);
 }

@@ -160,6 +160,11 @@ static void decided(struct text *t, const struct event_decided *d)
     usd(t, "booked_usd", d->booked_nano);
     usd(t, "baseline_usd", d->baseline_nano);
     usd(t, "dearest_usd", d->dearest_nano);
+    real(t, "weight", d->weight);
+    if (d->silence_due_ms > 0) {
+        integer(t, "silence_due_ms", d->silence_due_ms);
+        real(t, "silence_quality", d->silence_quality);
+    }
     integer(t, "config_seq", (int64_t)d->config_seq);
     hex(t, "schema", d->schema);
     if (d->cluster != CLUSTER_NONE)

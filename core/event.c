@@ -167,6 +167,9 @@ static void decided_put(struct filler *w, const struct event_decided *d)
     put_str(w, d->domain);
     put_f32(w, d->tokens_raw);
     put_f32(w, d->latency_raw);
+    put_f32(w, d->weight);
+    put_i64(w, d->silence_due_ms);
+    put_f32(w, d->silence_quality);
     x_put(w, d->x, d->d);
     for (int i = 0; i < MODELS_MAX; i++)
         if (d->eligible >> i & 1)
@@ -197,6 +200,9 @@ static void decided_get(struct reader *r, struct event_decided *d)
     get_str(r, d->domain, sizeof d->domain);
     d->tokens_raw = get_f32(r);
     d->latency_raw = get_f32(r);
+    d->weight = get_f32(r);
+    d->silence_due_ms = get_i64(r);
+    d->silence_quality = get_f32(r);
     d->d = x_get(r, d->x);
     for (int i = 0; i < MODELS_MAX; i++)
         if (d->eligible >> i & 1)

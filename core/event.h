@@ -77,6 +77,9 @@ struct event_decided {
     char domain[NAME_CAP]; /* inferred for a request that declares no task; "" = not known */
     float tokens_raw;      /* chosen arm: exp(theta'x) - 1 before the smearing ratio */
     float latency_raw;
+    float weight;           /* importance of what is learned from it, (0,1] */
+    int64_t silence_due_ms; /* when its quality is taken to be silence_quality; 0 = never */
+    float silence_quality;
     int d;
     float x[DIM_MAX];
     struct arm_view view[MODELS_MAX]; /* valid where eligible has the bit */
@@ -100,8 +103,9 @@ struct label_book {
     uint8_t applied;           /* bit per target now in the regressions */
     double label[TARGETS];     /* what is in them (transformed) */
     bool has_cost;
-    int64_t cost_nano;   /* what is in the cost sums, if has_cost */
-    int64_t priced_nano; /* computed from tokens, beside it */
+    int64_t cost_nano;    /* what is counted as spent, if has_cost */
+    int64_t learned_nano; /* what is in the cost ratio of the model: reported ... */
+    int64_t priced_nano;  /* ... and computed from tokens */
 };
 
 /* What the fold needs to know of a decision to learn from it later. */
@@ -119,7 +123,9 @@ struct decision_row {
     int64_t booked_nano;                       /* expected cost charged to the pacer */
     float tokens_raw, latency_raw;
     float quality_mean, quality_sd; /* predicted for the chosen model */
-    float weight;                   /* importance of what is learned from it; 1 for decisions */
+    float weight;                   /* importance of what is learned from it, (0,1] */
+    int64_t silence_due_ms;         /* as in event_decided */
+    float silence_quality;
 };
 
 struct event_feedback {

@@ -39,6 +39,12 @@ static bool slots_valid(const struct event_decided *d)
     return true;
 }
 
+/* What both a decision and its row say of how it is learned from. */
+static bool terms_valid(float weight, int64_t silence_due_ms, float silence_quality)
+{
+    return weight > 0 && weight <= 1 && silence_due_ms >= 0 && in_unit((double)silence_quality);
+}
+
 static bool decided_valid(const struct event_decided *d)
 {
     if (!slots_valid(d) || d->reasons > REASONS_ALL || d->d < 0 || d->d > DIM_MAX)
@@ -50,6 +56,8 @@ static bool decided_valid(const struct event_decided *d)
         if (!isfinite(finite[i]))
             return false;
     if (!isfinite(d->tokens_raw) || !isfinite(d->latency_raw) || !isfinite(d->complexity))
+        return false;
+    if (!terms_valid(d->weight, d->silence_due_ms, d->silence_quality))
         return false;
     for (int i = 0; i < d->d; i++)
         if (!isfinite(d->x[i]))
@@ -69,7 +77,8 @@ static bool row_valid(const struct event_feedback *f)
         if (!isfinite(f->x[i]))
             return false;
     return isfinite(row->tokens_raw) && isfinite(row->latency_raw) && isfinite(row->quality_mean) &&
-           isfinite(row->quality_sd) && row->weight > 0 && row->weight <= 1;
+           isfinite(row->quality_sd) &&
+           terms_valid(row->weight, row->silence_due_ms, row->silence_quality);
 }
 
 static bool feedback_valid(const struct event_feedback *e, bool taught)

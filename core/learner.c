@@ -293,7 +293,8 @@ static void watch(struct learner *l, const struct params *p, const struct decisi
     if (!(p->learner.drift_threshold > 0) || !residual(l, row, t, label, &z))
         return;
     struct drift *d = &l->drift[row->arm][t];
-    if (!drift_add(d, z, p->learner.drift_slack, p->learner.drift_threshold) || l->alarm)
+    if (!drift_add(d, z, (double)row->weight, p->learner.drift_slack, p->learner.drift_threshold) ||
+        l->alarm)
         return;
     l->alarm = 1 + row->arm * TARGETS + (int)t;
     l->alarm_up = d->up > d->down;
@@ -403,10 +404,11 @@ void learner_pend(struct learner *l, const struct params *p, const struct decisi
                   const float *x, int rows)
 {
     struct ridge *r = l->ridge[row->arm][TARGET_QUALITY];
-    ridge_pend(r, x, rows);
+    double v = (double)row->weight;
+    ridge_pend(r, x, rows, v);
     l->dirty[row->arm][TARGET_QUALITY] = 3;
     if (rows > 0) {
-        l->label_rate -= l->label_rate / LABEL_RATE_SPAN;
+        l->label_rate -= v * l->label_rate / LABEL_RATE_SPAN;
         if (due(r, p))
             refresh(l, row->arm, TARGET_QUALITY, l->now_ms);
     }
@@ -433,7 +435,7 @@ void learner_change(struct learner *l, const struct params *p, const struct deci
     if (t == TARGET_QUALITY)
         l->arm_labels[row->arm] += (int)c.has - (int)c.had;
     if (t == TARGET_QUALITY)
-        l->label_rate += ((int)c.has - (int)c.had) / LABEL_RATE_SPAN;
+        l->label_rate += v * ((int)c.has - (int)c.had) / LABEL_RATE_SPAN;
     l->dirty[row->arm][t] = 3;
     if (due(r, p))
         refresh(l, row->arm, t, now_ms);

@@ -35,12 +35,12 @@ struct learner {
     bool alarm_up;
     int64_t arm_labels[MODELS_MAX]; /* quality labels learned of each model */
     int64_t
-        quota_until[MODELS_MAX];  /* quality labels at which a new or changed model's quota ends */
-    double label_rate;            /* running share of decisions that get a quality label */
-    int64_t labels[TARGETS];      /* learned, all models, removals subtracted */
-    int64_t since_pool[TARGETS];  /* label changes since the shared prior was estimated */
-    struct precision_scale scale; /* of the quality priors, chosen by marginal likelihood */
-    int64_t tuned_at;             /* labels when it was last chosen */
+        quota_until[MODELS_MAX]; /* quality labels at which a new or changed model's quota ends */
+    double label_rate;       /* running share of decisions, by weight, that get a quality label */
+    int64_t labels[TARGETS]; /* learned, all models, removals subtracted */
+    int64_t since_pool[TARGETS];        /* label changes since the shared prior was estimated */
+    struct precision_scale scale;       /* of the quality priors, chosen by marginal likelihood */
+    int64_t tuned_at;                   /* labels when it was last chosen */
     double pooled[TARGETS][DIM_MAX];    /* shared prior mean, above each model's typical level */
     uint8_t dirty[MODELS_MAX][TARGETS]; /* bit per snapshot generation */
 };

@@ -136,6 +136,12 @@ static const struct field table[] = {
         "quality labels until a model is no longer new"),
     REAL("learner/quota_spend", P(learner.quota_spend), 0, 1, 0.02,
          "most of all spending that such exploration may be"),
+    REAL("learner/most_off", P(learner.most_off), 0, 1e9, 50,
+         "one report teaches at most this factor off its prediction (tokens, latency, cost); 1 or "
+         "more, 0 = no bound"),
+    REAL("learner/tenant_share", P(learner.tenant_share), 0.01, 1, 1,
+         "decisions of a tenant that makes up more of the recent ones weigh this / its share in "
+         "learning; 1 = all weigh the same"),
     BOOL("learner/frozen", P(learner.frozen), 0, "keep labels without learning them until thawed"),
     BOOL("features/declared", P(features.declared), 1, "use task, domain and user tier"),
     BOOL("features/text", P(features.text), 1, "use hashed words and characters"),
@@ -146,6 +152,8 @@ static const struct field table[] = {
     INT("features/dim_text", P(features.dim_text), 1, DIM_MAX, 8, "entries of the block"),
     INT("features/dim_caller", P(features.dim_caller), 1, DIM_MAX, 16, "entries of the block"),
     OTHER("rules", "0 to 64 objects", "see below; the first that matches names a model"),
+    OTHER("silence", "0 to 16 objects",
+          "see below; the first that matches says what a missing quality label means"),
     REAL("budget/usd_per_request", P(budget.usd_per_request), 0, 1e6, 0,
          "average spend that the pacer holds; 0 = no pacing"),
     REAL("guard/alpha", P(guard.alpha), 0, 1, 0,

@@ -31,6 +31,15 @@ struct rule {
     int tier;                  /* ... or a tier (its cheapest model); -1 = unset */
 };
 
+/* What it means when nobody reports a decision's quality: of a list of these the first whose
+ * conditions hold. */
+struct silence {
+    char task[NAME_CAP]; /* "" = any */
+    char tenant[NAME_CAP];
+    double quality;     /* [0,1] */
+    double after_hours; /* from the decision */
+};
+
 /*
  * Everything that shapes the engine's behaviour: the part of the configuration that is logged, so
  * that replay sees what the engine saw. Field table with bounds and defaults: config.c.
@@ -70,6 +79,8 @@ struct params {
         int64_t quota_labels;      /* labels until a model is no longer new */
         bool frozen;               /* labels are kept, not learned, until this is false again */
         double quota_spend;        /* most of all spending that such exploration may be */
+        double most_off;     /* factor of its prediction that a report counts within; 0 = any */
+        double tenant_share; /* of recent decisions: a tenant above it weighs less; 1 = off */
     } learner;
     struct {
         int64_t dim_declared, dim_text, dim_caller; /* entries of x per block */
@@ -77,6 +88,8 @@ struct params {
     } features;
     struct rule rule[RULES_MAX];
     int n_rules;
+    struct silence silence[SILENCE_MAX];
+    int n_silence;
     struct {
         double usd_per_request; /* 0 = no pacing: average spend that the pacer holds */
     } budget;

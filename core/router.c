@@ -18,6 +18,7 @@
 #include "core/guard.h"
 #include "core/router_state.h"
 #include "core/row.h"
+#include "core/silence.h"
 
 struct router *router_new(const struct router_init *init)
 {
@@ -33,7 +34,7 @@ struct router *router_new(const struct router_init *init)
     r->lens = calloc(1, sizeof *r->lens);
     r->next_lens = calloc(1, sizeof *r->next_lens);
     if (!r->json || !r->scratch || !r->trial || !r->lens || !r->next_lens ||
-        !pending_init(&r->pending, init->max_open, 0)) {
+        !pending_init(&r->pending, init->max_open, 0) || !silence_rebuild(r)) {
         router_free(r);
         return NULL;
     }
@@ -46,6 +47,7 @@ void router_free(struct router *r)
         return;
     learner_free(&r->learner);
     pending_fini(&r->pending);
+    deadlines_fini(&r->silences);
     free(r->json);
     free(r->scratch);
     free(r->trial);
@@ -82,7 +84,8 @@ static void apply_decided(struct router *r, const struct event *ev)
     if (victim >= 0)
         router_forget(r, victim);
     row_from_decided(ev, &row);
-    (void)pending_insert(&r->pending, &row, d->x);
+    silence_update(r, pending_insert(&r->pending, &row, d->x));
+    influence_count(&r->influence, influence_tenant(d->labels.tenant));
     learner_pend(&r->learner, &r->params, &row, d->x, 1);
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy);
     r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
@@ -111,7 +114,7 @@ static enum status apply_started(struct router *r, const struct event *ev, struc
         int64_t slot = (r->pending.first + i) % r->pending.cap;
         router_forget(r, slot);
     }
-    if (!pending_resize(&r->pending, ev->started.max_open))
+    if (!pending_resize(&r->pending, ev->started.max_open) || !silence_rebuild(r))
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for %lld open decisions",
                            (long long)ev->started.max_open);
     r->epoch = ev->started.epoch;
@@ -230,6 +233,9 @@ enum status router_route(struct router *r, int64_t now_ms, const struct request 
     s = decide(r, ev->seq, req, &ev->decided, problem);
     if (s != STATUS_OK)
         return s;
+    silence_declare(&r->params, ev->time_ms, &ev->decided);
+    ev->decided.weight = (float)influence_weight(
+        &r->influence, influence_tenant(req->labels.tenant), r->params.learner.tenant_share);
     ev->kind = EVENT_DECIDED;
     *result = req->dry_run ? ROUTE_DRY : ROUTE_DECIDED;
     if (req->dry_run) {
@@ -353,6 +359,9 @@ void router_follow(struct router *r, int64_t now_ms, struct event *ev)
     } else if (pacer_due(&r->pacer)) {
         ev->kind = EVENT_PACED;
         ev->paced.multiplier = pacer_solve(&r->pacer);
+    } else if (silence_due(r, ev->time_ms, &ev->feedback.feedback)) {
+        ev->kind = EVENT_FEEDBACK;
+        ev->feedback.recalled = false;
     } else {
         return;
     }

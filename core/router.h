@@ -93,8 +93,10 @@ void router_start(struct router *r, int64_t now_ms, struct event *ev);
  */
 void router_tick(struct router *r, int64_t now_ms, struct event *ev);
 /* router_follow gives what follows from what has happened: a new solution of the pacer when it is
- * due, the fading of evidence when a model was found to have changed. ev->kind is EVENT_NONE when
- * nothing does. Hosts call it after each decision and each feedback, until then. */
+ * due, the fading of evidence when a model was found to have changed, the label of a decision that
+ * nobody has reported on in time. ev->kind is EVENT_NONE when nothing does. Hosts call it after
+ * each decision, feedback and tick, until then, or, since many deadlines may pass at once, a
+ * bounded number of times at a stretch. */
 void router_follow(struct router *r, int64_t now_ms, struct event *ev);
 
 /* router_apply folds one event. It must carry seq = router_seq() + 1. Total: an event that does not

@@ -9,6 +9,7 @@
 #include "bandit/rng.h"
 #include "core/credit.h"
 #include "core/router_state.h"
+#include "core/silence.h"
 
 /* ---- applying ---- */
 
@@ -31,6 +32,7 @@ void router_forget(struct router *r, int64_t slot)
     if (awaits_quality(r, row, &r->pending.book[slot]))
         learner_pend(&r->learner, &r->params, row, r->pending.x + slot * r->pending.stride, -1);
     save_book(r, row->seq, &r->pending.book[slot]);
+    deadlines_drop(&r->silences, slot);
 }
 
 static void learn_targets(struct router *r, const struct decision_row *row, const float *x,
@@ -56,13 +58,14 @@ static void settle(struct router *r, const struct decision_row *row, struct labe
 {
     int64_t before = b->has_cost ? b->cost_nano : row->booked_nano;
     int64_t after = c->has_cost ? c->cost_nano : row->booked_nano;
-    learner_cost(&r->learner, row, b->has_cost, b->cost_nano, b->priced_nano, c->has_cost,
-                 c->cost_nano, c->priced_nano);
+    learner_cost(&r->learner, row, b->has_cost, b->learned_nano, b->priced_nano, c->has_cost,
+                 c->learned_nano, c->priced_nano);
     pacer_settle(&r->pacer, before, after);
     r->counters.spent_nano += after - before;
     r->counters.model[row->arm].spent_nano += after - before;
     b->has_cost = c->has_cost;
     b->cost_nano = c->has_cost ? c->cost_nano : 0;
+    b->learned_nano = c->has_cost ? c->learned_nano : 0;
     b->priced_nano = c->has_cost ? c->priced_nano : 0;
 }
 
@@ -73,6 +76,7 @@ static void learn(struct router *r, const struct decision_row *row, const float 
 {
     struct credit c;
     credit_of(b, row, &c);
+    influence_bound(&c, row, r->params.learner.most_off);
     if (row->schema == r->learner.schema && !r->params.learner.frozen)
         learn_targets(r, row, x, b, &c);
     settle(r, row, b, &c);
@@ -127,6 +131,7 @@ enum status router_learn_feedback(struct router *r, const struct event *ev, stru
     if (slot >= 0) {
         r->pending.book[slot] = copy;
         pending_touch(&r->pending, slot);
+        silence_update(r, slot);
     } else {
         save_book(r, f->feedback.seq, &copy);
     }
@@ -157,8 +162,9 @@ enum status router_learn_taught(struct router *r, const struct event *ev, struct
     if (s != STATUS_OK)
         return s;
     credit_of(&book, row, &c);
+    influence_bound(&c, row, r->params.learner.most_off);
     learn_targets(r, row, f->x, &book, &c);
-    learner_cost(&r->learner, row, false, 0, 0, c.has_cost, c.cost_nano, c.priced_nano);
+    learner_cost(&r->learner, row, false, 0, 0, c.has_cost, c.learned_nano, c.priced_nano);
     r->counters.taught++;
     note_batch(r, f->feedback.feedback_id);
     return STATUS_OK;

@@ -3,6 +3,8 @@
 #define PURSER_CORE_ROUTER_STATE_H
 
 /* The body of struct router, for router*.c, decide.c and snapshot.c only. */
+#include "core/deadlines.h"
+#include "core/influence.h"
 #include "core/learner.h"
 #include "core/pacer.h"
 #include "core/pending.h"
@@ -37,6 +39,8 @@ struct router {
     struct params params; /* params.catalog is the merged catalog: slots never move */
     struct learner learner;
     struct pending pending;
+    struct deadlines silences; /* of pending's slots: a cache, see core/silence.h */
+    struct influence influence;
     struct pacer pacer;
     struct counters counters;
     int64_t duplicates; /* answered without an event: not part of the folded state */

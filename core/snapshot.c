@@ -17,6 +17,7 @@
 #include "core/lens.h"
 #include "core/router_state.h"
 #include "core/row.h"
+#include "core/silence.h"
 
 enum item { ITEM_HEADER, ITEM_LEARNER, ITEM_RIDGE, ITEM_PENDING, ITEM_WINDOW };
 enum { INDEX_LENS = 1 }; /* of ITEM_HEADER: what else shapes the learner and so comes before it */
@@ -100,6 +101,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_u32(w, (uint32_t)r->json_len);
     put_raw(w, r->json, r->json_len);
     put_counters(w, &r->counters, r->params.catalog.n);
+    influence_put(w, &r->influence);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -150,6 +152,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->pending.first = first;
     r->pending.total = total;
     get_counters(in, &r->counters, r->params.catalog.n);
+    influence_get(in, &r->influence);
     return STATUS_OK;
 }
 
@@ -459,6 +462,8 @@ enum status snapshot_done(struct router *r, int g, struct problem *problem)
     if (r->json_len == 0 && r->seq > 0 && r->config_seq > 0)
         return broken(problem, "no configuration");
     pending_reindex(&r->pending);
+    if (!silence_rebuild(r))
+        return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for open decisions");
     forget_dirt(r, g);
     return STATUS_OK;
 }

@@ -188,6 +188,17 @@ static const struct refusal {
     {"C6 seed", "{" MODELS ",\"store\":{\"seed\":1e16}}", "/store/seed", "found 1e+16",
      STATUS_BAD_REQUEST},
     {"C5 rules", "{" MODELS ",\"rules\":false}", "/rules", "found false", STATUS_BAD_REQUEST},
+    {"silence quality", "{" MODELS ",\"silence\":[{\"after_hours\":1}]}", "/silence/0/quality",
+     "missing", STATUS_BAD_REQUEST},
+    {"silence hours", "{" MODELS ",\"silence\":[{\"quality\":1}]}", "/silence/0/after_hours",
+     "missing", STATUS_BAD_REQUEST},
+    {"silence window", "{" MODELS ",\"silence\":[{\"quality\":1,\"after_hours\":721}]}",
+     "/silence/0/after_hours", "join_window_hours", STATUS_BAD_REQUEST},
+    {"silence range", "{" MODELS ",\"silence\":[{\"quality\":2,\"after_hours\":1}]}",
+     "/silence/0/quality", "from 0 to 1", STATUS_BAD_REQUEST},
+    {"silence form", "{" MODELS ",\"silence\":{}}", "/silence", "array", STATUS_BAD_REQUEST},
+    {"most_off", "{" MODELS ",\"learner\":{\"most_off\":0.5}}", "/learner/most_off", "from 1 on",
+     STATUS_BAD_REQUEST},
     {"C5 words", "{" MODELS ",\"rules\":[{\"model\":\"a\",\"words\":3}]}", "/rules/0/words",
      "at most 8", STATUS_BAD_REQUEST},
     {"J5 duplicate", "{" MODELS ",\"baseline\":\"a\",\"baseline\":\"a\"}", "", "duplicate key",
@@ -238,7 +249,12 @@ static void render_reads_back(void **state)
     must_parse("{\"tiers\":[\"t1\",\"small\",\"large\"]," MODELS ",\"objective\":{\"cost\":"
                "0.3333333333333333,\"quality\":1e-300},\"policy\":{\"model\":\"a\"},\"rules\":[{"
                "\"words\":[\"\xc3\xa9\\\"\",\"b\"],\"tier\":\"large\",\"domain\":\"d\"},{\"model\":"
-               "\"a\"}],\"learner\":{\"join_window_hours\":0.1},\"baseline\":\"v/b\"}");
+               "\"a\"}],\"learner\":{\"join_window_hours\":0.1},\"baseline\":\"v/b\","
+               "\"silence\":[{\"task\":\"t\",\"tenant\":\"n\",\"quality\":0.1,\"after_hours\":"
+               "0.03},{\"quality\":1,\"after_hours\":0.05}]}");
+    check_round_trip();
+    assert_int_equal(params.n_silence, 2);
+    must_patch("{\"silence\":[]}");
     check_round_trip();
     /* Longer than the default retention allows: a logged document has no settings to ask. */
     must_parse("{" MODELS ",\"store\":{\"retention_days\":100},\"learner\":{\"join_window_hours\":"

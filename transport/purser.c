@@ -31,6 +31,7 @@ static const struct {
      "feedback DECISION_ID [--quality Q] [--cost-usd C] [--latency-ms L] [--prompt-tokens N]\n"
      "         [--cached-tokens N] [--output-tokens N] [--failed | --succeeded] [--source S]\n"
      "         [--feedback-id F] [--version N] [--retract]\n"
+     "       S names who reports, any name but silence\n"
      "       purser feedback '{\"decision_id\":...}'",
      cli_feedback, true},
     {"demo", "route six sample prompts and report on them", "demo", cli_demo, true},

@@ -61,6 +61,8 @@ class Decided(NamedTuple):
     price_out: int
     booked_nano: int
     baseline_nano: int
+    silence_due_ms: int  # 0 = never
+    silence_quality: float
     u: float
     pmf: dict[int, float]  # of the eligible slots
 
@@ -145,21 +147,21 @@ def _decided(c: Cursor) -> Decided:
     prompt, cached, _most, p_in, p_cached, p_out, booked, baseline, _dearest = c.get("9q")
     c.get("Bf")
     c.text()
-    c.get("2f")
+    *_, due, silence = c.get("3fqf")
     c.raw(4 * c.get("B")[0])
     pmf = {slot: c.get("d4f4f2fq")[0] for slot in range(64) if eligible >> slot & 1}
     if arm >= n_arms or arm not in pmf:
         raise Bad(f"slot {arm} was not eligible")
     return Decided(request_id, tenant, epoch, n_arms, arm, prompt, cached, p_in, p_cached, p_out,
-                   booked, baseline, u, pmf)
+                   booked, baseline, due, silence, u, pmf)
 
 
 def _labels(c: Cursor) -> Labels:
-    c.get("QqIBQQQ6q5f")  # the row: known from the decision's own record
+    c.get("QqIBQQQ6q5fqf")  # the row: known from the decision's own record
     c.raw(4 * c.get("B")[0])
     n_sources, n_seen, applied = c.get("3B")
     has_cost = c.flag()
-    cost, _priced = c.get("2q")
+    cost, _learned, _priced = c.get("3q")
     label = c.get("4d")
     for _ in range(n_sources):
         _name, mask = c.get("QB")
