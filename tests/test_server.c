@@ -390,6 +390,82 @@ static void test_late(void **state)
     free(s);
 }
 
+/* What nobody reports on is labelled when its deadline passes, on a service that is otherwise
+ * quiet, also when it was down at that time; a report displaces the label; callers cannot speak as
+ * it. */
+static void test_silence(void **state)
+{
+    (void)state;
+    struct service *s = calloc(1, sizeof *s);
+    char a[64], b[64];
+    service_new(s, "", "\"silence\":[{\"quality\":0.75,\"after_hours\":0.0005}]"); /* 1.8 s */
+    service_start(s);
+    service_route(s, "a", a);
+    assert_string_equal(service_feed(s, a, "\"source\":\"silence\",\"quality\":1"),
+                        "error:bad_request");
+    assert_int_equal(service_stat(s, "feedbacks"), 0);
+    for (int64_t end = service_ms() + 10000;
+         service_ms() < end && service_stat(s, "feedbacks") == 0;)
+        ;
+    assert_int_equal(service_stat(s, "feedbacks"), 1);
+    service_route(s, "b", b);
+    assert_int_equal(service_stop(s, SIGKILL), -SIGKILL);
+    service_start(s);
+    for (int64_t end = service_ms() + 10000;
+         service_ms() < end && service_stat(s, "feedbacks") == 1;)
+        ;
+    const char *stats = service_call(s, C, "{\"v\":1,\"op\":\"stats\"}");
+    int64_t labels = 0;
+    for (const char *p = stats; (p = strstr(p, "\"labels\":{\"quality\":")) != NULL; p++)
+        labels += service_int(p, "quality");
+    assert_int_equal(labels, 2);
+    assert_string_equal(service_feed(s, a, "\"quality\":0.25"), "applied");
+    assert_string_equal(service_feed(s, a, "\"quality\":0.25"), "duplicate");
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    service_remove(s);
+    free(s);
+}
+
+/* Many deadlines at one time are worked off in pieces, and requests are answered meanwhile. */
+static void test_silence_many(void **state)
+{
+    (void)state;
+    enum { BATCHES = 20, EACH = 250 };
+    struct service *s = calloc(1, sizeof *s);
+    static char json[EACH * 64];
+    service_new(s, "", "\"silence\":[{\"quality\":1,\"after_hours\":0.001}]"); /* 3.6 s */
+    service_start(s);
+    for (int k = 0; k < BATCHES; k++) {
+        size_t n =
+            (size_t)snprintf(json, sizeof json, "{\"v\":1,\"op\":\"route_many\",\"items\":[");
+        for (int i = 0; i < EACH; i++)
+            n += (size_t)snprintf(json + n, sizeof json - n, "%s{\"task\":\"t%d\"}", i ? "," : "",
+                                  i % 5);
+        snprintf(json + n, sizeof json - n, "]}");
+        assert_non_null(strstr(service_call(s, R, json), "decision_id"));
+    }
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    for (int64_t end = service_ms() + 3600; service_ms() < end;)
+        usleep(10000);
+    service_start(s); /* all are due by now */
+    int64_t slowest = 0, asked = 0, start = service_ms();
+    for (int64_t end = start + 20000;
+         service_ms() < end && service_stat(s, "feedbacks") < (int64_t)BATCHES * EACH;) {
+        int64_t before = service_ms();
+        char name[32], id[64];
+        snprintf(name, sizeof name, "q%lld", (long long)asked++);
+        service_route(s, name, id);
+        int64_t took = service_ms() - before;
+        slowest = took > slowest ? took : slowest;
+    }
+    print_message("%d labels by silence in %d ms, the slowest request meanwhile %d ms\n",
+                  BATCHES * EACH, (int)(service_ms() - start), (int)slowest);
+    assert_true(service_stat(s, "feedbacks") >= (int64_t)BATCHES * EACH);
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    service_remove(s);
+    free(s);
+}
+
 static void test_intake_and_events(void **state)
 {
     struct service *s = *state;
@@ -438,6 +514,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refused_starts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
         cmocka_unit_test(test_late),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_silence_many),
         cmocka_unit_test_setup_teardown(test_intake_and_events, setup, teardown),
     };
     cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */

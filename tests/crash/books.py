@@ -2,9 +2,9 @@
 """
 What the log's records amount to, recomputed in Python: labels per decision from all messages about
 it, and the sums per model that the service reports. Written from the rules (the highest version of
-each field and source wins, sources are averaged, a failed call has no quality), not translated from
-the service's tables; counts and money must come out exactly equal, sums of qualities bit for bit
-before rounding, since both add in the order of the log.
+each field and source wins, sources are averaged, a failed call has no quality, silence speaks when
+nobody else does), not translated from the service's tables; counts and money must come out exactly
+equal, sums of qualities bit for bit before rounding, since both add in the order of the log.
 """
 from dataclasses import dataclass, field
 from typing import Optional
@@ -13,6 +13,7 @@ import records
 from records import CELLS, Decided, Feedback
 
 SEEN_MAX, SOURCES_MAX = 12, 4
+SILENCE = "silence"  # its labels count while no other source has one, and take nobody's place
 TARGET_NAMES = ("quality", "tokens", "latency", "failure")
 
 
@@ -48,13 +49,20 @@ class Book:
         identity: object = f.feedback_id or f.digest
         if identity in self.seen:
             return f"feedback {f.feedback_id or '(by content)'} twice"
+        if f.source == SILENCE and (self.silent() or self.average(records.QUALITY) is not None
+                                    or (self.average(records.FAILED) or 0.0) >= 0.5):
+            return "silence where somebody has spoken"
         self.seen.add(identity)
-        if len(self.seen) > SEEN_MAX:
+        if len(self.seen) - self.silent() > SEEN_MAX:
             return f"more than {SEEN_MAX} messages"
         cells = self.sources.setdefault(f.source, [None] * CELLS)
-        if len(self.sources) > SOURCES_MAX:
+        if len(self.sources) - self.silent() > SOURCES_MAX:
             return f"more than {SOURCES_MAX} sources"
         return None if self._write(cells, f) else "a message that changes nothing"
+
+    def silent(self) -> bool:
+        """Whether it was labelled because nobody else had done so in time."""
+        return SILENCE in self.sources
 
     @staticmethod
     def _write(cells: list[Optional[Cell]], f: Feedback) -> bool:
@@ -72,7 +80,8 @@ class Book:
 
     def average(self, bit: int) -> Optional[float]:
         i = bit.bit_length() - 1
-        values = [c[i].value for c in self.sources.values() if c[i] is not None and c[i].present]
+        held = [(name, c[i].value) for name, c in self.sources.items() if c[i] and c[i].present]
+        values = [v for name, v in held if name != SILENCE] or [v for _, v in held]
         total = 0.0  # not sum(): from Python 3.12 on it compensates, the service does not
         for v in values:
             total += v
