@@ -32,7 +32,6 @@ void router_forget(struct router *r, int64_t slot)
     if (awaits_quality(r, row, &r->pending.book[slot]))
         learner_pend(&r->learner, &r->params, row, r->pending.x + slot * r->pending.stride, -1);
     save_book(r, row->seq, &r->pending.book[slot]);
-    deadlines_drop(&r->silences, slot);
 }
 
 static void learn_targets(struct router *r, const struct decision_row *row, const float *x,

@@ -18,7 +18,8 @@ struct router;
 
 /* silence_declare writes what the first fitting entry says into a decision made at now_ms. */
 void silence_declare(const struct params *p, int64_t now_ms, struct event_decided *d);
-/* silence_update brings the deadline of an open decision in line with its row and book. */
+/* silence_update brings the deadline of an open decision in line with its row and book; also that
+ * of a slot that another decision has taken. */
 void silence_update(struct router *r, int64_t slot);
 /* silence_rebuild does so for all; false when memory is short. */
 bool silence_rebuild(struct router *r);

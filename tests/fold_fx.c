@@ -143,6 +143,15 @@ void fold_feed(struct fold *f, const struct feedback *report)
     keep(f);
 }
 
+void fold_teach(struct fold *f, const char *task, const char *model, const struct feedback *outcome)
+{
+    static struct request r;
+    request_of("", task, &r);
+    if (router_teach(f->router, f->now, &r, model, outcome, 1, &f->ev, &f->problem) != STATUS_OK)
+        fail_msg("%s: %s", f->problem.path, f->problem.text);
+    keep(f);
+}
+
 int fold_follow(struct fold *f)
 {
     int silent = 0;
@@ -150,6 +159,7 @@ int fold_follow(struct fold *f)
         router_follow(f->router, f->now, &f->ev);
         keep(f);
         silent += f->ev.kind == EVENT_FEEDBACK;
+        f->drifted += f->ev.kind == EVENT_DRIFTED;
     } while (f->ev.kind != EVENT_NONE);
     return silent;
 }

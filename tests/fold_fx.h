@@ -19,6 +19,7 @@ struct fold {
     struct event ev; /* the last one */
     enum feedback_result result;
     struct problem problem;
+    int drifted;              /* alarms so far */
     struct fold_items *items; /* of the snapshot, by key: each writes what changed since */
 };
 
@@ -33,6 +34,9 @@ uint64_t fold_route(struct fold *f, const char *tenant, const char *task);
  * fold_feed takes one; it must be accepted. */
 struct feedback fold_report(const struct fold *f, uint64_t seq, const char *source, double quality);
 void fold_feed(struct fold *f, const struct feedback *report);
+/* fold_teach tells what a model made of a request elsewhere. */
+void fold_teach(struct fold *f, const char *task, const char *model,
+                const struct feedback *outcome);
 /* fold_follow takes what follows, until nothing does, and gives the number of labels by silence. */
 int fold_follow(struct fold *f);
 void fold_tick(struct fold *f);

@@ -36,38 +36,80 @@ static void play(struct fold *f, int n, int64_t tokens, double ms)
     fold_tick(f);
 }
 
-/* One absurd report, with the bound and without: what it does to the predictions. */
+/* What one report makes of the predictions. */
+struct moved {
+    double tokens, ms; /* factors */
+    double ratio;      /* of cost, after */
+};
+
+enum absurdity { LONG, DEAR, LONG_AND_CHEAP, TAUGHT };
+
+static struct feedback absurd(const struct fold *f, uint64_t seq, enum absurdity kind)
+{
+    const int64_t usual = 300000, very = 1000000; /* nanodollars of 200 tokens of mid */
+    struct feedback r = usage(f, seq, kind == DEAR ? 200 : 200 * very, kind == DEAR ? 500 : 1e9);
+    if (kind == DEAR || kind == LONG_AND_CHEAP) {
+        r.has |= FB_COST;
+        r.cost_nano = usual * very / (kind == DEAR ? 1 : 2);
+    }
+    return r;
+}
+
+static void one_report(enum absurdity kind, bool bound, struct moved *out)
+{
+    struct fold *f = fold_new("{\"policy\":{\"name\":\"fixed\",\"model\":\"mid\"}}", 1000);
+    if (!bound)
+        fold_configure(f, "{\"learner\":{\"most_off\":0}}");
+    play(f, 40, 200, 500);
+    out->tokens = 1 / fold_predict(f, "a", "t", 1, TARGET_TOKENS);
+    out->ms = 1 / fold_predict(f, "a", "t", 1, TARGET_LATENCY);
+    struct router_stats before, after;
+    uint64_t seq = kind == TAUGHT ? 0 : fold_route(f, "a", "t");
+    struct feedback r = absurd(f, seq, kind);
+    router_stats(f->router, &before);
+    if (kind == TAUGHT)
+        fold_teach(f, "t", "mid", &r);
+    else
+        fold_feed(f, &r);
+    fold_tick(f);
+    router_stats(f->router, &after);
+    out->tokens *= fold_predict(f, "a", "t", 1, TARGET_TOKENS);
+    out->ms *= fold_predict(f, "a", "t", 1, TARGET_LATENCY);
+    out->ratio = after.model[1].cost_ratio;
+    if (r.has & FB_COST) /* spending is what was reported */
+        assert_true(llabs(after.spent_nano - before.spent_nano - r.cost_nano) < 1000000);
+    fold_check(f);
+    fold_free(f);
+}
+
+/* One absurd report, without the bound and with it. */
 static void test_one_report(void **state)
 {
     (void)state;
-    double moved[2], ratio[2];
-    for (int bound = 0; bound < 2; bound++) {
-        struct fold *f = fold_new(bound ? "{\"policy\":{\"name\":\"fixed\",\"model\":\"mid\"}}"
-                                        : "{\"policy\":{\"name\":\"fixed\",\"model\":\"mid\"},"
-                                          "\"learner\":{\"most_off\":0}}",
-                                  1000);
-        play(f, 40, 200, 500);
-        double before = fold_predict(f, "a", "t", 1, TARGET_TOKENS);
-        assert_true(fabs(before / 200 - 1) < 0.1);
-        uint64_t seq = fold_route(f, "a", "t");
-        struct feedback absurd = usage(f, seq, 900000000, 1e9);
-        absurd.has |= FB_COST;
-        absurd.cost_nano = 1000000000000;
-        fold_feed(f, &absurd);
-        struct router_stats s;
-        fold_tick(f);
-        router_stats(f->router, &s);
-        moved[bound] = fold_predict(f, "a", "t", 1, TARGET_TOKENS) / before;
-        ratio[bound] = s.model[1].cost_ratio;
-        assert_true(s.spent_nano >= 1000000000000); /* spending is what was reported */
-        fold_check(f);
-        fold_free(f);
+    static const struct {
+        const char *name;
+        double free_tokens, tokens; /* at least without, at most with the bound */
+        double free_ms, ms;
+        double ratio_low, ratio_high; /* with the bound; without it lies outside */
+    } want[] = {[LONG] = {"a million times the tokens", 100, 3, 100, 3, 0.9, 1.1},
+                [DEAR] = {"a million times the cost", 0, 1.2, 0, 1.2, 1, 3},
+                [LONG_AND_CHEAP] = {"long, at half the price", 100, 3, 100, 3, 0.7, 1},
+                [TAUGHT] = {"taught", 100, 3, 100, 3, 0.9, 1.1}};
+    for (int kind = LONG; kind <= TAUGHT; kind++) {
+        struct moved free_of, bound;
+        one_report((enum absurdity)kind, false, &free_of);
+        one_report((enum absurdity)kind, true, &bound);
+        print_message("%s: predicted tokens x%.3g, ms x%.3g, cost ratio %.3g without the bound; "
+                      "x%.3g, x%.3g, %.3g with\n",
+                      want[kind].name, free_of.tokens, free_of.ms, free_of.ratio, bound.tokens,
+                      bound.ms, bound.ratio);
+        assert_true(free_of.tokens >= want[kind].free_tokens && bound.tokens <= want[kind].tokens);
+        assert_true(free_of.ms >= want[kind].free_ms && bound.ms <= want[kind].ms);
+        assert_true(bound.ratio >= want[kind].ratio_low && bound.ratio <= want[kind].ratio_high);
+        if (kind == DEAR || kind == LONG_AND_CHEAP)
+            assert_true(free_of.ratio < want[kind].ratio_low ||
+                        free_of.ratio > want[kind].ratio_high);
     }
-    print_message("one report of 4.5 million times the tokens: predicted tokens x%.3g, cost ratio "
-                  "%.3g without the bound, x%.3g and %.3g with\n",
-                  moved[0], ratio[0], moved[1], ratio[1]);
-    assert_true(moved[0] > 100);
-    assert_true(moved[1] < 5);
 }
 
 /* The bound is around what the decision itself predicted: in any order, the same. */
@@ -185,8 +227,15 @@ static void test_shares(void **state)
         assert_true(influence_weight(&f, influence_tenant(name), 0.02) == 1);
     }
     assert_true(influence_weight(&f, influence_tenant("t0"), 1) == 1);
-    for (int i = 0; i < 20000; i++) /* and it is forgotten when it goes */
-        influence_count(&f, influence_tenant("other"));
+    memset(&f, 0, sizeof f);
+    for (int i = 0; i < 20000; i++) { /* nobody asks much: nobody is taken for one who does */
+        char name[16];
+        (void)snprintf(name, sizeof name, "t%d", (int)rng_below(&g, 1000));
+        assert_true(influence_weight(&f, influence_tenant(name), i < 1000 ? 1 : 0.01) == 1);
+        influence_count(&f, influence_tenant(name));
+    }
+    for (int i = 0; i < 20000; i++) /* who has gone is forgotten */
+        influence_count(&f, influence_tenant(i < 10000 ? "t0" : "other"));
     assert_true(influence_weight(&f, influence_tenant("t0"), 0.1) == 1);
 }
 
@@ -271,13 +320,70 @@ static void test_weights(void **state)
     assert_true(fabs(width[1] - width[0]) < 1e-6);
 }
 
+/* Ten decisions of weight 0.1 teach what one of weight 1 does: sums, pending rows and the share of
+ * labels that is hoped for. */
+static void test_weights_add_up(void **state)
+{
+    (void)state;
+    double mean[2], width[2];
+    for (int light = 0; light < 2; light++) {
+        int times = light ? 10 : 1;
+        struct fold *f = fold_new("{\"policy\":{\"name\":\"fixed\",\"model\":\"mid\"},\"learner\":{"
+                                  "\"pool_labels\":0,\"half_life_hours\":0,\"drift_threshold\":0}}",
+                                  16000);
+        if (light)
+            fold_configure(f, "{\"learner\":{\"tenant_share\":0.1}}");
+        for (int i = 0; i < 800 * times; i++) { /* half of them are told of, the last 100 not yet */
+            uint64_t seq = fold_route(f, "a", i / times % 3 ? "t" : "u");
+            struct feedback r = fold_report(f, seq, "", i / times % 5 ? 0.9 : 0.4);
+            if (i / times % 2 == 0 && i < 700 * times)
+                fold_feed(f, &r);
+        }
+        fold_tick(f);
+        fold_route(f, "a", "t");
+        mean[light] = (double)f->ev.decided.view[1].mean[TARGET_QUALITY];
+        width[light] = (double)f->ev.decided.view[1].sd[TARGET_QUALITY];
+        fold_check(f);
+        fold_free(f);
+    }
+    assert_true(fabs(mean[1] - mean[0]) < 1e-4);
+    assert_true(fabs(width[1] / width[0] - 1) < 2e-3);
+}
+
+/* A tenant that weighs little is slow to make a model look changed. */
+static void test_drift(void **state)
+{
+    (void)state;
+    int drifted[2];
+    for (int light = 0; light < 2; light++) {
+        struct fold *f = fold_new("{\"policy\":{\"name\":\"fixed\",\"model\":\"mid\"}}", 1000);
+        struct rng g = rng_stream(2, 2, 2);
+        for (int i = 0; i < 360; i++) {
+            if (i == 300 && light)
+                fold_configure(f, "{\"learner\":{\"tenant_share\":0.1}}");
+            uint64_t seq = fold_route(f, "a", "t");
+            double q = rng_uniform(&g) < 0.8 ? 1 : 0;
+            struct feedback r = fold_report(f, seq, "", i < 300 ? q : 0);
+            fold_feed(f, &r);
+            fold_follow(f);
+            assert_true(i >= 300 || f->drifted == 0);
+        }
+        drifted[light] = f->drifted;
+        fold_check(f);
+        fold_free(f);
+    }
+    assert_true(drifted[0] > 0);
+    assert_int_equal(drifted[1], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_report), cmocka_unit_test(test_order),
         cmocka_unit_test(test_cold_start), cmocka_unit_test(test_taken_back),
         cmocka_unit_test(test_shares),     cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_weights),    cmocka_unit_test(test_weights_add_up),
+        cmocka_unit_test(test_drift),
     };
     return cmocka_run_group_tests_name("influence", tests, NULL, NULL);
 }

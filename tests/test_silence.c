@@ -13,7 +13,7 @@
 #include "core/limits.h"
 #include "tests/fold_fx.h"
 
-enum { HOUR = 3600000, MODELS = 3 };
+enum { HOUR = 3600000, MODELS = 3, HOLDERS = 100 };
 static const char DECLARED[] =
     "{\"silence\":[{\"task\":\"chat\",\"quality\":1,\"after_hours\":24},"
     "{\"tenant\":\"mute\",\"quality\":0.25,\"after_hours\":1},"
@@ -21,11 +21,26 @@ static const char DECLARED[] =
 
 /* ---- the heap ---- */
 
+/* Takes all out, which must come in order, and puts it back. */
+static void drain_and_refill(struct deadlines *d)
+{
+    static struct deadline out[HOLDERS];
+    int n = 0;
+    for (const struct deadline *f; (f = deadlines_first(d)) != NULL; n++) {
+        out[n] = *f;
+        assert_true(n == 0 || out[n].due_ms > out[n - 1].due_ms ||
+                    (out[n].due_ms == out[n - 1].due_ms && out[n].seq > out[n - 1].seq));
+        deadlines_drop(d, f->holder);
+    }
+    while (n-- > 0)
+        deadlines_put(d, out[n].holder, out[n].due_ms, out[n].seq);
+}
+
 /* Against a plain search, with deadlines set, moved and dropped at random. */
 static void test_deadlines(void **state)
 {
     (void)state;
-    enum { HOLDERS = 100, STEPS = 20000 };
+    enum { STEPS = 20000 };
     struct deadlines d;
     int64_t due[HOLDERS] = {0};
     struct rng g = rng_stream(1, 2, 3);
@@ -45,6 +60,8 @@ static void test_deadlines(void **state)
         assert_int_equal(got ? (int)got->holder : -1, first);
         if (got)
             assert_int_equal(got->due_ms, due[first]);
+        if (i % 20 == 0)
+            drain_and_refill(&d);
     }
     deadlines_fini(&d);
 }
