@@ -35,10 +35,14 @@ static int find_silence(const struct label_book *b)
     return find_source(b, name_hash(SILENCE_SOURCE));
 }
 
-/* One place among the sources, and one among the messages, is kept for silence until it speaks. */
-static int kept_for_silence(const struct label_book *b, const struct feedback *f)
+/* Whether n of most places are taken for this message: one among the sources, and one among the
+ * messages, is kept for silence until it speaks. */
+static bool full(int n, int most, const struct label_book *b, const struct feedback *f)
 {
-    return find_silence(b) < 0 && strcmp(f->source, SILENCE_SOURCE) != 0;
+    if (n + 1 < most)
+        return false;
+    bool kept = find_silence(b) < 0 && strcmp(f->source, SILENCE_SOURCE) != 0;
+    return n + kept >= most;
 }
 
 static enum status check_seen(const struct label_book *b, const struct feedback *f, uint64_t id,
@@ -57,7 +61,7 @@ static enum status check_seen(const struct label_book *b, const struct feedback 
                                "this feedback_id was used for this decision with another body; "
                                "give a new feedback_id, or the same body to repeat it");
     }
-    if (b->n_seen + kept_for_silence(b, f) >= SEEN_MAX)
+    if (full(b->n_seen, SEEN_MAX, b, f))
         return problem_set(problem, STATUS_CONFLICT, "/decision_id",
                            "a decision takes at most %d distinct feedback messages", SEEN_MAX - 1);
     return STATUS_OK;
@@ -129,7 +133,7 @@ enum status book_take(struct label_book *b, const struct feedback *f, enum feedb
         return STATUS_OK;
     uint64_t source = name_hash(f->source[0] ? f->source : "default");
     int at = find_source(b, source);
-    if (at < 0 && b->n_sources + kept_for_silence(b, f) >= SOURCES_MAX)
+    if (at < 0 && full(b->n_sources, SOURCES_MAX, b, f))
         return problem_set(problem, STATUS_CONFLICT, "/source",
                            "a decision takes feedback from at most %d sources", SOURCES_MAX - 1);
     if (at < 0)
@@ -169,8 +173,13 @@ static bool average(const struct label_book *b, enum feedback_field field, doubl
 static bool average_quality(const struct label_book *b, double *out)
 {
     enum { QUALITY_CELL = 0 };
-    int silence = find_silence(b), n = 0;
+    int n = 0, silence = -1;
     double sum = 0;
+    for (int s = 0; s < b->n_sources; s++)
+        n += b->cell[s][QUALITY_CELL].present;
+    if (n > 1) /* a single one counts, whosever it is */
+        silence = find_silence(b);
+    n = 0;
     for (int s = 0; s < b->n_sources; s++)
         if (s != silence && b->cell[s][QUALITY_CELL].present) {
             sum += b->cell[s][QUALITY_CELL].value;
@@ -178,11 +187,7 @@ static bool average_quality(const struct label_book *b, double *out)
         }
     if (n > 0)
         *out = sum / n;
-    else if (silence >= 0 && b->cell[silence][QUALITY_CELL].present)
-        *out = b->cell[silence][QUALITY_CELL].value;
-    else
-        return false;
-    return true;
+    return n > 0;
 }
 
 static int64_t to_nano(double pico)

@@ -108,9 +108,11 @@ static double within(double v, double middle, double factor)
 }
 
 /* A label is log(1 + y), so a factor of 1 + y is a distance. */
-static void bound_log(struct credit *c, enum target t, double raw, double most_off)
+static void bound_log(struct credit *c, enum target t, double raw, double off)
 {
-    double middle = repro_log(1 + (raw > 0 ? raw : 0)), off = repro_log(most_off);
+    if (!c->has[t])
+        return;
+    double middle = repro_log(1 + (raw > 0 ? raw : 0));
     double low = middle > off ? middle - off : 0, high = middle + off;
     double v = c->label[t];
     c->label[t] = v < low ? low : v > high ? high : v;
@@ -152,10 +154,9 @@ void influence_bound(struct credit *c, const struct decision_row *row, double mo
 {
     if (!(most_off > 0))
         return;
-    if (c->has[TARGET_TOKENS])
-        bound_log(c, TARGET_TOKENS, (double)row->tokens_raw, most_off);
-    if (c->has[TARGET_LATENCY])
-        bound_log(c, TARGET_LATENCY, (double)row->latency_raw, most_off);
+    double off = repro_log(most_off);
+    bound_log(c, TARGET_TOKENS, (double)row->tokens_raw, off);
+    bound_log(c, TARGET_LATENCY, (double)row->latency_raw, off);
     if (c->has_cost)
         bound_cost(c, row, most_off);
 }
