@@ -20,7 +20,7 @@
 enum {
     DESK_EVENTS_MAX = 8192,            /* a filling batch with more takes no more messages */
     DESK_BYTES_MAX = 16 * 1024 * 1024, /* likewise; a message in hand may exceed both a little */
-    DESK_FOLLOW_MOST = 64 /* events that follow, at a stretch: a millisecond or two */
+    DESK_FOLLOW_MOST = 64              /* events that follow, at a stretch: a millisecond or two */
 };
 
 /* A batch and how many of those that wait for it were answered early (full disk, failure). */
