@@ -54,7 +54,6 @@ static void describe(const struct router *r, const struct request *req, struct e
     d->weight_cost = p->objective.cost;
     d->weight_latency = p->objective.latency;
     d->weight_failure = p->objective.failure;
-    d->multiplier = r->pacer.mu;
     int baseline = r->params.baseline[0] ? catalog_find(&p->catalog, p->baseline)
                                          : rules_extreme(&p->catalog, true);
     d->baseline = (uint8_t)(baseline >= 0 ? baseline : 0);
@@ -115,15 +114,18 @@ static double exploration(const struct router *r)
     return fmin(fmax(e, r->params.policy.floor_min), r->params.policy.floor);
 }
 
-/* The mass is shared in proportion to min(1, going rate / cost), so that exploring a model 500
- * times dearer does not eat the budget. */
+/* The mass is shared so that exploring a model 500 times dearer does not eat the budget. */
 static void exploration_shares(const struct router *r, const struct event_decided *d,
                                const int *slots, int n, double *share)
 {
-    double rate = r->pacer.rate_usd > 0 ? r->pacer.rate_usd : r->booked_usd;
+    double paced = r->pacer.rate_usd, least = INFINITY;
+    for (int i = 0; i < n; i++)
+        least = fmin(least, (double)d->view[slots[i]].cost_nano * 1e-9);
     for (int i = 0; i < n; i++) {
         double cost = (double)d->view[slots[i]].cost_nano * 1e-9;
-        share[i] = rate > 0 && cost > rate ? rate / cost : 1;
+        share[i] = paced > 0                                   ? pacer_share(paced, least, cost)
+                   : r->booked_usd > 0 && cost > r->booked_usd ? r->booked_usd / cost
+                                                               : 1;
     }
 }
 
@@ -294,6 +296,7 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
     int slots[MODELS_MAX], n = list_eligible(d, slots), preferred = preferred_model(r, req, d);
     double pmf[MODELS_MAX], share[MODELS_MAX];
     d->floor = policy_at(d->policy)->explores ? exploration(r) : 0;
+    d->multiplier = pacer_price(&r->pacer, d);
     exploration_shares(r, d, slots, n, share);
     struct policy_view view = {.n = n,
                                .labels = r->learner.labels[TARGET_QUALITY],
