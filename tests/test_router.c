@@ -701,6 +701,27 @@ static void test_unreachable_budget(void **state)
     host_free(h);
 }
 
+/* A budget holds from the first decision under it, with and without a window of earlier ones. */
+static void test_paced_at_once(void **state)
+{
+    (void)state;
+    for (int seen = 0; seen <= 200; seen += 200) {
+        struct host *h = host_new("{\"objective\":{\"cost\":0}}", 500);
+        enum route_result rr;
+        if (seen)
+            play(h, seen, 62, NULL, NULL);
+        configure(h, "{\"budget\":{\"usd_per_request\":0.0002}}");
+        assert_int_equal(route(h, request_of("", "faq", "what is it?"), &rr), STATUS_OK);
+        const struct event_decided *d = &h->ev.decided;
+        double expected = 0;
+        assert_true(d->multiplier > 0);
+        for (int a = 0; a < d->n_arms; a++)
+            expected += d->view[a].pmf * (double)d->view[a].cost_nano * 1e-9;
+        assert_true(expected < (seen ? 3 : 1.2) * 0.0002);
+        host_free(h);
+    }
+}
+
 /* Decisions that await their label narrow the widths, by the share that gets one, and move no mean.
  */
 static void test_pending_narrows(void **state)
@@ -844,6 +865,7 @@ int main(void)
         cmocka_unit_test(test_price_change),
         cmocka_unit_test(test_retired_model),
         cmocka_unit_test(test_unreachable_budget),
+        cmocka_unit_test(test_paced_at_once),
         cmocka_unit_test(test_pending_narrows),
         cmocka_unit_test(test_freeze),
         cmocka_unit_test(test_apprentice),
