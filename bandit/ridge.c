@@ -70,13 +70,14 @@ static void rebase_if_old(struct ridge *r, int64_t now_ms)
         rebase(r, now_ms);
 }
 
-/* Weight of a row as of the epoch. The first row of all moves the epoch from 0 to its own time. */
+/* Weight of a row as of the epoch. The first row of all moves the epoch from 0 to its own time.
+ * What fades does so by the row's time alone: rows of that very millisecond may be in the sums. */
 static double weight_of(struct ridge *r, int64_t t_ms, double v)
 {
     rebase_if_old(r, t_ms);
     double w = v * repro_exp2(age(r, t_ms));
     for (int i = 0; i < FADES_MAX; i++)
-        if (r->fade[i] > 0 && (double)t_ms < r->fade_ms[i])
+        if (r->fade[i] > 0 && (double)t_ms <= r->fade_ms[i])
             w *= r->fade[i];
     return w;
 }

@@ -139,16 +139,22 @@ enum status book_take(struct label_book *b, const struct feedback *f, enum feedb
 
 /* ---- what it amounts to ---- */
 
-/* The average over the sources that hold this field; false if none does. */
+/* The average over the sources that hold this field; false if none does. Added up in order of size:
+ * sums of more than two round differently in another order, and sources come in any. */
 static bool average(const struct label_book *b, enum feedback_field field, double *out)
 {
     int cell = __builtin_ctz((unsigned)field), n = 0;
-    double sum = 0;
-    for (int s = 0; s < b->n_sources; s++)
-        if (b->cell[s][cell].present) {
-            sum += b->cell[s][cell].value;
-            n++;
-        }
+    double value[SOURCES_MAX], sum = 0;
+    for (int s = 0; s < b->n_sources; s++) {
+        if (!b->cell[s][cell].present)
+            continue;
+        int at = n++;
+        for (; at > 0 && value[at - 1] > b->cell[s][cell].value; at--)
+            value[at] = value[at - 1];
+        value[at] = b->cell[s][cell].value;
+    }
+    for (int i = 0; i < n; i++)
+        sum += value[i];
     if (n)
         *out = sum / n;
     return n > 0;

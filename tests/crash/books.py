@@ -74,7 +74,7 @@ class Book:
         i = bit.bit_length() - 1
         values = [c[i].value for c in self.sources.values() if c[i] is not None and c[i].present]
         total = 0.0  # not sum(): from Python 3.12 on it compensates, the service does not
-        for v in values:
+        for v in sorted(values):  # whatever the order of the sources
             total += v
         return total / len(values) if values else None
 
