@@ -57,12 +57,14 @@ void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, in
  * (ridge_set_label_rate, [0,1], 0 at first), and nothing else. */
 void ridge_pend(struct ridge *r, const float *x, int rows);
 void ridge_set_label_rate(struct ridge *r, double rate);
-/* ridge_fade makes rows decided before now_ms count factor (in (0,1]) times what they did, those
- * that are labelled, amended or removed later included. The last FADES_MAX times are told apart. */
+/* ridge_fade makes rows decided at now_ms or before count factor (in (0,1]) times what they did,
+ * those that are labelled, amended or removed later included. The last FADES_MAX times are told
+ * apart. */
 enum { FADES_MAX = 4 };
 void ridge_fade(struct ridge *r, double factor, int64_t now_ms);
 /* ridge_merge adds the data part of another ridge of the same d and half-life, whatever
- * the epochs (exact up to rounding). Prior and snapshot stay those of into. */
+ * the epochs (exact up to rounding), as far as it has faded. Prior, snapshot, pending rows and the
+ * times of fading stay those of into: a row of from is amended or removed in from, before. */
 void ridge_merge(struct ridge *into, const struct ridge *from);
 
 /* ridge_refresh renews the snapshot as of now_ms: A = L0 + s*S with s = 2^((E - now)/H) factored

@@ -8,6 +8,7 @@
 #include "bandit/repro.h"
 #include "bandit/pool.h"
 #include "bandit/ridge.h"
+#include "bandit/ridge_inside.h"
 #include "bandit/rng.h"
 
 #include <gsl/gsl_errno.h>
@@ -423,6 +424,87 @@ static void ridge_merge_equals_one_stream(void **state)
         ridge_free(part[i]);
     ridge_free(sum);
     ridge_free(back);
+}
+
+/* a's sums, moved to b's epoch, are b's. */
+static void assert_same_sums(const struct ridge *a, const struct ridge *b)
+{
+    double f = ridge_scale(a, b->epoch_ms), most = b->w;
+    assert_int_equal(a->count, b->count);
+    assert_close(f * a->w, b->w, 1e-12 * most);
+    assert_close(f * f * a->w2, b->w2, 1e-12 * b->w2);
+    assert_close(f * a->yy, b->yy, 1e-12 * b->yy);
+    for (size_t i = 0; i < a->packed; i++)
+        assert_close(f * a->s[i], b->s[i], 1e-12 * most);
+    for (int i = 0; i < a->d; i++)
+        assert_close(f * a->b[i], b->b[i], 1e-12 * most);
+}
+
+/* What one of two replicas goes through: rows in time and late ones, two fadings of its own, a
+ * third of the labels wrong at first. */
+struct fading {
+    int64_t t_ms;
+    double keep;
+};
+
+static void live_through(struct ridge *r, const struct row *rows, int n, int part,
+                         const struct fading fading[2])
+{
+    bool has[400] = {false};
+    for (int h = 0; h < 3; h++) {
+        for (int i = part; i < n; i += 2) {
+            bool late = i % 4 >= 2 || (h < 2 && rows[i].t_ms > fading[h].t_ms);
+            if (has[i] || (h < 2 && late))
+                continue;
+            ridge_add(r, rows[i].x, i % 3 ? rows[i].y : 7, rows[i].t_ms, rows[i].v);
+            has[i] = true;
+        }
+        if (h < 2)
+            ridge_fade(r, fading[h].keep, fading[h].t_ms);
+    }
+    for (int i = part; i < n; i += 2)
+        if (i % 3 == 0)
+            ridge_amend(r, rows[i].x, 7, rows[i].y, rows[i].t_ms, rows[i].v);
+}
+
+/* Two replicas with epochs and fadings of their own: their sums add up to those of one stream in
+ * which each row has the weight that fading left it, whichever is added to which. */
+static void ridge_merge_keeps_what_faded(void **state)
+{
+    (void)state;
+    enum { D = 8, N = 400 };
+    const int64_t start = 1700000000000, now = start + 401 * (int64_t)HOUR;
+    const int64_t lives[] = {0, 9 * (int64_t)HOUR, 3000 * (int64_t)HOUR};
+    struct row rows[N];
+    for (int i = 0; i < N; i++)
+        rows[i] = row_at(18, (uint64_t)i, D);
+    const struct fading fading[2][2] = {
+        {{rows[0].t_ms, 0.5}, {rows[0].t_ms + HOUR, 0.25}}, /* a row of that very time */
+        {{start + 200 * (int64_t)HOUR, 0.125}, {start + 390 * (int64_t)HOUR, 0.75}}};
+    for (int k = 0; k < 3; k++) {
+        struct ridge *part[2], *one = ridge_some(D, lives[k]), *sum = ridge_some(D, lives[k]);
+        for (int p = 0; p < 2; p++) {
+            part[p] = ridge_some(D, lives[k]);
+            live_through(part[p], rows, N, p, fading[p]);
+        }
+        assert_true(ridge_refresh(part[1], now)); /* moves its epoch when evidence is short-lived */
+        assert_true(lives[k] == 0 || part[0]->epoch_ms != part[1]->epoch_ms);
+        for (int i = 0; i < N; i++) {
+            double v = rows[i].v;
+            for (int h = 0; h < 2; h++)
+                v *= rows[i].t_ms <= fading[i % 2][h].t_ms ? fading[i % 2][h].keep : 1;
+            ridge_add(one, rows[i].x, rows[i].y, rows[i].t_ms, v);
+        }
+        ridge_merge(sum, part[0]);
+        ridge_merge(sum, part[1]);
+        assert_same_sums(sum, one);
+        ridge_merge(part[1], part[0]);
+        assert_same_sums(part[1], one);
+        ridge_free(part[0]);
+        ridge_free(part[1]);
+        ridge_free(one);
+        ridge_free(sum);
+    }
 }
 
 static void ridge_half_life_changes(void **state)
@@ -1315,6 +1397,7 @@ int main(void)
         cmocka_unit_test(ridge_without_data_is_the_prior),
         cmocka_unit_test(ridge_any_order),
         cmocka_unit_test(ridge_merge_equals_one_stream),
+        cmocka_unit_test(ridge_merge_keeps_what_faded),
         cmocka_unit_test(ridge_half_life_changes),
         cmocka_unit_test(ridge_keeps_the_old_snapshot),
         cmocka_unit_test(ridge_saves_every_bit),
