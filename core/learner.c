@@ -35,6 +35,8 @@ static const double LABEL_RATE_SPAN = 512; /* decisions that the label rate is a
 static const double QUALITY_MIDDLE = 0.5, QUALITY_PER_DECADE = 0.08;
 static const double FAILURE_TYPICAL = 0.01;
 static const double RATIO_WEIGHT = 10; /* observations at ratio 1 that a quotient starts from */
+/* All is taken out when this little of the last row's weight is left: 36 half-lives of it. */
+static const double RATIO_NOTHING = 0x1p-36;
 static const double TOKENS_LIMIT = 1e6, LATENCY_LIMIT = 1e7;
 
 static int64_t half_life_of(const struct params *p)
@@ -188,6 +190,8 @@ static void ratio_add(const struct learner *l, struct ratio *r, double num, doub
     r->num += w * num;
     r->den += w * den;
     r->weight += w;
+    if (w < 0 && fabs(r->weight) <= RATIO_NOTHING * -w) /* no quotient of rounding residues */
+        r->num = r->den = r->weight = 0;
 }
 
 /* The quotient, drawn towards 1 by RATIO_WEIGHT average observations of today. */

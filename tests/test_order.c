@@ -573,10 +573,72 @@ static void test_any_order(void **state)
     }
 }
 
+static int64_t expected_cost(struct run *r, struct rng *g)
+{
+    enum route_result result;
+    struct request q = *request_at(5000, g);
+    q.dry_run = true;
+    must(router_route(r->router, r->now_ms, &q, &r->ev, &result, &r->problem), &r->problem);
+    return r->ev.decided.view[0].cost_nano;
+}
+
+/* A model without prices costs what it was reported to cost. When all reports are taken back it
+ * costs nothing again, not the quotient of what rounding left in the sums. */
+static void test_all_taken_back(void **state)
+{
+    (void)state;
+    enum { REPORTS = 8 };
+    static const char config[] =
+        "{\"policy\":{\"name\":\"uniform\"},\"learner\":{\"half_life_hours\":7},"
+        "\"models\":[{\"name\":\"unpriced\",\"tier\":\"small\",\"usd_per_mtok_in\":0,"
+        "\"usd_per_mtok_out\":0}]}";
+    static struct params p;
+    static char json[CONFIG_MAX];
+    const struct router_init init = {.seed = 1, .mac_key = {4, 5, 6}, .max_open = 100};
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct rng g = rng_stream(seed, 7, 7);
+        struct run r = {.router = router_new(&init), .now_ms = 1700000000000};
+        struct feedback f[REPORTS];
+        enum feedback_result taken;
+        enum route_result result;
+        router_start(r.router, r.now_ms, &r.ev);
+        must(config_parse(config, strlen(config), &p, NULL, &r.problem), &r.problem);
+        must(router_configure(r.router, r.now_ms, &p, "test", 0, json, sizeof json, &r.ev,
+                              &r.problem),
+             &r.problem);
+        for (int i = 0; i < REPORTS; i++) {
+            r.now_ms += (int64_t)rng_below(&g, HOUR);
+            must(router_route(r.router, r.now_ms, request_at(i, &g), &r.ev, &result, &r.problem),
+                 &r.problem);
+            f[i] = (struct feedback){.epoch = router_epoch(r.router),
+                                     .seq = r.ev.seq,
+                                     .has = FB_COST,
+                                     .version = 1,
+                                     .digest = 1,
+                                     .cost_nano = 1000 + (int64_t)rng_below(&g, 5000000)};
+            f[i].mac = decision_mac(f[i].epoch, f[i].seq, init.mac_key);
+            must(router_feedback(r.router, r.now_ms, &f[i], NULL, &r.ev, &taken, &r.problem),
+                 &r.problem);
+        }
+        assert_true(expected_cost(&r, &g) > 1000);
+        for (int i = 0, at = (int)rng_below(&g, REPORTS); i < REPORTS; i++) {
+            struct feedback *back = &f[(at + 3 * i) % REPORTS];
+            back->retract = true;
+            back->version = 2;
+            back->digest = 2;
+            must(router_feedback(r.router, r.now_ms, back, NULL, &r.ev, &taken, &r.problem),
+                 &r.problem);
+        }
+        assert_int_equal(expected_cost(&r, &g), 0);
+        router_free(r.router);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_all_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
