@@ -91,7 +91,7 @@ static const struct field table[] = {
     NAME("policy/model", P(policy.model), 0, "", "for fixed: the model; \"\" = the dearest"),
     BOOL("policy/apprentice", P(policy.apprentice), 0,
          "serve the baseline and note what the policy would have done"),
-    REAL("policy/width", P(policy.width), 0, 100, 0.7,
+    REAL("policy/width", P(policy.width), 0, 100, 0.6,
          "scale of posterior deviations in lints and bag"),
     REAL("policy/floor", P(policy.floor), 0, 1, 0.02, "exploration mass at the start"),
     REAL("policy/floor_scale", P(policy.floor_scale), 0, 1e6, 0.2,
