@@ -72,6 +72,13 @@ void ridge_merge(struct ridge *into, const struct ridge *from);
  * matrix that is not positive definite after jitter the old snapshot stays and false is returned.
  * Rebases the epoch when it lies more than 40 half-lives back. */
 bool ridge_refresh(struct ridge *r, int64_t now_ms);
+/* ridge_refresh_from does so with a loan: the rows of another ridge of the same d count as well,
+ * each k times what it counts there now, k = min(1, rows / their weight). With rows <= 0, or a
+ * lender that is NULL or empty, it is ridge_refresh. weight and count stay those of own rows. */
+bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows, int64_t now_ms);
+/* ridge_outdated tells whether the lender's rows weigh over a quarter more or less than when r was
+ * last refreshed from them. */
+bool ridge_outdated(const struct ridge *r, const struct ridge *lender, int64_t now_ms);
 /* ridge_stale tells how many rows were added, removed or amended since the last refresh. */
 int64_t ridge_stale(const struct ridge *r);
 
