@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { D_MAX = 256, FADES_AT = 17, HEAD = FADES_AT + 2 * FADES_MAX, FORMAT = 1 };
+enum { D_MAX = 256, FADES_AT = 18, HEAD = FADES_AT + 2 * FADES_MAX, FORMAT = 1 };
 
 static const double rebase_after = 40;     /* half-lives: weights stay below 2^40 */
 static const double integer_most = 0x1p53; /* integers up to here are exact doubles */
@@ -129,6 +129,7 @@ struct ridge *ridge_new(int d, int64_t half_life_ms, double sigma2_0, double nu_
     r->half_life_ms = half_life_clamped(half_life_ms);
     r->sigma2_0 = sigma2_0;
     r->nu_0 = nu_0;
+    r->loan_share = 1;
     place(r);
     for (int i = 0; i < d; i++)
         r->prior[i] = 1;
@@ -233,6 +234,7 @@ void ridge_fade(struct ridge *r, double factor, int64_t now_ms)
     r->yy *= factor;
     r->w *= factor;
     r->w2 *= factor * factor;
+    r->loan_share *= factor;
     memmove(r->fade_ms, r->fade_ms + 1, (FADES_MAX - 1) * sizeof *r->fade_ms);
     memmove(r->fade, r->fade + 1, (FADES_MAX - 1) * sizeof *r->fade);
     r->fade_ms[FADES_MAX - 1] = (double)now_ms;
@@ -326,6 +328,7 @@ void ridge_save(const struct ridge *r, double *out)
         r->label_rate,
         (double)r->pending,
         r->lender_weight,
+        r->loan_share,
     };
     memcpy(out, head, sizeof head);
     memcpy(out + FADES_AT, r->fade_ms, sizeof r->fade_ms);
@@ -381,6 +384,7 @@ bool ridge_load(struct ridge *r, const double *in)
     r->label_rate = in[14];
     r->pending = (int64_t)in[15];
     r->lender_weight = in[16];
+    r->loan_share = in[17];
     memcpy(r->fade_ms, in + FADES_AT, sizeof r->fade_ms);
     memcpy(r->fade, in + FADES_AT + FADES_MAX, sizeof r->fade);
     memcpy(r->state, in + HEAD, block_len(r->d) * sizeof *in);

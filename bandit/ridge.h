@@ -59,7 +59,8 @@ void ridge_pend(struct ridge *r, const float *x, int rows);
 void ridge_set_label_rate(struct ridge *r, double rate);
 /* ridge_fade makes rows decided at now_ms or before count factor (in (0,1]) times what they did,
  * those that are labelled, amended or removed later included. The last FADES_MAX times are told
- * apart. */
+ * apart. A loan (ridge_refresh_from) counts factor times what it did from then on: whoever lends
+ * saw that past, and did not see it end. */
 enum { FADES_MAX = 4 };
 void ridge_fade(struct ridge *r, double factor, int64_t now_ms);
 /* ridge_merge adds the data part of another ridge of the same d and half-life, whatever

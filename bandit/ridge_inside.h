@@ -17,6 +17,7 @@ struct ridge {
     double yy, w, w2;
     double sigma2, weight;                      /* snapshot */
     double lender_weight;                       /* of what was lent from, at the last refresh */
+    double loan_share;                          /* of the rows asked for: falls with each fade */
     double label_rate;                          /* share of pending rows that will be labelled */
     int64_t pending;                            /* rows in P */
     double fade_ms[FADES_MAX], fade[FADES_MAX]; /* newest last; 0 = none */

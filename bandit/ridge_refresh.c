@@ -123,6 +123,7 @@ bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows
 {
     ridge_rebase_if_old(r, now_ms);
     double s = ridge_scale(r, now_ms), weight = r->w > 0 ? s * r->w : 0;
+    rows *= r->loan_share;
     struct loan loan = loan_of(r, lender, rows, now_ms);
     double *theta = r->row;
     if (!factor(r, r->prior, s, &loan, r->work))

@@ -52,10 +52,11 @@ struct event_decided {
     uint64_t schema;     /* feature schema of x */
     uint64_t config_seq; /* log sequence of the configuration in force */
     uint32_t epoch;
-    uint8_t policy;                               /* policy_index */
-    uint8_t n_arms;                               /* catalog slots at the time */
-    uint8_t arm;                                  /* chosen slot */
-    uint8_t baseline;                             /* slot that savings are told against */
+    uint8_t policy;   /* policy_index */
+    uint8_t n_arms;   /* catalog slots at the time */
+    uint8_t arm;      /* chosen slot */
+    uint8_t baseline; /* slot that savings are told against */
+    uint8_t learner;  /* whose predictions: 0 = shared, core/learners.h */
     uint8_t n_fallbacks, fallback[FALLBACKS_MAX]; /* slots, best first */
     uint8_t shadow;     /* what the policy drew; the arm unless apprentice */
     uint32_t reasons;   /* bits of enum reason */
@@ -110,6 +111,7 @@ struct decision_row {
     int64_t time_ms;
     uint32_t epoch;
     uint8_t arm;
+    uint8_t learner; /* that decided: 0 = the shared one, core/learners.h */
     uint8_t d;
     uint64_t request_hash; /* of (tenant, request_id); 0 = none */
     uint64_t request_digest;
@@ -159,6 +161,7 @@ struct event {
         struct {
             uint8_t arm, target; /* slot; enum target */
             bool up;             /* the residuals lay above the prediction */
+            uint8_t learner;     /* that found it */
         } drifted;
     };
 };

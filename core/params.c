@@ -145,6 +145,7 @@ static const struct field table[] = {
     INT("features/dim_declared", P(features.dim_declared), 1, DIM_MAX, 24, "entries of the block"),
     INT("features/dim_text", P(features.dim_text), 1, DIM_MAX, 8, "entries of the block"),
     INT("features/dim_caller", P(features.dim_caller), 1, DIM_MAX, 16, "entries of the block"),
+    OTHER("learners", "0 to 64 objects", "tenants with a learner of their own, see below"),
     OTHER("rules", "0 to 64 objects", "see below; the first that matches names a model"),
     REAL("budget/usd_per_request", P(budget.usd_per_request), 0, 1e6, 0,
          "average spend that the pacer holds; 0 = no pacing"),

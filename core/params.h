@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/catalog.h"
+#include "core/learners.h"
 #include "core/limits.h"
 
 /* Reward weights: utility = quality*value*q - cost*c/scale - latency*l/latency_scale - failure*p.
@@ -71,6 +72,7 @@ struct params {
         bool frozen;               /* labels are kept, not learned, until this is false again */
         double quota_spend;        /* most of all spending that such exploration may be */
     } learner;
+    struct learner_list learners; /* of tenants; the merged list: slots never move */
     struct {
         int64_t dim_declared, dim_text, dim_caller; /* entries of x per block */
         bool declared, text, shape, lens, caller;   /* blocks in use */

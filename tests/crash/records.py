@@ -138,7 +138,7 @@ def _decided(c: Cursor) -> Decided:
     request_id = c.text()
     tenant = [c.text() for _ in range(6)][0]
     _digest, _schema, _config, epoch = c.get("QQQI")
-    _policy, n_arms, arm, _baseline, _shadow, n_fallbacks = c.get("BBBBBB")
+    _policy, n_arms, arm, _baseline, _learner, _shadow, n_fallbacks = c.get("BBBBBBB")
     c.raw(n_fallbacks)
     _reasons, eligible = c.get("IQ")
     _floor, _quota, _quota_nano, u, *_ = c.get("2dq8d")
@@ -155,7 +155,7 @@ def _decided(c: Cursor) -> Decided:
 
 
 def _labels(c: Cursor) -> Labels:
-    c.get("QqIBQQQ6q5f")  # the row: known from the decision's own record
+    c.get("QqIBBQQQ6q5f")  # the row: known from the decision's own record
     c.raw(4 * c.get("B")[0])
     n_sources, n_seen, applied = c.get("3B")
     has_cost = c.flag()
@@ -194,7 +194,7 @@ def _body(kind: int, c: Cursor) -> Body:
     if kind == TAUGHT:
         _feedback(c)
     elif kind == DRIFTED:
-        c.get("BBB")
+        c.get("BBBB")
     elif kind == PACED:
         c.get("d")
     elif kind != TICKED:
