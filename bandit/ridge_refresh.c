@@ -30,13 +30,11 @@ static double weight_now(const struct ridge *r, int64_t now_ms)
     return weight > 0 ? weight : 0;
 }
 
-static struct loan loan_of(const struct ridge *r, const struct ridge *lender, double rows,
-                           int64_t now_ms)
+static struct loan loan_of(const struct ridge *lender, double rows, int64_t now_ms)
 {
     struct loan none = {.from = NULL};
     if (!lender || !(rows > 0))
         return none;
-    assert(lender->d == r->d);
     double weight = weight_now(lender, now_ms);
     if (!(weight > 0) || !isfinite(weight))
         return none;
@@ -123,8 +121,9 @@ bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows
 {
     ridge_rebase_if_old(r, now_ms);
     double s = ridge_scale(r, now_ms), weight = r->w > 0 ? s * r->w : 0;
+    assert(!lender || lender->d == r->d);
     rows *= r->loan_share;
-    struct loan loan = loan_of(r, lender, rows, now_ms);
+    struct loan loan = loan_of(lender, rows, now_ms);
     double *theta = r->row;
     if (!factor(r, r->prior, s, &loan, r->work))
         return false;

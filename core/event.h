@@ -52,11 +52,11 @@ struct event_decided {
     uint64_t schema;     /* feature schema of x */
     uint64_t config_seq; /* log sequence of the configuration in force */
     uint32_t epoch;
-    uint8_t policy;   /* policy_index */
-    uint8_t n_arms;   /* catalog slots at the time */
-    uint8_t arm;      /* chosen slot */
-    uint8_t baseline; /* slot that savings are told against */
-    uint8_t learner;  /* whose predictions: 0 = shared, core/learners.h */
+    uint8_t policy;                               /* policy_index */
+    uint8_t n_arms;                               /* catalog slots at the time */
+    uint8_t arm;                                  /* chosen slot */
+    uint8_t baseline;                             /* slot that savings are told against */
+    uint8_t learner;                              /* whose predictions; 0 = shared: learners.h */
     uint8_t n_fallbacks, fallback[FALLBACKS_MAX]; /* slots, best first */
     uint8_t shadow;     /* what the policy drew; the arm unless apprentice */
     uint32_t reasons;   /* bits of enum reason */

@@ -433,8 +433,8 @@ void learner_change(struct learner *l, const struct params *p, const struct deci
         ridge_remove(r, x, c.before, row->time_ms, v);
     else
         return;
-    if (c.has && !c.had && row->seq != 0 &&
-        row->learner == l->index) /* taught: nothing predicted */
+    bool own = row->seq != 0 && row->learner == l->index; /* of what was taught, none predicted */
+    if (own && c.has && !c.had)
         watch(l, p, row, t, c.after);
     if (t == TARGET_TOKENS || t == TARGET_LATENCY)
         smear_change(l, row, t, c);

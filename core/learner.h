@@ -18,12 +18,12 @@
  */
 struct learner {
     /* A tenant's learner looks up to the shared one: it has the prior from there, and as many rows
-     * as it may borrow. Set by learner_attach; NULL, 0 and 0 for the shared learner itself. */
+     * as it may borrow; decisions after seq shares_since teach that one too, if any do. The first
+     * three are set by learner_attach; all are 0 in the shared learner itself. */
     const struct learner *parent;
     double borrows;
     int index;
-    uint64_t
-        shares_since; /* a tenant's: decisions after this seq teach the parent too, if any do */
+    uint64_t shares_since;
     int d;
     int n_arms;
     uint64_t schema;
@@ -32,8 +32,7 @@ struct learner {
     struct ratio smear[MODELS_MAX][TARGETS]; /* TOKENS and LATENCY only */
     struct ratio cost[MODELS_MAX];           /* reported / computed */
     int64_t half_life_ms;
-    int64_t
-        now_ms; /* the fold's clock, set by the router with each event; a child asks its parent */
+    int64_t now_ms; /* the fold's clock, set by the router with each event; 0 in a child */
     struct drift drift[MODELS_MAX][TARGETS];
     int alarm; /* 1 + arm * TARGETS + target of a change found, not yet acted on; 0 = none */
     bool alarm_up;

@@ -300,6 +300,36 @@ static void test_borrowing_follows(void **state)
     host_free(h);
 }
 
+/* A tick renews so many regressions and no more; who had to wait is renewed by the next ones. */
+static void test_ticks_are_bounded(void **state)
+{
+    (void)state;
+    char patch[64 * 40] = "{\"learners\":[", name[NAME_CAP];
+    for (int i = 0; i < LEARNERS_MAX; i++)
+        (void)snprintf(patch + strlen(patch), sizeof patch - strlen(patch),
+                       "%s{\"tenant\":\"t%d\"}%s", i ? "," : "", i,
+                       i == LEARNERS_MAX - 1 ? "]}" : "");
+    struct host *h = host_new(patch);
+    double start = predicted(h, "t0", 0);
+    for (int i = 0; i < 60; i++) {
+        uint64_t seq = route(h, "others");
+        feed(h, seq, h->ev.decided.arm == 0 ? 1 : 0, 100);
+    }
+    int moved[2] = {0};
+    for (int k = 0; k < 2; k++) {
+        tick(h);
+        for (int i = 0; i < LEARNERS_MAX; i++) {
+            (void)snprintf(name, sizeof name, "t%d", i);
+            moved[k] += predicted(h, name, 0) > start + 0.05;
+        }
+        route(h, "others"); /* time passes for those who do something */
+    }
+    assert_true(moved[0] >= 16 && moved[0] < LEARNERS_MAX);
+    assert_int_equal(moved[1], LEARNERS_MAX);
+    assert_replays(h);
+    host_free(h);
+}
+
 /* ---- isolation ---- */
 
 struct seen {
@@ -628,6 +658,7 @@ int main(void)
         cmocka_unit_test(test_opposite_truths),
         cmocka_unit_test(test_borrows),
         cmocka_unit_test(test_borrowing_follows),
+        cmocka_unit_test(test_ticks_are_bounded),
         cmocka_unit_test(test_isolated),
         cmocka_unit_test(test_sharing_ends),
         cmocka_unit_test(test_dormant),
