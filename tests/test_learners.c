@@ -175,7 +175,7 @@ static double turn(struct host *h, const char *tenant, double good)
     uint64_t seq = route(h, tenant);
     double p = h->ev.decided.arm == 0 ? good : 1 - good;
     double quality = rng_uniform(&h->g) < p ? 1 : 0;
-    feed(h, seq, quality, 100 + (int64_t)rng_below(&h->g, 100));
+    feed(h, seq, quality, 400 + (int64_t)rng_below(&h->g, 400));
     follow(h);
     if (h->n % 50 == 0)
         tick(h);
@@ -263,6 +263,12 @@ static void test_borrows(void **state)
         assert_true(fabs(shared - 0.9) < 0.05);
         assert_true(fabs(start - (borrows ? shared : prior)) < (borrows ? 0.05 : 1e-6));
         assert_true(sd[0] < sd[1] || !borrows);
+        const struct event_decided *d = look(h, h->router, "others");
+        double tokens = (double)d->view[0].mean[TARGET_TOKENS], cost = (double)d->view[0].cost_nano;
+        d = look(h, h->router, "new"); /* the quotients are borrowed as well */
+        assert_int_equal(fabs((double)d->view[0].mean[TARGET_TOKENS] / tokens - 1) < 0.01, borrows);
+        assert_int_equal(fabs((double)d->view[0].cost_nano / cost - 1) < 0.02, borrows);
+        assert_true(d->floor == look(h, h->router, "others")->floor); /* the shared counts */
         assert_true(borrows ? sd[1] < 0.5 * sd[2] : sd[1] > 0.5 * sd[2]);
         double wrong = 0;
         for (int i = 0; i < 40; i++) /* the first requests tell a good beginning from none */
@@ -374,6 +380,8 @@ static void test_isolated(void **state)
         turns(h, "others", 0.9, 300);
         turns(h, "friend", 0.8, 100);
         tick(h);
+        double floor = look(h, h->router, "foe")->floor; /* by what its own learner knows */
+        assert_int_equal(floor > look(h, h->router, "others")->floor, !shares);
         struct seen before[] = {see(h, "others"), see(h, "friend")};
         hostile(h, 1000);
         struct seen after[] = {see(h, "others"), see(h, "friend")};
@@ -404,8 +412,12 @@ static void test_sharing_ends(void **state)
         open[i] = route(h, "foe");
     }
     assert_int_equal(labels_of(h, 0), 120);
+    tick(h);
+    h->step = 0; /* so that time widens nothing */
+    double waiting = deviation(h, "others", 0);
     configure(h, NULL, "{\"learners\":[{\"tenant\":\"foe\",\"shares\":false}]}");
     tick(h);
+    assert_true(deviation(h, "others", 0) > waiting);
     struct seen before = see(h, "others");
     for (int i = 0; i < 20; i++) {
         feed(h, labelled[i], 0, 9000);
@@ -420,7 +432,9 @@ static void test_sharing_ends(void **state)
         feed(h, labelled[i], 0.5, 9000);
         feed(h, open[i], 0.5, 9000);
     }
-    assert_int_equal(labels_of(h, 0), 120);
+    tick(h);
+    after = see(h, "others");
+    assert_memory_equal(&before, &after, sizeof before);
     turns(h, "foe", 0.5, 7);
     assert_int_equal(labels_of(h, 0), 127);
     assert_replays(h);
