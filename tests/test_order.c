@@ -154,6 +154,7 @@ static struct feedback values(struct rng *g)
 static void fade(struct run *r, struct event *ev, int arm, enum target t)
 {
     router_begin(r->router, r->now_ms, EVENT_DRIFTED, ev);
+    ev->drifted.learner = 0;
     ev->drifted.arm = (uint8_t)arm;
     ev->drifted.target = (uint8_t)t;
     ev->drifted.up = false;
