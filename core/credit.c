@@ -154,40 +154,37 @@ enum status book_take(struct label_book *b, const struct feedback *f, enum feedb
 
 /* ---- what it amounts to ---- */
 
-/* The average over the sources that hold this field; false if none does. */
-static bool average(const struct label_book *b, enum feedback_field field, double *out)
+/* The average over the sources that hold this field, source `except` left out (-1: none); false if
+ * none does. Added up in order of size: the order of arrival must not reach the last bit. */
+static bool average_but(const struct label_book *b, enum feedback_field field, int except,
+                        double *out)
 {
     int cell = __builtin_ctz((unsigned)field), n = 0;
-    double sum = 0;
-    for (int s = 0; s < b->n_sources; s++)
-        if (b->cell[s][cell].present) {
-            sum += b->cell[s][cell].value;
-            n++;
-        }
+    double value[SOURCES_MAX], sum = 0;
+    for (int s = 0; s < b->n_sources; s++) {
+        if (s == except || !b->cell[s][cell].present)
+            continue;
+        int at = n++;
+        for (; at > 0 && value[at - 1] > b->cell[s][cell].value; at--)
+            value[at] = value[at - 1];
+        value[at] = b->cell[s][cell].value;
+    }
+    for (int i = 0; i < n; i++)
+        sum += value[i];
     if (n)
         *out = sum / n;
     return n > 0;
 }
 
-/* Likewise of the quality labels: silence counts only while nobody else speaks. */
+static bool average(const struct label_book *b, enum feedback_field field, double *out)
+{
+    return average_but(b, field, -1, out);
+}
+
+/* Of the quality labels: silence counts only while nobody else speaks. */
 static bool average_quality(const struct label_book *b, double *out)
 {
-    enum { QUALITY_CELL = 0 };
-    int n = 0, silence = -1;
-    double sum = 0;
-    for (int s = 0; s < b->n_sources; s++)
-        n += b->cell[s][QUALITY_CELL].present;
-    if (n > 1) /* a single one counts, whosever it is */
-        silence = find_silence(b);
-    n = 0;
-    for (int s = 0; s < b->n_sources; s++)
-        if (s != silence && b->cell[s][QUALITY_CELL].present) {
-            sum += b->cell[s][QUALITY_CELL].value;
-            n++;
-        }
-    if (n > 0)
-        *out = sum / n;
-    return n > 0;
+    return average_but(b, FB_QUALITY, find_silence(b), out) || average(b, FB_QUALITY, out);
 }
 
 static int64_t to_nano(double pico)

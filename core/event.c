@@ -90,6 +90,7 @@ static void slots_put(struct filler *w, const struct event_decided *d)
     put_u8(w, d->n_arms);
     put_u8(w, d->arm);
     put_u8(w, d->baseline);
+    put_u8(w, d->learner);
     put_u8(w, d->shadow);
     put_u8(w, d->n_fallbacks);
     put_raw(w, d->fallback, d->n_fallbacks);
@@ -103,6 +104,7 @@ static void slots_get(struct reader *r, struct event_decided *d)
     d->n_arms = get_u8(r);
     d->arm = get_u8(r);
     d->baseline = get_u8(r);
+    d->learner = get_u8(r);
     d->shadow = get_u8(r);
     d->n_fallbacks = get_u8(r);
     if (d->n_fallbacks > FALLBACKS_MAX)
@@ -309,6 +311,7 @@ static void body_put(struct filler *w, const struct event *e)
         put_u8(w, e->drifted.arm);
         put_u8(w, e->drifted.target);
         put_bool(w, e->drifted.up);
+        put_u8(w, e->drifted.learner);
         break;
     case EVENT_TICKED:
     case EVENT_NONE:
@@ -348,6 +351,7 @@ static void body_get(struct reader *r, struct event *e)
         e->drifted.arm = get_u8(r);
         e->drifted.target = get_u8(r);
         e->drifted.up = get_bool(r);
+        e->drifted.learner = get_u8(r);
         break;
     case EVENT_TICKED:
         break;

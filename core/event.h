@@ -56,6 +56,7 @@ struct event_decided {
     uint8_t n_arms;                               /* catalog slots at the time */
     uint8_t arm;                                  /* chosen slot */
     uint8_t baseline;                             /* slot that savings are told against */
+    uint8_t learner;                              /* whose predictions; 0 = shared: learners.h */
     uint8_t n_fallbacks, fallback[FALLBACKS_MAX]; /* slots, best first */
     uint8_t shadow;     /* what the policy drew; the arm unless apprentice */
     uint32_t reasons;   /* bits of enum reason */
@@ -114,6 +115,7 @@ struct decision_row {
     int64_t time_ms;
     uint32_t epoch;
     uint8_t arm;
+    uint8_t learner; /* that decided: 0 = the shared one, core/learners.h */
     uint8_t d;
     uint64_t request_hash; /* of (tenant, request_id); 0 = none */
     uint64_t request_digest;
@@ -165,6 +167,7 @@ struct event {
         struct {
             uint8_t arm, target; /* slot; enum target */
             bool up;             /* the residuals lay above the prediction */
+            uint8_t learner;     /* that found it */
         } drifted;
     };
 };

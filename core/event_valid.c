@@ -27,7 +27,7 @@ static bool view_valid(const struct arm_view *v)
 static bool slots_valid(const struct event_decided *d)
 {
     if (d->n_arms < 1 || d->n_arms > MODELS_MAX || d->arm >= d->n_arms ||
-        d->baseline >= d->n_arms || d->shadow >= d->n_arms)
+        d->baseline >= d->n_arms || d->learner > LEARNERS_MAX || d->shadow >= d->n_arms)
         return false;
     if (d->n_arms < MODELS_MAX && d->eligible >> d->n_arms != 0)
         return false;
@@ -71,7 +71,7 @@ static bool decided_valid(const struct event_decided *d)
 static bool row_valid(const struct event_feedback *f)
 {
     const struct decision_row *row = &f->row;
-    if (row->arm >= MODELS_MAX || row->d > DIM_MAX)
+    if (row->arm >= MODELS_MAX || row->learner > LEARNERS_MAX || row->d > DIM_MAX)
         return false;
     for (int i = 0; i < row->d; i++)
         if (!isfinite(f->x[i]))
@@ -114,7 +114,8 @@ bool event_valid(const struct event *e)
     case EVENT_PACED:
         return isfinite(e->paced.multiplier);
     case EVENT_DRIFTED:
-        return e->drifted.arm < MODELS_MAX && e->drifted.target < TARGETS;
+        return e->drifted.arm < MODELS_MAX && e->drifted.target < TARGETS &&
+               e->drifted.learner <= LEARNERS_MAX;
     case EVENT_NONE:
         break;
     }

@@ -7,6 +7,7 @@ enum {
     NAME_LEN = 64,               /* bytes in an identifier: [A-Za-z0-9._:/@-]{1,64} */
     NAME_CAP = NAME_LEN + 1,     /* with the terminating zero */
     MODELS_MAX = 64,             /* models ever seen by one store, retired ones included */
+    LEARNERS_MAX = 64,           /* tenants that ever had a learner of their own */
     TIERS_MAX = 8,               /* ordered classes of models */
     NEEDS_MAX = 32,              /* distinct capability names in a catalog */
     RULES_MAX = 64,              /* keyword rules */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/catalog.h"
+#include "core/learners.h"
 #include "core/limits.h"
 
 /* Reward weights: utility = quality*value*q - cost*c/scale - latency*l/latency_scale - failure*p.
@@ -82,6 +83,7 @@ struct params {
         double most_off;     /* factor of its prediction that a report counts within; 0 = any */
         double tenant_share; /* of recent decisions: a tenant above it weighs less; 1 = off */
     } learner;
+    struct learner_list learners; /* of tenants; the merged list: slots never move */
     struct {
         int64_t dim_declared, dim_text, dim_caller; /* entries of x per block */
         bool declared, text, shape, lens, caller;   /* blocks in use */

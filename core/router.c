@@ -27,6 +27,7 @@ struct router *router_new(const struct router_init *init)
         return NULL;
     r->init = *init;
     params_default(&r->params);
+    r->learners[0] = &r->learner;
     r->pacer.dirty = 3; /* neither generation holds it yet */
     r->json = malloc(CONFIG_MAX);
     r->scratch = malloc(snapshot_scratch());
@@ -45,6 +46,10 @@ void router_free(struct router *r)
 {
     if (!r)
         return;
+    for (int i = 1; i <= LEARNERS_MAX && r->learners[i]; i++) {
+        learner_free(r->learners[i]);
+        free(r->learners[i]);
+    }
     learner_free(&r->learner);
     pending_fini(&r->pending);
     deadlines_fini(&r->silences);
@@ -86,10 +91,12 @@ static void apply_decided(struct router *r, const struct event *ev)
     row_from_decided(ev, &row);
     silence_update(r, pending_insert(&r->pending, &row, d->x));
     influence_count(&r->influence, influence_tenant(d->labels.tenant));
-    learner_pend(&r->learner, &r->params, &row, d->x, 1);
+    router_pend(r, &row, d->x, 1);
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy);
-    r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
-    r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
+    if (!router_isolated(r, d->learner)) { /* its predictions must not be units for others */
+        r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
+        r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
+    }
     r->counters.decisions++;
     r->counters.explored_nano += d->quota_nano;
     r->counters.agreed += d->shadow == d->arm;
@@ -150,7 +157,8 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         s = router_adopt_lens(r, ev->lens.bytes, ev->lens.len, problem);
         break;
     case EVENT_DECIDED:
-        if (ev->decided.d != r->pending.stride || ev->decided.arm >= r->params.catalog.n)
+        if (ev->decided.d != r->pending.stride || ev->decided.arm >= r->params.catalog.n ||
+            !router_learner(r, ev->decided.learner))
             return problem_set(problem, STATUS_INTERNAL, "",
                                "decision does not fit the configuration");
         apply_decided(r, ev);
@@ -162,14 +170,14 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         s = router_learn_taught(r, ev, problem);
         break;
     case EVENT_TICKED:
-        learner_refresh(&r->learner, &r->params, ev->time_ms);
+        router_refresh_learners(r);
         r->ticked_seq = (int64_t)ev->seq;
         break;
     case EVENT_DRIFTED:
-        if (ev->drifted.arm >= r->params.catalog.n)
+        if (ev->drifted.arm >= r->params.catalog.n || !router_learner(r, ev->drifted.learner))
             return problem_set(problem, STATUS_INTERNAL, "", "drift of no model");
-        learner_drifted(&r->learner, &r->params, ev->drifted.arm, (enum target)ev->drifted.target,
-                        ev->time_ms);
+        learner_drifted(router_learner(r, ev->drifted.learner), &r->params, ev->drifted.arm,
+                        (enum target)ev->drifted.target, ev->time_ms);
         break;
     case EVENT_PACED:
         pacer_adopt(&r->pacer, ev->paced.multiplier);
@@ -351,11 +359,13 @@ void router_tick(struct router *r, int64_t now_ms, struct event *ev)
 void router_follow(struct router *r, int64_t now_ms, struct event *ev)
 {
     router_begin(r, now_ms, EVENT_NONE, ev);
-    if (r->learner.alarm) {
+    const struct learner *alarmed = router_alarmed(r);
+    if (alarmed) {
         ev->kind = EVENT_DRIFTED;
-        ev->drifted.arm = (uint8_t)((r->learner.alarm - 1) / TARGETS);
-        ev->drifted.target = (uint8_t)((r->learner.alarm - 1) % TARGETS);
-        ev->drifted.up = r->learner.alarm_up;
+        ev->drifted.learner = (uint8_t)alarmed->index;
+        ev->drifted.arm = (uint8_t)((alarmed->alarm - 1) / TARGETS);
+        ev->drifted.target = (uint8_t)((alarmed->alarm - 1) % TARGETS);
+        ev->drifted.up = alarmed->alarm_up;
     } else if (pacer_due(&r->pacer)) {
         ev->kind = EVENT_PACED;
         ev->paced.multiplier = pacer_solve(&r->pacer);

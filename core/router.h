@@ -140,5 +140,12 @@ struct router_stats {
     struct model_stats model[MODELS_MAX];
 };
 void router_stats(const struct router *r, struct router_stats *out);
+/* What the learner of an index (0 = shared, core/learners.h) holds, by catalog slot. */
+struct learner_stats {
+    int64_t quality_labels[MODELS_MAX];
+    double quality_mean[MODELS_MAX]; /* as in model_stats */
+};
+/* router_learner_stats is false when there is no such learner. */
+bool router_learner_stats(const struct router *r, int index, struct learner_stats *out);
 
 #endif

@@ -28,6 +28,7 @@ void row_from_decided(const struct event *e, struct decision_row *row)
         .time_ms = e->time_ms,
         .epoch = d->epoch,
         .arm = d->arm,
+        .learner = d->learner,
         .d = (uint8_t)d->d,
         .request_hash = request_hash(d->labels.tenant, d->request_id),
         .request_digest = d->request_digest,
@@ -66,6 +67,7 @@ void row_put(struct filler *w, const struct decision_row *row)
     put_i64(w, row->time_ms);
     put_u32(w, row->epoch);
     put_u8(w, row->arm);
+    put_u8(w, row->learner);
     put_u64(w, row->request_hash);
     put_u64(w, row->request_digest);
     put_u64(w, row->schema);
@@ -90,6 +92,7 @@ void row_get(struct reader *r, struct decision_row *row)
     row->time_ms = get_i64(r);
     row->epoch = get_u32(r);
     row->arm = get_u8(r);
+    row->learner = get_u8(r);
     row->request_hash = get_u64(r);
     row->request_digest = get_u64(r);
     row->schema = get_u64(r);

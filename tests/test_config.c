@@ -170,6 +170,15 @@ static const struct refusal {
      STATUS_BAD_REQUEST},
     {"C5 rule word", "{" MODELS ",\"rules\":[{\"model\":\"a\",\"words\":[\"\"]}]}",
      "/rules/0/words/0", "1 to 64 bytes", STATUS_BAD_REQUEST},
+    {"learners no tenant", "{" MODELS ",\"learners\":[{\"shares\":true}]}", "/learners/0/tenant",
+     "missing", STATUS_BAD_REQUEST},
+    {"learners twice", "{" MODELS ",\"learners\":[{\"tenant\":\"x\"},{\"tenant\":\"x\"}]}",
+     "/learners/1/tenant", "twice", STATUS_BAD_REQUEST},
+    {"learners negative", "{" MODELS ",\"learners\":[{\"tenant\":\"x\",\"borrows\":-1}]}",
+     "/learners/0/borrows", "from 0", STATUS_BAD_REQUEST},
+    {"learners typo", "{" MODELS ",\"learners\":[{\"tenant\":\"x\",\"share\":true}]}",
+     "/learners/0/share", "\"shares\"", STATUS_UNKNOWN_FIELD},
+    {"learners no list", "{" MODELS ",\"learners\":{}}", "/learners", "array", STATUS_BAD_REQUEST},
     {"C6 retention", "{" MODELS ",\"learner\":{\"join_window_hours\":1057}}",
      "/store/retention_days", "join_window_hours", STATUS_BAD_REQUEST},
     {"C6 address", "{" MODELS ",\"listen\":{\"route\":\"7601\"}}", "/listen/route", "tcp://",
@@ -344,6 +353,36 @@ static void patch_refusals_change_nothing(void **state)
     }
 }
 
+/* A patch names the learners it changes; slots never move, not even by a file that forgets one. */
+static void learners_keep_their_slots(void **state)
+{
+    (void)state;
+    must_parse("{" MODELS "}");
+    assert_int_equal(params.learners.n, 0);
+    must_parse("{" MODELS ",\"learners\":[{\"tenant\":\"acme\"},{\"tenant\":\"globex\","
+               "\"shares\":false,\"borrows\":2.5}]}");
+    const struct learner_spec *acme = &params.learners.spec[0], *globex = &params.learners.spec[1];
+    assert_true(acme->active && acme->shares && acme->borrows == 100);
+    assert_true(globex->active && !globex->shares && globex->borrows == 2.5);
+    assert_int_equal(learners_find(&params.learners, "globex"), 2);
+    assert_int_equal(learners_find(&params.learners, "initech"), 0);
+    check_round_trip();
+    must_patch("{\"learners\":[{\"tenant\":\"initech\"},{\"tenant\":\"globex\",\"borrows\":0}]}");
+    assert_int_equal(params.learners.n, 3);
+    assert_true(!globex->shares && globex->borrows == 0);
+    static struct learner_list was;
+    was = params.learners;
+    must_parse("{" MODELS ",\"learners\":[{\"tenant\":\"new\"},{\"tenant\":\"initech\",\"borrows\":"
+               "7}]}");
+    assert_true(learners_merge(&was, &params.learners));
+    params.learners = was;
+    assert_int_equal(params.learners.n, 4);
+    assert_true(!acme->active && !globex->active && !globex->shares);
+    assert_true(params.learners.spec[2].active && params.learners.spec[2].borrows == 7);
+    assert_string_equal(params.learners.spec[3].tenant, "new");
+    check_round_trip();
+}
+
 /* What the engine logs after a merge must read back as well: slots and bits in the merged order. */
 static void merged_catalog_reads_back(void **state)
 {
@@ -384,6 +423,7 @@ int main(void)
         cmocka_unit_test(largest_document_fits),
         cmocka_unit_test(patch_changes_only_what_it_names),
         cmocka_unit_test(patch_refusals_change_nothing),
+        cmocka_unit_test(learners_keep_their_slots),
         cmocka_unit_test(merged_catalog_reads_back),
         cmocka_unit_test(reference_lists_every_field),
     };

@@ -368,6 +368,43 @@ static void test_reload(void **state)
     assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"weights.get\"}"), "\"cost\":0.5"));
 }
 
+/* A tenant gets a learner of its own while the service runs; it is named wherever it decides, and
+ * there after a restart. */
+static void test_learners(void **state)
+{
+    struct service *s = *state;
+    char id[64], json[200];
+    assert_non_null(strstr(service_call(s, C,
+                                        "{\"v\":1,\"op\":\"learners.set\",\"learners\":[{"
+                                        "\"tenant\":\"acme\",\"borrows\":7}]}"),
+                           "\"borrows\":7"));
+    assert_string_equal(service_call(s, C,
+                                     "{\"v\":1,\"op\":\"learners.set\",\"learners\":[{"
+                                     "\"tenant\":\"acme\",\"borrows\":-7}]}"),
+                        "error:bad_request");
+    for (int i = 0; i < 2; i++) {
+        service_route(s, i ? "r2" : "r1", id); /* of tenant acme */
+        assert_string_equal(service_feed(s, id, "\"quality\":1"), "applied");
+        const char *stats = service_call(s, C, "{\"v\":1,\"op\":\"stats\"}");
+        assert_non_null(strstr(stats, "\"learners\":[{\"tenant\":\"acme\",\"active\":true,"
+                                      "\"shares\":true,\"borrows\":7,\"models\":["));
+        assert_true(i > 0 || strstr(stats, "\"quality_labels\":1"));
+        snprintf(json, sizeof json, "{\"v\":1,\"op\":\"explain\",\"decision_id\":\"%s\"}", id);
+        const char *told = service_call(s, C, json);
+        assert_true(strstr(told, "\"learner\":\"acme\"") && strstr(told, "\"learner\":1"));
+        if (i == 0) {
+            assert_int_equal(service_stop(s, SIGTERM), 0);
+            service_start(s);
+        }
+    }
+    service_call(s, C,
+                 "{\"v\":1,\"op\":\"learners.set\",\"learners\":[{\"tenant\":\"acme\",\"active\":"
+                 "false}]}");
+    service_route(s, "r3", id);
+    snprintf(json, sizeof json, "{\"v\":1,\"op\":\"explain\",\"decision_id\":\"%s\"}", id);
+    assert_non_null(strstr(service_call(s, C, json), "\"learner\":\"shared\""));
+}
+
 static void test_late(void **state)
 {
     struct service *s = calloc(1, sizeof *s);
@@ -512,6 +549,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_starts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_learners, setup, teardown),
         cmocka_unit_test(test_late),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_silence_many),

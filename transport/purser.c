@@ -64,6 +64,12 @@ static const struct {
      true},
     {"policy", "the policy in force, or change it",
      "policy [get]\n       purser policy set name=lints width=1 [--reason WHY]", cli_policy, true},
+    {"learners", "tenants with a learner of their own, or change them",
+     "learners [get]\n"
+     "       purser learners set '[{\"tenant\":\"acme\",\"shares\":true,\"borrows\":100}]' "
+     "[--reason WHY]\n"
+     "       (\"active\":false = decide by the shared learner, keep what was learned)",
+     cli_learners, true},
     {"lens", "the lens in force, or look through another",
      "lens [get]\n       purser lens set FILE | none", cli_lens, true},
     {"explain", "everything about one decision", "explain DECISION_ID", cli_explain, true},

@@ -83,7 +83,7 @@ class Book:
         held = [(name, c[i].value) for name, c in self.sources.items() if c[i] and c[i].present]
         values = [v for name, v in held if name != SILENCE] or [v for _, v in held]
         total = 0.0  # not sum(): from Python 3.12 on it compensates, the service does not
-        for v in values:
+        for v in sorted(values):  # whatever the order of the sources
             total += v
         return total / len(values) if values else None
 
@@ -129,6 +129,7 @@ class Sums:
     first: int = 0  # decisions, in order, up to this one have left memory
     max_open: int = 1
     models: dict[int, Model] = field(default_factory=dict)
+    own: dict[tuple[int, int], int] = field(default_factory=dict)  # (learner, slot): its labels
 
     def started(self, max_open: int) -> None:
         self.max_open = max_open
@@ -153,6 +154,8 @@ class Sums:
         model.feedbacks += 1
         for t in range(records.TARGETS):
             model.labels[t] += (after.applied >> t & 1) - (before.applied >> t & 1)
+        own = d.learner, d.arm
+        self.own[own] = self.own.get(own, 0) + (after.applied & 1) - (before.applied & 1)
         model.quality_sum += after.quality - before.quality
         cost_before = d.booked_nano if before.cost_nano is None else before.cost_nano
         cost_after = d.booked_nano if after.cost_nano is None else after.cost_nano
@@ -181,6 +184,10 @@ class Sums:
                 said = theirs["quality_observed"]
                 ok = said is not None and abs(said - mean) <= 6e-6 * max(1e-3, mean)  # 6 digits
                 pairs.append((f"{name} quality", said if not ok else 0, mean if not ok else 0))
+        for index, learner in enumerate(stats["learners"], 1):
+            pairs += [(f"{learner['tenant']}'s {m['model']} labels", m["quality_labels"],
+                       self.own.get((index, slot), 0))
+                      for slot, m in enumerate(learner["models"])]
         return [f"{what}: service {a}, log {b}" for what, a, b in pairs if a != b]
 
 

@@ -108,6 +108,7 @@ class Oracle:
         self.counts = Counts()
         self.sums = Sums()
         self.names: list[str] = []
+        self.tenants: list[str] = []  # with a learner of their own
         self.decisions: dict[int, Kept] = {}
         self.last_seq, self.last_ms, self.epoch = 0, 0, 0
         self._answers: deque[tuple[Message, dict]] = deque()
@@ -218,6 +219,7 @@ class Oracle:
         elif isinstance(body, Configured):
             document = json.loads(body.json)
             self.names = [m["name"] for m in document["models"]]
+            self.tenants = [own["tenant"] for own in document["learners"]]
             self._configured[record.seq] = {"origin": body.origin, **document["objective"]}
         elif isinstance(body, Decided):
             self._decided(record.seq, body)
@@ -229,6 +231,8 @@ class Oracle:
             self._bad(f"log: decision {seq}: epoch {d.epoch}, the service's is {self.epoch}")
         if abs(sum(d.pmf.values()) - 1) > 1e-9 or not d.pmf[d.arm] > 0:
             self._bad(f"log: decision {seq}: probabilities {d.pmf}")
+        if d.learner != (self.tenants.index(d.tenant) + 1 if d.tenant in self.tenants else 0):
+            self._bad(f"log: decision {seq} for {d.tenant} by learner {d.learner}")
         if (d.request_id, d.prompt_tokens) not in self._sent:
             self._bad(f"log: decision {seq} is of no request: {d.request_id}")
         in_memory = self.sums.first
