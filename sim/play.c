@@ -60,7 +60,7 @@ static int64_t now_ms(const struct game *g)
     return epoch_ms + g->step * STEP_MS;
 }
 
-/* What follows from the last decision or feedback. */
+/* What follows from the last decision, feedback or tick. */
 static void follow(struct game *g)
 {
     do
@@ -164,8 +164,10 @@ static enum status advance(struct game *g, struct problem *problem)
 {
     enum status s = deliver(g, false, problem);
     g->step++;
-    if (s == STATUS_OK && g->step % TICK_EVERY == 0)
+    if (s == STATUS_OK && g->step % TICK_EVERY == 0) {
         router_tick(g->router, now_ms(g), g->ev);
+        follow(g);
+    }
     return s;
 }
 
