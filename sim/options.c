@@ -14,6 +14,7 @@
 static const char usage[] =
     "usage: purser-sim replay DIR [options]            play a full-information table\n"
     "       purser-sim replay --scenario fintech [options]\n"
+    "       purser-sim compare DIR... [options]        tables x histories x budgets x policies\n"
     "       purser-sim scenario fintech --out DIR [--rows N] [--scenario-seed S]\n"
     "       purser-sim config DIR [options]            a configuration of purserd for a table\n"
     "       purser-sim score DIR --choices FILE [--monthly N] [--json]\n"
@@ -25,6 +26,7 @@ static const char usage[] =
     "  --split P             the rows whose id hashes below P are learned first (0 <= P < 1)\n"
     "  --learn-from DIR2     learn from this table, count all rows of DIR\n"
     "  --history full|bandit every model's outcome is learned, or the chosen one's (default)\n"
+    "                        cold: nothing is, the learned half of --split is left out\n"
     "how it is played\n"
     "  --budget USD          average spend per request that the router is to hold\n"
     "  --policy NAME         lints, greedy, uniform, fixed, rules\n"
@@ -36,6 +38,13 @@ static const char usage[] =
     "  --config FILE         engine part of a configuration, over the table's prices\n"
     "  --set a.b=VALUE       one field of it; may be repeated\n"
     "  --rows N, --scenario-seed S   of a scenario (default 6000, 1)\n"
+    "of compare            (--split is 0.5 unless given)\n"
+    "  --policies LIST|all   default lints,greedy,uniform\n"
+    "  --budgets LIST        none, USD per request, or N% of what the best fixed model\n"
+    "                        costs; default none,50%,25%,10%\n"
+    "  --history LIST        default cold,bandit,full\n"
+    "  --csv FILE            also write a line per cell\n"
+    "  --resume FILE         append each cell; do not play again what is there\n"
     "of lens fit\n"
     "  --dims N, --clusters N, --buckets N   size of the lens (default 24, with\n"
     "                        --labels 48; 12; 4096)\n"
@@ -77,6 +86,10 @@ enum option_key {
     OPT_BUCKETS,
     OPT_LABELS,
     OPT_WHITEN,
+    OPT_POLICIES,
+    OPT_BUDGETS,
+    OPT_CSV,
+    OPT_RESUME,
     OPT_HELP,
     OPT_VERSION
 };
@@ -108,6 +121,10 @@ static const struct option long_options[] = {
     {"buckets", required_argument, NULL, OPT_BUCKETS},
     {"labels", no_argument, NULL, OPT_LABELS},
     {"whiten", required_argument, NULL, OPT_WHITEN},
+    {"policies", required_argument, NULL, OPT_POLICIES},
+    {"budgets", required_argument, NULL, OPT_BUDGETS},
+    {"csv", required_argument, NULL, OPT_CSV},
+    {"resume", required_argument, NULL, OPT_RESUME},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -140,12 +157,6 @@ static bool read_real(const char *s, double low, double high, double *out)
     return true;
 }
 
-static bool read_history(const char *s, bool *full)
-{
-    *full = strcmp(s, "full") == 0;
-    return *full || strcmp(s, "bandit") == 0;
-}
-
 static bool add_set(struct options *o, const char *s)
 {
     if (o->n_sets == SETS_MAX)
@@ -160,8 +171,6 @@ static bool take_value(struct options *o, int key, const char *v)
     switch (key) {
     case OPT_SPLIT:
         return read_real(v, 0, 0.999999, &o->split);
-    case OPT_HISTORY:
-        return read_history(v, &o->full_history);
     case OPT_BUDGET:
         return read_real(v, 1e-9, 1e6, &o->budget);
     case OPT_POLICY:
@@ -221,6 +230,21 @@ static bool take_plain(struct options *o, int key, const char *v)
         return true;
     case OPT_LENS:
         o->lens = v;
+        return true;
+    case OPT_HISTORY:
+        o->history = v;
+        return true;
+    case OPT_POLICIES:
+        o->policies = v;
+        return true;
+    case OPT_BUDGETS:
+        o->budgets = v;
+        return true;
+    case OPT_CSV:
+        o->csv = v;
+        return true;
+    case OPT_RESUME:
+        o->resume = v;
         return true;
     case OPT_LABELS:
         o->labels = true;

@@ -5,7 +5,8 @@
  * message, N requests late, through a queue; what is still out at the end of the learning rows is
  * delivered before counting starts (history is history).
  * A full history is taught (router_teach): every model's outcome, none of it decided or spent. The
- * pacer is off while learning.
+ * pacer is off while learning. With reveal_all the counted rows are taught likewise, but for the
+ * chosen model, whose own feedback says it: what a router could know if every answer were graded.
  * Randomness: the order comes from streams of (seed, purpose), the draws from a router seeded by
  * the same seed; policies compared under one seed see the same requests in the same order.
  */
@@ -49,6 +50,7 @@ struct game {
     struct play_result *out;
     /* of the phase */
     const struct table *table;
+    bool reveal;           /* feedback brings the other models' outcomes with it */
     int slot[MODELS_MAX];  /* table model -> catalog slot, -1 = not in the pool */
     int model[MODELS_MAX]; /* and back */
     int n_usable;
@@ -100,35 +102,6 @@ static void fill_feedback(const struct game *g, const struct outcome *o, struct 
     }
 }
 
-/* Delivers what is due at this step; all of it when everything is asked for. */
-static enum status deliver(struct game *g, bool everything, struct problem *problem)
-{
-    while (g->len > 0 && (everything || g->queue[g->head].due <= g->step)) {
-        struct feedback f;
-        enum feedback_result result;
-        fill_feedback(g, &g->queue[g->head], &f);
-        g->head = (g->head + 1) % g->cap;
-        g->len--;
-        enum status s = router_feedback(g->router, now_ms(g), &f, NULL, g->ev, &result, problem);
-        if (s != STATUS_OK)
-            return s;
-        assert(result == FEEDBACK_APPLIED);
-        follow(g);
-    }
-    return STATUS_OK;
-}
-
-static void expect(struct game *g, uint32_t row, int model)
-{
-    assert(g->len < g->cap);
-    g->queue[(g->head + g->len) % g->cap] = (struct outcome){.seq = g->ev->seq,
-                                                             .epoch = g->ev->decided.epoch,
-                                                             .row = row,
-                                                             .model = model,
-                                                             .due = g->step + g->play->delay};
-    g->len++;
-}
-
 /* The row as an application would send it. */
 static struct request *ask(struct game *g, uint32_t row)
 {
@@ -142,6 +115,57 @@ static struct request *ask(struct game *g, uint32_t row)
     for (int i = 0; i < g->n_usable; i++)
         r->constraints.allow[i] = g->usable[i];
     return r;
+}
+
+/* Tells the router what every model made of a row, but for one that it knows of (-1: none). */
+static enum status teach_row(struct game *g, uint32_t row, int known, struct problem *problem)
+{
+    enum status s = STATUS_OK;
+    const struct request *r = ask(g, row);
+    for (int i = 0; s == STATUS_OK && i < g->table->n_models; i++) {
+        struct outcome o = {.row = row, .model = i};
+        struct feedback f;
+        if (g->slot[i] < 0 || i == known)
+            continue;
+        fill_feedback(g, &o, &f);
+        s = router_teach(g->router, now_ms(g), r, g->table->model[i].engine_name, &f, 1, g->ev,
+                         problem);
+    }
+    return s;
+}
+
+/* Delivers what is due at this step; all of it when everything is asked for. */
+static enum status deliver(struct game *g, bool everything, struct problem *problem)
+{
+    while (g->len > 0 && (everything || g->queue[g->head].due <= g->step)) {
+        struct outcome o = g->queue[g->head];
+        struct feedback f;
+        enum feedback_result result;
+        fill_feedback(g, &o, &f);
+        g->head = (g->head + 1) % g->cap;
+        g->len--;
+        enum status s = router_feedback(g->router, now_ms(g), &f, NULL, g->ev, &result, problem);
+        if (s != STATUS_OK)
+            return s;
+        assert(result == FEEDBACK_APPLIED);
+        follow(g);
+        if (g->reveal)
+            s = teach_row(g, o.row, o.model, problem);
+        if (s != STATUS_OK)
+            return s;
+    }
+    return STATUS_OK;
+}
+
+static void expect(struct game *g, uint32_t row, int model)
+{
+    assert(g->len < g->cap);
+    g->queue[(g->head + g->len) % g->cap] = (struct outcome){.seq = g->ev->seq,
+                                                             .epoch = g->ev->decided.epoch,
+                                                             .row = row,
+                                                             .model = model,
+                                                             .due = g->step + g->play->delay};
+    g->len++;
 }
 
 /* Decides one row among the table's models and gives the model chosen. */
@@ -169,28 +193,11 @@ static enum status advance(struct game *g, struct problem *problem)
     return s;
 }
 
-/* Tells the router what every model made of a row. */
-static enum status teach_row(struct game *g, uint32_t row, struct problem *problem)
-{
-    enum status s = STATUS_OK;
-    const struct request *r = ask(g, row);
-    for (int i = 0; s == STATUS_OK && i < g->table->n_models; i++) {
-        struct outcome o = {.row = row, .model = i};
-        struct feedback f;
-        if (g->slot[i] < 0)
-            continue;
-        fill_feedback(g, &o, &f);
-        s = router_teach(g->router, now_ms(g), r, g->table->model[i].engine_name, &f, 1, g->ev,
-                         problem);
-    }
-    return s;
-}
-
 static enum status learn_row(struct game *g, uint32_t row, struct problem *problem)
 {
     int model;
     enum status s =
-        g->play->full_history ? teach_row(g, row, problem) : decide(g, row, &model, problem);
+        g->play->full_history ? teach_row(g, row, -1, problem) : decide(g, row, &model, problem);
     return s == STATUS_OK ? advance(g, problem) : s;
 }
 
@@ -323,6 +330,7 @@ static enum status count(struct game *g, uint64_t seed, struct problem *problem)
     if (s == STATUS_OK) {
         memcpy(order, rows->row, rows->n * sizeof *order);
         shuffle(order, rows->n, rng_stream(seed, ORDER_COUNT, 0));
+        g->reveal = g->play->reveal_all;
         s = count_rows(g, order, &tally, problem);
     }
     if (s == STATUS_OK) {

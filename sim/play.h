@@ -20,6 +20,7 @@ struct play {
     struct play_rows learn, count; /* learn.n may be 0; learn.table may be another table */
     const struct params *learn_params, *count_params;
     bool full_history;   /* learning rows tell every model's outcome, not only the chosen one's */
+    bool reveal_all;     /* counted rows do so too, once they have been decided */
     int64_t delay;       /* feedback arrives this many requests late */
     const uint8_t *lens; /* of lens_len bytes; NULL = none */
     size_t lens_len;

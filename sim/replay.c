@@ -68,6 +68,7 @@ static enum status phases_init(struct phases *p, const struct replay *r, struct 
                             .learn_params = p->learn_params,
                             .count_params = r->params,
                             .full_history = r->full_history,
+                            .reveal_all = r->reveal_all,
                             .delay = r->delay,
                             .lens = r->lens,
                             .lens_len = r->lens_len};
@@ -79,6 +80,8 @@ static enum status phases_init(struct phases *p, const struct replay *r, struct 
         else
             p->count[p->play.count.n++] = i;
     }
+    if (r->cold)
+        p->play.learn.n = 0;
     *p->learn_params = *r->params;
     p->learn_params->budget.usd_per_request = 0;
     if (p->play.count.n > 0)
@@ -181,6 +184,10 @@ static void sum_up(struct replay_report *out, const struct play_result *result, 
     out->budget_ratio = over(budget_ratio_of, result, seeds, work, out);
     out->worst_window_ratio = over(worst_window_of, result, seeds, work, out);
     out->hull_at_budget = hull_value(out->hull, out->n_hull, out->budget);
+    int met = 0;
+    for (int i = 0; i < seeds; i++)
+        met += result[i].spend_usd <= BUDGET_MET * out->budget;
+    out->met = (double)met / seeds;
 }
 
 /* The dearest (sign 1) or cheapest (sign -1) model by list price; on ties the better one. */
@@ -249,6 +256,30 @@ enum status replay_run(const struct replay *r, struct replay_report *out, struct
     free(result);
     phases_fini(&phases);
     return s;
+}
+
+enum status replay_survey(const struct replay *r, struct replay_report *out,
+                          struct problem *problem)
+{
+    struct phases phases;
+    enum status s = phases_init(&phases, r, problem);
+    if (s != STATUS_OK)
+        return s;
+    survey(out, r, &phases.play);
+    phases_fini(&phases);
+    return STATUS_OK;
+}
+
+enum status replay_oracle_within(const struct replay *r, double spend_usd, struct pick *out,
+                                 struct problem *problem)
+{
+    struct phases phases;
+    enum status s = phases_init(&phases, r, problem);
+    if (s != STATUS_OK)
+        return s;
+    *out = hull_oracle_within(r->table, phases.count, phases.play.count.n, spend_usd);
+    phases_fini(&phases);
+    return STATUS_OK;
 }
 
 /* Plays the declared rules alone: one seed is enough, since nothing is drawn. */

@@ -17,6 +17,8 @@ struct replay {
     double split;                /* fraction of rows learned first, [0,1); by a hash of the id */
     const struct params *params; /* as for the counted rows, budget included */
     bool full_history;
+    bool cold;           /* the rows of the split's learned half are left out, not learned */
+    bool reveal_all;     /* every model's outcome of a counted row is told, after its decision */
     int64_t delay;       /* feedback arrives this many requests late */
     const uint8_t *lens; /* prompts are looked at through it; NULL = none */
     size_t lens_len;
@@ -39,6 +41,7 @@ struct replay_report {
     struct interval quality, spend, budget_ratio, worst_window_ratio, hull_at_spend, gain, regret;
     struct interval accuracy, accuracy_last; /* share routed to the cheapest adequate model */
     struct interval multiplier, share[MODELS_MAX];
+    double met; /* share of seeds that spent at most BUDGET_MET times the budget */
     double hull_at_budget;
     struct point fixed[MODELS_MAX]; /* by model of the table */
     struct point hull[MODELS_MAX];
@@ -49,6 +52,17 @@ struct replay_report {
 /* replay_run plays every seed and sums up. Same inputs, same report, whatever the workers. */
 MUST_CHECK enum status replay_run(const struct replay *r, struct replay_report *out,
                                   struct problem *problem);
+
+/* A budget that is an average to be held, not a cap, is met with 2% to spare. */
+#define BUDGET_MET 1.02
+
+/* replay_survey fills what needs no router: counts, fixed models, hull, best single, oracle; the
+ * rest is zero. */
+MUST_CHECK enum status replay_survey(const struct replay *r, struct replay_report *out,
+                                     struct problem *problem);
+/* replay_oracle_within gives the oracle under a mean cost over the rows that replay_run counts. */
+MUST_CHECK enum status replay_oracle_within(const struct replay *r, double spend_usd,
+                                            struct pick *out, struct problem *problem);
 
 /* What the counted rows come to without learning. */
 struct baselines {

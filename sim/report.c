@@ -108,6 +108,11 @@ static void json_pool(struct text *t, const struct table *table, const struct re
     text_put(t, "]");
 }
 
+static const char *history_of(const struct replay *r)
+{
+    return r->cold ? "cold" : r->full_history ? "full" : "bandit";
+}
+
 void report_json(struct text *t, const struct replay *r, const struct replay_report *p,
                  const struct baselines *base)
 {
@@ -119,7 +124,7 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
     key(t, "policy");
     text_json_string(t, r->params->policy.name);
     key(t, "history");
-    text_json_string(t, r->full_history ? "full" : "bandit");
+    text_json_string(t, history_of(r));
     key_number(t, "delay", (double)r->delay);
     key_interval(t, "quality", p->quality);
     key_interval(t, "spend_per_request", p->spend);
@@ -184,7 +189,7 @@ void report_table(struct text *t, const struct replay *r, const struct replay_re
 {
     text_printf(
         t, "%zu requests counted, %zu learned from first (%s history), policy %s, %d seed%s\n\n",
-        p->n, p->learned, r->full_history ? "full" : "bandit", r->params->policy.name, r->seeds,
+        p->n, p->learned, history_of(r), r->params->policy.name, r->seeds,
         r->seeds == 1 ? "" : "s");
     text_printf(t, "%-22s %12s   %s\n", "", "mean", "95% interval over seeds");
     line(t, "quality", p->quality, "%.4f");
