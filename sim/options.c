@@ -33,6 +33,11 @@ static const char usage[] =
     "  --features LIST       declared,text,shape,lens (text includes shape) or none\n"
     "  --lens FILE           look at prompts through this lens\n"
     "  --delay N             feedback arrives N requests late (default 0)\n"
+    "  --order given|seed    rows in the table's order, or in one each seed decides\n"
+    "                        (default)\n"
+    "  --change model=NAME,at=N[,until=N][,quality=-D][,cost=xF][,price=xF][,failure=R]\n"
+    "                        from counted request N on the model is another; nobody tells\n"
+    "                        the router (but of price). May be repeated\n"
     "  --seeds N             orders and draws to average over (default 20)\n"
     "  --seed S              the first of them (default 1)\n"
     "  --config FILE         engine part of a configuration, over the table's prices\n"
@@ -90,6 +95,8 @@ enum option_key {
     OPT_BUDGETS,
     OPT_CSV,
     OPT_RESUME,
+    OPT_CHANGE,
+    OPT_ORDER,
     OPT_HELP,
     OPT_VERSION
 };
@@ -125,6 +132,8 @@ static const struct option long_options[] = {
     {"budgets", required_argument, NULL, OPT_BUDGETS},
     {"csv", required_argument, NULL, OPT_CSV},
     {"resume", required_argument, NULL, OPT_RESUME},
+    {"change", required_argument, NULL, OPT_CHANGE},
+    {"order", required_argument, NULL, OPT_ORDER},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -155,6 +164,17 @@ static bool read_real(const char *s, double low, double high, double *out)
         return false;
     *out = v;
     return true;
+}
+
+static bool add_change(struct options *o, const char *s)
+{
+    return o->n_changes < CHANGES_MAX && change_parse(s, &o->change[o->n_changes++]);
+}
+
+static bool read_order(const char *s, bool *given)
+{
+    *given = strcmp(s, "given") == 0;
+    return *given || strcmp(s, "seed") == 0;
 }
 
 static bool add_set(struct options *o, const char *s)
@@ -192,6 +212,10 @@ static bool take_value(struct options *o, int key, const char *v)
         return read_int(v, 1, 1000000000000000, &o->monthly);
     case OPT_SET:
         return add_set(o, v);
+    case OPT_CHANGE:
+        return add_change(o, v);
+    case OPT_ORDER:
+        return read_order(v, &o->given_order);
     case OPT_DIMS:
         return read_int(v, 1, LENS_DIMS_MAX, &o->dims);
     case OPT_CLUSTERS:

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include "sim/change.h"
 
 /* The command line of purser-sim, parsed. Strings are borrowed from argv. */
 enum { EXIT_USAGE = 2, SETS_MAX = 64 };
@@ -13,6 +14,9 @@ struct options {
     const char *history, *policies, *budgets, *csv, *resume; /* of compare; NULL = default */
     const char *set[SETS_MAX];
     int n_sets;
+    struct change change[CHANGES_MAX];
+    int n_changes;
+    bool given_order;
     double split, budget; /* budget < 0: as configured */
     bool full_history, cold, json, progress, labels;
     bool own; /* DIR/purser.json, if there is one, belongs to the table */

@@ -87,16 +87,17 @@ static void show_step(void *ctx, const char *what)
 }
 
 static void tell(const struct options *o, const struct replay *r,
-                 const struct replay_report *report, const struct baselines *base)
+                 const struct replay_report *report, const struct baselines *base,
+                 const struct shocks *shocks)
 {
     char *room = malloc(REPORT_CAP);
     if (room == NULL)
         return;
     struct text text = text_over(room, REPORT_CAP);
     if (o->json)
-        report_json(&text, r, report, base);
+        report_json(&text, r, report, base, shocks);
     else
-        report_table(&text, r, report, base);
+        report_table(&text, r, report, base, shocks);
     fputs(text.at, stdout);
     free(room);
 }
@@ -117,6 +118,9 @@ static enum status play(const struct options *o, const struct table *t, const st
                        .params = p,
                        .full_history = o->full_history,
                        .cold = o->cold,
+                       .change = o->change,
+                       .n_changes = o->n_changes,
+                       .given_order = o->given_order,
                        .delay = o->delay,
                        .lens = lens,
                        .lens_len = lens_len,
@@ -128,11 +132,15 @@ static enum status play(const struct options *o, const struct table *t, const st
         r.crew.progress = show_progress;
     struct replay_report report;
     struct baselines base;
-    s = replay_run(&r, &report, problem);
+    struct shocks *shocks = o->n_changes > 0 ? calloc(1, sizeof *shocks) : NULL;
+    s = o->n_changes > 0 && shocks == NULL
+            ? problem_set(problem, STATUS_INTERNAL, "", "out of memory")
+            : replay_run_shocks(&r, &report, shocks, problem);
     if (s == STATUS_OK)
         s = replay_baselines(&r, report.spend.mean, &base, problem);
     if (s == STATUS_OK)
-        tell(o, &r, &report, &base);
+        tell(o, &r, &report, &base, shocks);
+    free(shocks);
     free(lens);
     return s;
 }
@@ -287,6 +295,7 @@ static int compare_command(struct options *o, char **dir, int n)
         .n_dirs = n,
         .replay = {.split = o->split > 0 ? o->split : 0.5,
                    .delay = o->delay,
+                   .given_order = o->given_order,
                    .seeds = (int)o->seeds,
                    .first_seed = (uint64_t)o->first_seed,
                    .crew = {.workers = o->workers > 0 ? (int)o->workers : crew_cores()}},
@@ -296,6 +305,8 @@ static int compare_command(struct options *o, char **dir, int n)
         .out = stdout,
         .csv = o->csv,
         .resume = o->resume};
+    if (o->n_changes > 0)
+        return options_refuse("--change is for replay", NULL);
     if (n < 1 || o->scenario != NULL || o->learn_from != NULL)
         return options_refuse("compare takes one DIR or more, and neither --scenario nor "
                               "--learn-from",

@@ -114,7 +114,7 @@ static const char *history_of(const struct replay *r)
 }
 
 void report_json(struct text *t, const struct replay *r, const struct replay_report *p,
-                 const struct baselines *base)
+                 const struct baselines *base, const struct shocks *shocks)
 {
     text_put(t, "{");
     key_number(t, "n", (double)p->n);
@@ -142,6 +142,9 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
     if (base != NULL && base->has_rules)
         key_point(t, "rules", base->rules);
     json_pool(t, r->table, p);
+    key_number(t, "alarms", p->alarms);
+    if (shocks != NULL)
+        recovery_json(t, shocks);
     text_put(t, "}\n");
 }
 
@@ -185,7 +188,7 @@ static void table_baselines(struct text *t, const struct replay *r, const struct
 }
 
 void report_table(struct text *t, const struct replay *r, const struct replay_report *p,
-                  const struct baselines *base)
+                  const struct baselines *base, const struct shocks *shocks)
 {
     text_printf(
         t, "%zu requests counted, %zu learned from first (%s history), policy %s, %d seed%s\n\n",
@@ -202,4 +205,6 @@ void report_table(struct text *t, const struct replay *r, const struct replay_re
     line(t, "hull at that spend", p->hull_at_spend, "%.4f");
     line(t, "gain over the hull", p->gain, "%+.4f");
     table_baselines(t, r, p, base);
+    if (shocks != NULL)
+        recovery_table(t, shocks);
 }
