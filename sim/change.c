@@ -259,3 +259,23 @@ enum status phases_build(struct phases *out, const struct change *change, int n,
     }
     return STATUS_OK;
 }
+
+void phases_fixed(const struct phases *p, const uint32_t *row, bool given, size_t from, size_t to,
+                  struct point *out)
+{
+    const struct phase *last = &p->phase[p->n - 1];
+    struct point fixed[MODELS_MAX];
+    memset(out, 0, (size_t)last->table.n_models * sizeof *out);
+    for (int i = 0; i < p->n; i++) {
+        const struct phase *h = &p->phase[i];
+        double weight = (double)h->n / (double)(to - from);
+        if (h->from < from || h->from >= to)
+            continue;
+        hull_fixed(&h->table, given ? row + h->from : row, given ? h->n : last->from + last->n,
+                   fixed);
+        for (int m = 0; m < h->table.n_models; m++) {
+            out[m].cost += weight * fixed[m].cost;
+            out[m].quality += weight * fixed[m].quality;
+        }
+    }
+}

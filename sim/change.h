@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "sim/hull.h"
 #include "sim/table.h"
 
 /* A change of one model while counted requests at .. until-1 are played; until 0 = to the end. */
@@ -48,6 +49,12 @@ MUST_CHECK enum status phases_build(struct phases *out, const struct change *cha
                                     const struct table *t, const uint32_t *row, size_t n_rows,
                                     struct problem *problem);
 void phases_free(struct phases *p);
+
+/* phases_fixed writes the point of every model over the phases between two boundaries, as a mix
+ * that looks neither at request nor clock has them. row are the counted rows, in their order if
+ * given, else each is as likely in each phase. */
+void phases_fixed(const struct phases *p, const uint32_t *row, bool given, size_t from, size_t to,
+                  struct point *out);
 
 /* change_end gives the first request after a change, of n_rows. */
 size_t change_end(const struct change *c, size_t n_rows);

@@ -355,6 +355,13 @@ static enum status enter_phase(struct game *g, size_t i, struct problem *problem
     return same ? STATUS_OK : set_prices(g, now, problem);
 }
 
+static struct play_step step_at(const struct table *t, size_t cell, int model)
+{
+    return (struct play_step){.quality = (float)t->q[cell],
+                              .cost_usd = (float)((double)t->cost_nano[cell] / 1e9),
+                              .model = (int16_t)model};
+}
+
 static enum status count_rows(struct game *g, const uint32_t *order, struct tally *tally,
                               struct problem *problem)
 {
@@ -373,8 +380,7 @@ static enum status count_rows(struct game *g, const uint32_t *order, struct tall
         tally->right_last += right && i >= rows->n - rows->n / 5;
         g->out->chosen[model]++;
         if (g->step_of != NULL)
-            g->step_of[i] = (struct play_step){
-                .quality = (float)t->q[table_cell(t, order[i], model)], .model = (int16_t)model};
+            g->step_of[i] = step_at(t, table_cell(t, order[i], model), model);
         s = advance(g, problem);
         if (s != STATUS_OK)
             return s;

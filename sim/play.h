@@ -32,7 +32,7 @@ struct play {
 
 /* A counted request, and an alarm about a model that changed (EVENT_DRIFTED). */
 struct play_step {
-    float quality;
+    float quality, cost_usd;
     int16_t model;
 };
 struct play_alarm {

@@ -134,6 +134,26 @@ static void windows(const struct series *s, struct recovery *r)
         r->window[w] = over(s, (size_t)w * r->width, least(s->n, (size_t)(w + 1) * r->width));
 }
 
+/* Quality and spend under the change, and what the same money buys a mix that looks at nothing. */
+static void sum_up(const struct traces *t, struct recovery *r, double *work)
+{
+    struct point fixed[MODELS_MAX], hull[MODELS_MAX];
+    size_t at = (size_t)r->change.at;
+    double n = (double)(r->end - at);
+    for (int what = 0; what < 2; what++) {
+        for (int i = 0; i < t->seeds; i++) {
+            const struct play_step *step = &t->step[(size_t)i * t->n];
+            work[i] = 0;
+            for (size_t k = at; k < r->end; k++)
+                work[i] += (double)(what == 0 ? step[k].quality : step[k].cost_usd) / n;
+        }
+        *(what == 0 ? &r->during : &r->spend) = interval_over(work, t->seeds);
+    }
+    phases_fixed(t->phases, t->row, t->given_order, at, r->end, fixed);
+    int len = hull_build(fixed, t->phases->phase[0].table.n_models, hull);
+    r->hull = hull_value(hull, len, r->spend.mean);
+}
+
 static void measure(const struct traces *t, int c, const struct series *s, double *work,
                     struct recovery *r)
 {
@@ -151,12 +171,7 @@ static void measure(const struct traces *t, int c, const struct series *s, doubl
         r->after_last = ahead_of(s, end, calm);
         r->after_to_before = recovered(s, end, calm, r->before.quality);
     }
-    for (int i = 0; i < t->seeds; i++) {
-        work[i] = 0;
-        for (size_t k = at; k < end; k++)
-            work[i] += (double)t->step[(size_t)i * t->n + k].quality / (double)(end - at);
-    }
-    r->during = interval_over(work, t->seeds);
+    sum_up(t, r, work);
     detect(t, r, t->phases->model[c], work);
     windows(s, r);
 }
@@ -205,6 +220,15 @@ static void key_stretch(struct text *t, const char *name, struct stretch s)
     text_put(t, "}");
 }
 
+static void key_interval(struct text *t, const char *name, struct interval v)
+{
+    text_printf(t, ",\"%s\":{\"mean\":", name);
+    text_json_number(t, v.mean, 9);
+    key_number(t, "low", v.low);
+    key_number(t, "high", v.high);
+    text_put(t, "}");
+}
+
 static void json_change(struct text *t, const struct recovery *r)
 {
     text_put(t, "{\"model\":");
@@ -222,11 +246,9 @@ static void json_change(struct text *t, const struct recovery *r)
         key_stretch(t, "after", r->after);
         key_stretch(t, "after_last", r->after_last);
     }
-    text_put(t, ",\"during\":{\"mean\":");
-    text_json_number(t, r->during.mean, 9);
-    key_number(t, "low", r->during.low);
-    key_number(t, "high", r->during.high);
-    text_put(t, "}");
+    key_interval(t, "during", r->during);
+    key_interval(t, "spend", r->spend);
+    key_number(t, "hull_at_spend", r->hull);
     key_number(t, "level", r->level);
     key_count(t, "requests_to_level", r->to_level);
     key_count(t, "requests_to_before", r->to_before);
@@ -296,8 +318,9 @@ static void table_change(struct text *t, const struct recovery *r)
     if (r->ends)
         recovered_line(t, "what was before, once it is over", r->before.quality,
                        r->after_to_before);
-    text_printf(t, "  quality under the change %.4f (%.4f .. %.4f)\n", r->during.mean,
-                r->during.low, r->during.high);
+    text_printf(t, "  quality under the change %.4f (%.4f .. %.4f) for $%.3g a request\n",
+                r->during.mean, r->during.low, r->during.high, r->spend.mean);
+    text_printf(t, "  best fixed mix under the change, for the same money: %.4f\n", r->hull);
     text_printf(t, "  noticed in %.0f%% of the runs", 100 * r->detected);
     if (r->detection >= 0)
         text_printf(t, ", half of them within %.0f requests", r->detection);

@@ -26,7 +26,8 @@ struct recovery {
     struct stretch before, first, last; /* ahead of the change; its first and last ones */
     bool ends;                          /* there are requests after the change: */
     struct stretch after, after_last;   /* the first, and the last ahead of another change */
-    struct interval during;             /* mean quality of all requests under the change */
+    struct interval during, spend;      /* mean quality and cost of all requests under it, USD */
+    double hull;                        /* quality of the static hull under it at that spend */
     double level;                       /* mean quality over its last third: what is reachable */
     /* Requests until the rolling mean stays at 95% of: the level; the quality before; and after
      * the end, of the quality before. -1 = not within the phase. */
@@ -48,6 +49,8 @@ struct traces {
     const struct change *change;
     int n_changes;
     const struct phases *phases;
+    const uint32_t *row; /* counted ones, in their order if given_order */
+    bool given_order;
     const struct play_step *step;
     const struct play_result *result;
     int seeds;

@@ -218,39 +218,34 @@ static struct pick by_price(const struct table *t, const struct point *fixed, do
     return (struct pick){best, fixed[best]};
 }
 
-/* Fixed models and oracle, phase by phase: in the order of the table each phase has rows of its
- * own, else every row is as likely in each. */
-static void survey_outcomes(struct replay_report *out, const struct replay *r,
-                            const struct play *play)
+/* The oracle, phase by phase; rows as in phases_fixed. */
+static struct pick survey_oracle(const struct halves *h, bool given)
 {
-    struct point fixed[MODELS_MAX];
-    out->oracle = (struct pick){.model = -1};
-    for (int i = 0; i < play->n_phases; i++) {
-        const struct phase *p = &play->phase[i];
-        const uint32_t *row = play->count.row + (r->given_order ? p->from : 0);
-        size_t n = r->given_order ? p->n : play->count.n;
-        double weight = (double)p->n / (double)play->count.n;
-        hull_fixed(&p->table, row, n, fixed);
-        for (int m = 0; m < out->n_models; m++) {
-            out->fixed[m].cost += weight * fixed[m].cost;
-            out->fixed[m].quality += weight * fixed[m].quality;
-        }
-        struct point oracle = hull_oracle(&p->table, row, n).at;
-        out->oracle.at.cost += weight * oracle.cost;
-        out->oracle.at.quality += weight * oracle.quality;
+    struct pick out = {.model = -1};
+    size_t n = h->play.count.n;
+    for (int i = 0; i < h->phases->n; i++) {
+        const struct phase *p = &h->phases->phase[i];
+        double weight = (double)p->n / (double)n;
+        struct point at =
+            hull_oracle(&p->table, given ? h->count + p->from : h->count, given ? p->n : n).at;
+        out.at.cost += weight * at.cost;
+        out.at.quality += weight * at.quality;
     }
+    return out;
 }
 
 /* Everything of the report that needs no router. */
-static void survey(struct replay_report *out, const struct replay *r, const struct play *play)
+static void survey(struct replay_report *out, const struct replay *r, const struct halves *h)
 {
+    const struct play *play = &h->play;
     const struct table *t = r->table;
     *out = (struct replay_report){.n = play->count.n,
                                   .learned = play->learn.n,
                                   .n_models = t->n_models,
                                   .has_budget = r->params->budget.usd_per_request > 0,
                                   .budget = r->params->budget.usd_per_request};
-    survey_outcomes(out, r, play);
+    phases_fixed(h->phases, h->count, r->given_order, 0, play->count.n, out->fixed);
+    out->oracle = survey_oracle(h, r->given_order);
     out->n_hull = hull_build(out->fixed, t->n_models, out->hull);
     out->best_single = hull_best_single(out->fixed, t->n_models);
     out->largest = by_price(t, out->fixed, 1);
@@ -311,11 +306,19 @@ enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
     if (s == STATUS_OK)
         s = play_all(r, &halves, result, step, problem);
     if (s == STATUS_OK) {
-        survey(out, r, &halves.play);
+        survey(out, r, &halves);
         sum_up(out, result, r->seeds, work);
     }
     if (s == STATUS_OK && shocks != NULL) {
-        struct traces t = {r->change, r->n_changes, halves.phases, step, result, r->seeds, n};
+        struct traces t = {.change = r->change,
+                           .n_changes = r->n_changes,
+                           .phases = halves.phases,
+                           .row = halves.count,
+                           .given_order = r->given_order,
+                           .step = step,
+                           .result = result,
+                           .seeds = r->seeds,
+                           .n = n};
         s = recovery_measure(&t, shocks, problem);
     }
     free(work);
@@ -337,7 +340,7 @@ enum status replay_survey(const struct replay *r, struct replay_report *out,
     enum status s = halves_init(&halves, r, problem);
     if (s != STATUS_OK)
         return s;
-    survey(out, r, &halves.play);
+    survey(out, r, &halves);
     halves_fini(&halves);
     return STATUS_OK;
 }
@@ -390,7 +393,7 @@ enum status replay_baselines(const struct replay *r, double spend_usd, struct ba
     enum status s = halves_init(&halves, r, problem);
     if (s != STATUS_OK)
         return s;
-    survey(&report, r, &halves.play);
+    survey(&report, r, &halves);
     b.largest = report.largest;
     b.smallest = report.smallest;
     b.best_single = report.best_single;

@@ -194,18 +194,30 @@ static void recovery_is_measured(void **state)
     static struct play_step step[SEEDS * N];
     static struct play_result result[SEEDS];
     static struct shocks shocks;
-    (void)state;
     for (int i = 0; i < SEEDS * N; i++) {
         int at = i % N;
         step[i].quality = at < 300 ? .9F : at >= 600 ? .92F : at < 400 ? .5F : .8F;
+        step[i].cost_usd = at < 450 ? 1e-6F : 3e-6F;
         step[i].model = (int16_t)(at < 300 ? 1 : at < 600 ? 0 : i / N);
     }
     result[0] = (struct play_result){.n_alarms = 3,
                                      .alarm = {{100, 1, true}, {309, 1, false}, {320, 1, false}}};
     result[1] = (struct play_result){.n_alarms = 2, .alarm = {{329, 1, false}, {700, 2, true}}};
-    struct change c = {.name = "m", .at = 300, .until = 600, .quality = -.4, .cost = 1, .price = 1};
-    struct phases p = {.n = 3, .model = {1}};
-    struct traces t = {&c, 1, &p, step, result, SEEDS, N};
+    struct change c = {.name = "b", .at = 300, .until = 600, .quality = -.4, .cost = 1, .price = 1};
+    const struct table *table = *state;
+    uint32_t row[N];
+    struct phases p;
+    for (uint32_t i = 0; i < N; i++)
+        row[i] = i % ROWS;
+    assert_int_equal(phases_build(&p, &c, 1, table, row, N, NULL), STATUS_OK);
+    struct traces t = {.change = &c,
+                       .n_changes = 1,
+                       .phases = &p,
+                       .row = row,
+                       .step = step,
+                       .result = result,
+                       .seeds = SEEDS,
+                       .n = N};
     assert_int_equal(recovery_measure(&t, &shocks, NULL), STATUS_OK);
     const struct recovery *r = &shocks.change[0];
     assert_int_equal(shocks.n, 1);
@@ -214,6 +226,8 @@ static void recovery_is_measured(void **state)
     near(r->last.quality, .8, 1e-6), near(r->level, .8, 1e-6);
     near(r->after_last.share, .5, 1e-12);
     near(r->during.mean, .7, 1e-6);
+    near(r->spend.mean, 2e-6, 1e-12);
+    near(r->hull, .8, 1e-9); /* model 1 is dearer, and worse under the change */
     /* At 400+k the mean over 100 is .5 + .3 k/100: .76 is reached with k = 87. */
     assert_int_equal(r->to_level, 187);
     assert_int_equal(r->to_before, -1); /* .855 never */
@@ -226,6 +240,7 @@ static void recovery_is_measured(void **state)
     result[1].n_alarms = 0;
     assert_int_equal(recovery_measure(&t, &shocks, NULL), STATUS_OK);
     near(r->detected, .5, 0), near(r->detection, -1, 0);
+    phases_free(&p);
 }
 
 /* --- replays ------------------------------------------------------------------------------- */
@@ -360,7 +375,7 @@ int main(void)
         cmocka_unit_test(changes_are_read),
         cmocka_unit_test_setup_teardown(shifts_keep_their_mean, table_setup, table_teardown),
         cmocka_unit_test_setup_teardown(phases_follow_one_another, table_setup, table_teardown),
-        cmocka_unit_test(recovery_is_measured),
+        cmocka_unit_test_setup_teardown(recovery_is_measured, table_setup, table_teardown),
         cmocka_unit_test_setup_teardown(a_worse_model_is_left, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(the_future_is_not_known, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(prices_are_announced, fx_setup, fx_teardown),
