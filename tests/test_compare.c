@@ -107,7 +107,7 @@ static enum status set_up(void *ctx, const char *dir, struct table *t, struct pa
 }
 
 struct fx {
-    char resume[64], csv[64];
+    char resume[64], csv[80];
     char *out;
     size_t len;
     struct grid grid;
