@@ -202,9 +202,13 @@ static void row(struct text *t, const char *name, const struct cell *cell, int n
 
 static void head(struct text *t, const struct cell *cell, int n, const struct replay *r)
 {
+    size_t counted = 0, learned = 0; /* unknown when no budget counts */
+    for (int b = 0; b < n; b++) {
+        counted = cell[b].done ? cell[b].n : counted;
+        learned = cell[b].done ? cell[b].learned : learned;
+    }
     text_printf(t, "\n%s, history %s: %zu requests counted, %zu learned from first; %d seed%s",
-                cell->table, cell->history, cell->n, cell->learned, r->seeds,
-                r->seeds == 1 ? "" : "s");
+                cell->table, cell->history, counted, learned, r->seeds, r->seeds == 1 ? "" : "s");
     if (r->delay > 0)
         text_printf(t, ", feedback %lld late", (long long)r->delay);
     text_printf(t, "\n%-*s", NAME_WIDTH, "budget");

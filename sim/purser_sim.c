@@ -305,8 +305,10 @@ static int compare_command(struct options *o, char **dir, int n)
         .out = stdout,
         .csv = o->csv,
         .resume = o->resume};
-    if (o->n_changes > 0)
-        return options_refuse("--change is for replay", NULL);
+    if (o->n_changes > 0 || o->policy != NULL || o->budget >= 0)
+        return options_refuse("compare takes --policies and --budgets, not --policy, --budget or "
+                              "--change",
+                              NULL);
     if (n < 1 || o->scenario != NULL || o->learn_from != NULL)
         return options_refuse("compare takes one DIR or more, and neither --scenario nor "
                               "--learn-from",
