@@ -80,7 +80,7 @@ static void note_alarm(struct game *g)
     out->n_alarms++;
 }
 
-/* What follows from the last decision or feedback. */
+/* What follows from the last decision, feedback or tick. */
 static void follow(struct game *g)
 {
     do {
@@ -214,8 +214,10 @@ static enum status advance(struct game *g, struct problem *problem)
 {
     enum status s = deliver(g, false, problem);
     g->step++;
-    if (s == STATUS_OK && g->step % TICK_EVERY == 0)
+    if (s == STATUS_OK && g->step % TICK_EVERY == 0) {
         router_tick(g->router, now_ms(g), g->ev);
+        follow(g);
+    }
     return s;
 }
 
