@@ -10,6 +10,7 @@
  */
 #include "sim/run.h"
 
+#include "sim/change.h"
 #include "sim/play.h"
 
 #include <assert.h>
@@ -34,6 +35,7 @@ struct job_result {
 struct jobs {
     const struct experiment *e;
     struct params *learn_params; /* by policy: as its own, without pacing */
+    struct phases *phases;       /* one: nothing changes on the way */
     size_t end[RUN_WINDOWS_MAX];
     int n_windows;
 };
@@ -96,12 +98,14 @@ static void job(void *ctx, int i, void *result)
         .count = {&e->world.table, e->count, e->n},
         .learn_params = &j->learn_params[p],
         .count_params = e->policy[p].params,
+        .phase = j->phases->phase,
+        .n_phases = j->phases->n,
         .full_history = true,
         .delay = e->delay,
         .chose = chose,
         .chose_ctx = &watch,
     };
-    play_seed(&play, (uint64_t)(e->first_seed + i % e->seeds), &watch.out->play);
+    play_seed(&play, (uint64_t)(e->first_seed + i % e->seeds), &watch.out->play, NULL);
 }
 
 /* ---- sums over seeds ---- */
@@ -263,14 +267,17 @@ enum status run_experiment(const struct experiment *e, const struct crew *crew,
                            struct run_report *out, struct problem *problem)
 {
     int seeds = (int)e->seeds, n = seeds * e->n_policies;
-    struct jobs jobs = {.e = e, .learn_params = learning_params(e)};
+    struct jobs jobs = {
+        .e = e, .learn_params = learning_params(e), .phases = calloc(1, sizeof *jobs.phases)};
     struct job_result *result = calloc((size_t)n, sizeof *result);
     double *work = calloc((size_t)seeds, sizeof *work);
     enum status s = STATUS_OK;
     assert(n > 0 && e->n > 0);
     jobs.n_windows = run_windows(e->n, jobs.end);
-    if (jobs.learn_params == NULL || result == NULL || work == NULL)
+    if (jobs.learn_params == NULL || jobs.phases == NULL || result == NULL || work == NULL)
         s = problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    if (s == STATUS_OK)
+        s = phases_build(jobs.phases, NULL, 0, &e->world.table, e->count, e->n, problem);
     if (s == STATUS_OK)
         s = crew_run(crew, n, job, &jobs, result, sizeof *result, problem);
     if (s == STATUS_OK)
@@ -283,6 +290,9 @@ enum status run_experiment(const struct experiment *e, const struct crew *crew,
             sum_up(&sample, &jobs, &out->policy[p]);
         }
     }
+    if (jobs.phases != NULL)
+        phases_free(jobs.phases);
+    free(jobs.phases);
     free(work);
     free(result);
     free(jobs.learn_params);
