@@ -70,6 +70,7 @@ int cli_top(struct cli *c);
 int cli_models(struct cli *c);
 int cli_weights(struct cli *c);
 int cli_policy(struct cli *c);
+int cli_learners(struct cli *c);
 int cli_explain(struct cli *c);
 /* cli_lens.c */
 int cli_lens(struct cli *c);
