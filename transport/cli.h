@@ -74,8 +74,9 @@ int cli_models(struct cli *c);
 int cli_weights(struct cli *c);
 int cli_policy(struct cli *c);
 int cli_explain(struct cli *c);
-/* cli_import_models.c */
+/* cli_import_models.c, cli_import_pools.c */
 int cli_models_import(struct cli *c);
+int cli_pools_import(struct cli *c);
 /* cli_lens.c */
 int cli_lens(struct cli *c);
 int cli_snapshot(struct cli *c);

@@ -10,7 +10,7 @@
 #include "transport/cli.h"
 
 /*
- * What imports share: files of others, read within bounds;
+ * What `purser models import` and `purser pools import` share: files of others, read within bounds;
  * decimal numbers as integers without binary rounding; and an account of what was not taken.
  */
 

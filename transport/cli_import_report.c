@@ -35,6 +35,16 @@ static const struct {
     {"tier", "tier chosen by price: check, or give --tier"},
     {"not_there", "no such model in the service: --add adds it"},
     {"not_in_list", "no price under that name: yours stays; --map gives the name in the list"},
+    {"window", "a period that no window of a pool has"},
+    {"amount", "an amount that is none"},
+    {"zero_budget", "a budget of 0 stops everything"},
+    {"secret", "a key known by its secret only, which must not stand in a configuration: name it"},
+    {"owner", "a budget that belongs to nobody"},
+    {"provider", "a budget of a provider without a list of its models"},
+    {"identifier", "cannot be said in a request: no identifier"},
+    {"name_twice", "a second pool of this name is written: rename it"},
+    {"rolls", "a fixed period there, a rolling window here"},
+    {"calendar", "begins with the calendar's period here"},
 };
 
 bool import_report_init(struct import_report *r)

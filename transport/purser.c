@@ -71,6 +71,11 @@ static const struct {
      "         --as-of   prices of that day, such as 2026-09-01; without, of today\n"
      "         --free    take prices of 0; --tier: of new models; without, by price",
      cli_models_import, false},
+    {"pools import", "budgets from LiteLLM's or Bifrost's definitions",
+     "pools import FILE [--format litellm|bifrost]\n"
+     "       prints {\"pools\":[...]} for a configuration; what no pool can express is told on\n"
+     "       standard error",
+     cli_pools_import, false},
     {"weights", "the reward weights in force, or change them",
      "weights [get]\n       purser weights set quality=1 cost=0.1 [--reason WHY]", cli_weights,
      true},
