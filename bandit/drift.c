@@ -4,14 +4,14 @@
 
 static const double OUTLIER = 4;
 
-bool drift_add(struct drift *d, double z, double slack, double threshold)
+bool drift_add(struct drift *d, double z, double weight, double slack, double threshold)
 {
     if (!(z >= -OUTLIER)) /* also catches what is not a number */
         z = -OUTLIER;
     if (z > OUTLIER)
         z = OUTLIER;
-    d->up += z - slack;
-    d->down += -z - slack;
+    d->up += weight * (z - slack);
+    d->down += weight * (-z - slack);
     if (d->up < 0)
         d->up = 0;
     if (d->down < 0)

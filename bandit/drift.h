@@ -15,9 +15,9 @@ struct drift {
     double up, down;
 };
 
-/* drift_add takes one residual, clipped to +-4 so that no single outlier raises an alarm; true =
- * alarm. drift_reset forgets. */
-bool drift_add(struct drift *d, double z, double slack, double threshold);
+/* drift_add takes one residual, clipped to +-4 so that no single outlier raises an alarm, that
+ * counts as weight in (0,1] of one; true = alarm. drift_reset forgets. */
+bool drift_add(struct drift *d, double z, double weight, double slack, double threshold);
 void drift_reset(struct drift *d);
 
 #endif

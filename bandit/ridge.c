@@ -20,11 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { D_MAX = 256, HEAD = 16 + 2 * FADES_MAX, FORMAT = 1 };
+enum { D_MAX = 256, FADES_AT = 18, HEAD = FADES_AT + 2 * FADES_MAX, FORMAT = 1 };
 
-static const double rebase_after = 40; /* half-lives: weights stay below 2^40 */
-static const double pivot_least = 1e-12;
-static const double jitter_first = 1e-10;
+static const double rebase_after = 40;     /* half-lives: weights stay below 2^40 */
 static const double integer_most = 0x1p53; /* integers up to here are exact doubles */
 
 /* Number of doubles in state[] that are saved. */
@@ -64,19 +62,20 @@ static void rebase(struct ridge *r, int64_t to_ms)
     r->w2 *= f * f;
 }
 
-static void rebase_if_old(struct ridge *r, int64_t now_ms)
+void ridge_rebase_if_old(struct ridge *r, int64_t now_ms)
 {
     if (age(r, now_ms) > rebase_after)
         rebase(r, now_ms);
 }
 
-/* Weight of a row as of the epoch. The first row of all moves the epoch from 0 to its own time. */
+/* Weight of a row as of the epoch. The first row of all moves the epoch from 0 to its own time.
+ * What fades does so by the row's time alone: rows of that very millisecond may be in the sums. */
 static double weight_of(struct ridge *r, int64_t t_ms, double v)
 {
-    rebase_if_old(r, t_ms);
+    ridge_rebase_if_old(r, t_ms);
     double w = v * repro_exp2(age(r, t_ms));
     for (int i = 0; i < FADES_MAX; i++)
-        if (r->fade[i] > 0 && (double)t_ms < r->fade_ms[i])
+        if (r->fade[i] > 0 && (double)t_ms <= r->fade_ms[i])
             w *= r->fade[i];
     return w;
 }
@@ -130,6 +129,7 @@ struct ridge *ridge_new(int d, int64_t half_life_ms, double sigma2_0, double nu_
     r->half_life_ms = half_life_clamped(half_life_ms);
     r->sigma2_0 = sigma2_0;
     r->nu_0 = nu_0;
+    r->loan_share = 1;
     place(r);
     for (int i = 0; i < d; i++)
         r->prior[i] = 1;
@@ -205,13 +205,13 @@ void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, in
     r->stale++;
 }
 
-void ridge_pend(struct ridge *r, const float *x, int rows)
+void ridge_pend(struct ridge *r, const float *x, int rows, double v)
 {
     for (int i = 0; i < r->d; i++)
         r->row[i] = (double)x[i];
     double *c = r->p;
     for (int j = 0; j < r->d; j++) {
-        add_scaled(c, rows * r->row[j], r->row + j, r->d - j);
+        add_scaled(c, rows * v * r->row[j], r->row + j, r->d - j);
         c += r->d - j;
     }
     r->pending += rows;
@@ -234,6 +234,7 @@ void ridge_fade(struct ridge *r, double factor, int64_t now_ms)
     r->yy *= factor;
     r->w *= factor;
     r->w2 *= factor * factor;
+    r->loan_share *= factor;
     memmove(r->fade_ms, r->fade_ms + 1, (FADES_MAX - 1) * sizeof *r->fade_ms);
     memmove(r->fade, r->fade + 1, (FADES_MAX - 1) * sizeof *r->fade);
     r->fade_ms[FADES_MAX - 1] = (double)now_ms;
@@ -244,7 +245,7 @@ void ridge_fade(struct ridge *r, double factor, int64_t now_ms)
 void ridge_merge(struct ridge *into, const struct ridge *from)
 {
     assert(into->d == from->d && into->half_life_ms == from->half_life_ms);
-    rebase_if_old(into, from->epoch_ms);
+    ridge_rebase_if_old(into, from->epoch_ms);
     double f = repro_exp2(age(into, from->epoch_ms));
     for (size_t i = 0; i < into->packed; i++)
         into->s[i] += f * from->s[i];
@@ -256,83 +257,7 @@ void ridge_merge(struct ridge *into, const struct ridge *from)
     into->stale += from->count < 0 ? -from->count : from->count;
 }
 
-/* ---- snapshot ---- */
-
-bool ridge_factor(const struct ridge *r, const double *precision, double s, double *out)
-{
-    double most = 0;
-    for (int j = 0; j < r->d; j++) {
-        double diagonal = precision[j] + s * r->s[packed_column(r->d, j)];
-        most = diagonal > most ? diagonal : most;
-    }
-    double jitter = 0;
-    for (int attempt = 0; attempt < 4; attempt++) {
-        for (size_t i = 0; i < r->packed; i++)
-            out[i] = s * r->s[i];
-        for (int j = 0; j < r->d; j++)
-            out[packed_column(r->d, j)] += precision[j] + jitter * most;
-        if (packed_factor(out, r->d, pivot_least * most))
-            return true;
-        jitter = attempt == 0 ? jitter_first : jitter * 10;
-    }
-    return false;
-}
-
-/* s (yy - 2 theta'b + theta'S theta). Rounding or removed rows can leave it a little below 0. */
-static double residual(struct ridge *r, double s, const double *theta)
-{
-    packed_multiply(r->s, r->d, theta, r->product);
-    double rss = r->yy - 2 * dot(theta, r->b, r->d) + dot(theta, r->product, r->d);
-    return rss < 0 ? 0 : s * rss;
-}
-
-/* The factor that widths use: pending rows count as if a share of them were labelled already (the
- * idea of GP-BUCB, Desautels, Krause, Burdick 2014), so that one arm is not hammered while its
- * labels are out. */
-static void widen(struct ridge *r, double s)
-{
-    memcpy(r->wide, r->l, r->packed * sizeof *r->l);
-    if (r->pending <= 0 || !(r->label_rate > 0))
-        return;
-    double most = 0;
-    for (size_t i = 0; i < r->packed; i++)
-        r->work[i] = s * r->s[i] + r->label_rate * r->p[i];
-    for (int j = 0; j < r->d; j++) {
-        r->work[packed_column(r->d, j)] += r->prior[j];
-        most = fmax(most, r->work[packed_column(r->d, j)]);
-    }
-    if (packed_factor(r->work, r->d, pivot_least * most))
-        memcpy(r->wide, r->work, r->packed * sizeof *r->l);
-}
-
-bool ridge_refresh(struct ridge *r, int64_t now_ms)
-{
-    rebase_if_old(r, now_ms);
-    double s = ridge_scale(r, now_ms);
-    if (!ridge_factor(r, r->prior, s, r->work))
-        return false;
-    double *theta = r->row;
-    for (int i = 0; i < r->d; i++)
-        theta[i] = r->prior[i] * r->mean[i] + s * r->b[i];
-    packed_solve(r->work, r->d, theta);
-    double weight = r->w > 0 ? s * r->w : 0;
-    double spread = r->nu_0 * r->sigma2_0 + residual(r, s, theta);
-    double freedom = r->nu_0 + weight;
-    double sigma2 = freedom > 0 ? spread / freedom : r->sigma2_0;
-    bool finite = isfinite(sigma2) && isfinite(weight);
-    for (int i = 0; i < r->d; i++)
-        finite = finite && isfinite(theta[i]);
-    if (!finite)
-        return false;
-    memcpy(r->l, r->work, r->packed * sizeof *r->l);
-    widen(r, s);
-    memcpy(r->theta, theta, (size_t)r->d * sizeof *theta);
-    r->sigma2 = sigma2;
-    r->weight = weight;
-    r->stale = 0;
-    r->refreshed = true;
-    return true;
-}
+/* ---- reading ---- */
 
 int64_t ridge_stale(const struct ridge *r)
 {
@@ -402,10 +327,12 @@ void ridge_save(const struct ridge *r, double *out)
         r->weight,
         r->label_rate,
         (double)r->pending,
+        r->lender_weight,
+        r->loan_share,
     };
     memcpy(out, head, sizeof head);
-    memcpy(out + 16, r->fade_ms, sizeof r->fade_ms);
-    memcpy(out + 16 + FADES_MAX, r->fade, sizeof r->fade);
+    memcpy(out + FADES_AT, r->fade_ms, sizeof r->fade_ms);
+    memcpy(out + FADES_AT + FADES_MAX, r->fade, sizeof r->fade);
     memcpy(out + HEAD, r->state, block_len(r->d) * sizeof *out);
 }
 
@@ -456,8 +383,10 @@ bool ridge_load(struct ridge *r, const double *in)
     r->weight = in[13];
     r->label_rate = in[14];
     r->pending = (int64_t)in[15];
-    memcpy(r->fade_ms, in + 16, sizeof r->fade_ms);
-    memcpy(r->fade, in + 16 + FADES_MAX, sizeof r->fade);
+    r->lender_weight = in[16];
+    r->loan_share = in[17];
+    memcpy(r->fade_ms, in + FADES_AT, sizeof r->fade_ms);
+    memcpy(r->fade, in + FADES_AT + FADES_MAX, sizeof r->fade);
     memcpy(r->state, in + HEAD, block_len(r->d) * sizeof *in);
     return true;
 }

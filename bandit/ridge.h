@@ -52,17 +52,20 @@ void ridge_add(struct ridge *r, const float *x, double y, int64_t t_ms, double v
 void ridge_remove(struct ridge *r, const float *x, double y, int64_t t_ms, double v);
 void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, int64_t t_ms,
                  double v);
-/* ridge_pend adds (rows 1) or removes (rows -1) a row that was decided on and may be labelled
- * later. Pending rows narrow the widths, by the share of them that gets a label
+/* ridge_pend adds (rows 1) or removes (rows -1) a row of importance v that was decided on and may
+ * be labelled later. Pending rows narrow the widths, by the share of them that gets a label
  * (ridge_set_label_rate, [0,1], 0 at first), and nothing else. */
-void ridge_pend(struct ridge *r, const float *x, int rows);
+void ridge_pend(struct ridge *r, const float *x, int rows, double v);
 void ridge_set_label_rate(struct ridge *r, double rate);
-/* ridge_fade makes rows decided before now_ms count factor (in (0,1]) times what they did, those
- * that are labelled, amended or removed later included. The last FADES_MAX times are told apart. */
+/* ridge_fade makes rows decided at now_ms or before count factor (in (0,1]) times what they did,
+ * those that are labelled, amended or removed later included. The last FADES_MAX times are told
+ * apart. A loan (ridge_refresh_from) counts factor times what it did from then on: whoever lends
+ * saw that past, and did not see it end. */
 enum { FADES_MAX = 4 };
 void ridge_fade(struct ridge *r, double factor, int64_t now_ms);
 /* ridge_merge adds the data part of another ridge of the same d and half-life, whatever
- * the epochs (exact up to rounding). Prior and snapshot stay those of into. */
+ * the epochs (exact up to rounding), as far as it has faded. Prior, snapshot, pending rows and the
+ * times of fading stay those of into: a row of from is amended or removed in from, before. */
 void ridge_merge(struct ridge *into, const struct ridge *from);
 
 /* ridge_refresh renews the snapshot as of now_ms: A = L0 + s*S with s = 2^((E - now)/H) factored
@@ -70,6 +73,13 @@ void ridge_merge(struct ridge *into, const struct ridge *from);
  * matrix that is not positive definite after jitter the old snapshot stays and false is returned.
  * Rebases the epoch when it lies more than 40 half-lives back. */
 bool ridge_refresh(struct ridge *r, int64_t now_ms);
+/* ridge_refresh_from does so with a loan: the rows of another ridge of the same d count as well,
+ * each k times what it counts there now, k = min(1, rows / their weight). With rows <= 0, or a
+ * lender that is NULL or empty, it is ridge_refresh. weight and count stay those of own rows. */
+bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows, int64_t now_ms);
+/* ridge_outdated tells whether the lender's rows weigh over a quarter more or less than when r was
+ * last refreshed from them. */
+bool ridge_outdated(const struct ridge *r, const struct ridge *lender, int64_t now_ms);
 /* ridge_stale tells how many rows were added, removed or amended since the last refresh. */
 int64_t ridge_stale(const struct ridge *r);
 

@@ -2,7 +2,7 @@
 #ifndef PURSER_BANDIT_RIDGE_INSIDE_H
 #define PURSER_BANDIT_RIDGE_INSIDE_H
 
-/* The body of struct ridge, for ridge.c and pool.c only. */
+/* The body of struct ridge, for ridge*.c and pool.c only. */
 #include "bandit/ridge.h"
 
 struct ridge {
@@ -16,6 +16,8 @@ struct ridge {
     double sigma2_0, nu_0;
     double yy, w, w2;
     double sigma2, weight;                      /* snapshot */
+    double lender_weight;                       /* of what was lent from, at the last refresh */
+    double loan_share;                          /* of the rows asked for: falls with each fade */
     double label_rate;                          /* share of pending rows that will be labelled */
     int64_t pending;                            /* rows in P */
     double fade_ms[FADES_MAX], fade[FADES_MAX]; /* newest last; 0 = none */
@@ -33,6 +35,8 @@ struct ridge {
 /* ridge_scale gives 2^((E - now)/H), the factor that turns sums as of the epoch into sums as of
  * now. */
 double ridge_scale(const struct ridge *r, int64_t now_ms);
+/* ridge_rebase_if_old moves the epoch to now_ms when it lies more than 40 half-lives back. */
+void ridge_rebase_if_old(struct ridge *r, int64_t now_ms);
 /* ridge_factor factors diag(precision) + s S into out (packed), with growing jitter when need be.
  */
 bool ridge_factor(const struct ridge *r, const double *precision, double s, double *out);

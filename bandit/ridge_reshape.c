@@ -38,6 +38,7 @@ struct ridge *ridge_reshape(const struct ridge *from, int d, const int *map)
     r->w = from->w;
     r->w2 = from->w2;
     r->label_rate = from->label_rate;
+    r->loan_share = from->loan_share;
     memcpy(r->fade_ms, from->fade_ms, sizeof r->fade_ms);
     memcpy(r->fade, from->fade, sizeof r->fade);
     return r;

@@ -3,8 +3,9 @@
  * Label books at rest. A book is stored alone (outcome table) or inside a feedback event whose
  * decision had left memory; both use the same body, [u8 sources][u8 seen][u8 applied], sums, labels
  * then the sources with the cells that were ever set, then the messages seen. Alone it is framed as
- * [u32 crc32c of what follows][u8 version]. A typical book is 130 bytes, the largest about 770.
- * Rejected: dumping the struct (padding, byte order, and 950 bytes for what is mostly "never set").
+ * [u32 crc32c of what follows][u8 version]. A typical book is 140 bytes, the largest about 950.
+ * Rejected: dumping the struct (padding, byte order, and 1200 bytes for what is mostly "never
+ * set").
  */
 #include "core/book.h"
 
@@ -60,6 +61,7 @@ void book_put(struct filler *w, const struct label_book *b)
     put_u8(w, b->applied);
     put_bool(w, b->has_cost);
     put_i64(w, b->cost_nano);
+    put_i64(w, b->learned_nano);
     put_i64(w, b->priced_nano);
     for (int t = 0; t < TARGETS; t++)
         put_f64(w, b->label[t]);
@@ -83,6 +85,7 @@ void book_get(struct reader *r, struct label_book *b)
         r->bad = true;
     b->has_cost = get_bool(r);
     b->cost_nano = get_i64(r);
+    b->learned_nano = get_i64(r);
     b->priced_nano = get_i64(r);
     for (int t = 0; t < TARGETS; t++) {
         b->label[t] = get_f64(r);

@@ -119,6 +119,10 @@ static enum status check_all(const struct params *p, const struct settings *sett
     if (st == STATUS_OK)
         st = check_rules(p, problem);
     if (st == STATUS_OK)
+        st = config_silence_check(p, problem);
+    if (st == STATUS_OK && p->learner.most_off > 0 && p->learner.most_off < 1)
+        st = fail_at(problem, "learner", "most_off", "expected 0 or a number from 1 on");
+    if (st == STATUS_OK)
         st = check_model(p, p->baseline, &baseline_at, problem);
     struct layout layout = features_layout(p, NULL);
     if (st == STATUS_OK && features_dim(&layout) > DIM_MAX)
@@ -156,6 +160,8 @@ static enum status read_document(json_t *root, struct params *p, struct settings
     enum status st = fields_read(config_table(), root, NULL, base, NULL, problem);
     const json_t *v = json_object_get(root, "v"), *tiers = json_object_get(root, "tiers");
     const json_t *models = json_object_get(root, "models"), *rules = json_object_get(root, "rules");
+    const json_t *learners = json_object_get(root, "learners");
+    const json_t *silence = json_object_get(root, "silence");
     if (st == STATUS_OK && v && !(json_is_number(v) && json_number_value(v) == 1))
         st = problem_set(problem, STATUS_UNSUPPORTED_VERSION, "/v", "expected 1");
     if (st == STATUS_OK && tiers)
@@ -164,6 +170,10 @@ static enum status read_document(json_t *root, struct params *p, struct settings
         st = config_models_read(p, models, problem);
     if (st == STATUS_OK && rules)
         st = config_rules_read(p, rules, problem);
+    if (st == STATUS_OK && learners)
+        st = config_learners_read(p, learners, problem);
+    if (st == STATUS_OK && silence)
+        st = config_silence_read(p, silence, problem);
     if (st != STATUS_OK)
         return st;
     settle_retired(&p->catalog);
@@ -231,6 +241,10 @@ size_t config_render(const struct params *params, char *out, size_t cap)
     config_models_render(&params->catalog, &t);
     text_put(&t, "],\"rules\":[");
     config_rules_render(params, &t);
+    text_put(&t, "],\"learners\":[");
+    config_learners_render(&params->learners, &t);
+    text_put(&t, "],\"silence\":[");
+    config_silence_render(params, &t);
     text_put(&t, "]}");
     return t.full ? 0 : t.len;
 }
@@ -246,5 +260,7 @@ size_t config_reference(char *out, size_t cap)
     fields_reference(config_table(), "/", &t);
     fields_reference(config_model_table(), "/models/*/", &t);
     fields_reference(config_rule_table(), "/rules/*/", &t);
+    fields_reference(config_learner_table(), "/learners/*/", &t);
+    fields_reference(config_silence_table(), "/silence/*/", &t);
     return t.full ? 0 : t.len;
 }

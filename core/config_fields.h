@@ -12,18 +12,28 @@ enum { PART_PARAMS, PART_SETTINGS, PARTS };
 struct field_table config_table(void);
 struct field_table config_model_table(void);
 struct field_table config_rule_table(void);
+struct field_table config_learner_table(void);
+struct field_table config_silence_table(void);
 
 /* config_tiers_read replaces the tiers; models and rules follow theirs by name, and whoever loses
- * its tier has -1 until config.c checks. config_models_read merges by name. config_rules_read
- * replaces. */
+ * its tier has -1 until config.c checks. config_models_read merges by name, config_learners_read by
+ * tenant. config_rules_read and config_silence_read replace. */
 MUST_CHECK enum status config_tiers_read(struct params *p, const json_t *array,
                                          struct problem *problem);
 MUST_CHECK enum status config_models_read(struct params *p, const json_t *array,
                                           struct problem *problem);
 MUST_CHECK enum status config_rules_read(struct params *p, const json_t *array,
                                          struct problem *problem);
+MUST_CHECK enum status config_learners_read(struct params *p, const json_t *array,
+                                            struct problem *problem);
+MUST_CHECK enum status config_silence_read(struct params *p, const json_t *array,
+                                           struct problem *problem);
+/* config_silence_check refuses deadlines behind the join window. */
+MUST_CHECK enum status config_silence_check(const struct params *p, struct problem *problem);
+void config_silence_render(const struct params *p, struct text *out);
 void config_models_render(const struct catalog *c, struct text *out);
 void config_rules_render(const struct params *p, struct text *out);
+void config_learners_render(const struct learner_list *l, struct text *out);
 
 /* config_tiers_default sets small, medium, large; settings_default all of settings. */
 void config_tiers_default(struct catalog *c);

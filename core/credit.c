@@ -22,6 +22,29 @@ static uint64_t name_hash(const char *name)
 
 /* ---- taking a message ---- */
 
+static int find_source(const struct label_book *b, uint64_t source)
+{
+    for (int i = 0; i < b->n_sources; i++)
+        if (b->source[i] == source)
+            return i;
+    return -1;
+}
+
+static int find_silence(const struct label_book *b)
+{
+    return find_source(b, name_hash(SILENCE_SOURCE));
+}
+
+/* Whether n of most places are taken for this message: one among the sources, and one among the
+ * messages, is kept for silence until it speaks. */
+static bool full(int n, int most, const struct label_book *b, const struct feedback *f)
+{
+    if (n + 1 < most)
+        return false;
+    bool kept = find_silence(b) < 0 && strcmp(f->source, SILENCE_SOURCE) != 0;
+    return n + kept >= most;
+}
+
 static enum status check_seen(const struct label_book *b, const struct feedback *f, uint64_t id,
                               bool *duplicate, struct problem *problem)
 {
@@ -38,18 +61,10 @@ static enum status check_seen(const struct label_book *b, const struct feedback 
                                "this feedback_id was used for this decision with another body; "
                                "give a new feedback_id, or the same body to repeat it");
     }
-    if (b->n_seen == SEEN_MAX)
+    if (full(b->n_seen, SEEN_MAX, b, f))
         return problem_set(problem, STATUS_CONFLICT, "/decision_id",
-                           "a decision takes at most %d distinct feedback messages", SEEN_MAX);
+                           "a decision takes at most %d distinct feedback messages", SEEN_MAX - 1);
     return STATUS_OK;
-}
-
-static int find_source(const struct label_book *b, uint64_t source)
-{
-    for (int i = 0; i < b->n_sources; i++)
-        if (b->source[i] == source)
-            return i;
-    return -1;
 }
 
 static int64_t version_of(const struct label_book *b, const struct feedback *f, int source)
@@ -118,9 +133,9 @@ enum status book_take(struct label_book *b, const struct feedback *f, enum feedb
         return STATUS_OK;
     uint64_t source = name_hash(f->source[0] ? f->source : "default");
     int at = find_source(b, source);
-    if (at < 0 && b->n_sources == SOURCES_MAX)
+    if (at < 0 && full(b->n_sources, SOURCES_MAX, b, f))
         return problem_set(problem, STATUS_CONFLICT, "/source",
-                           "a decision takes feedback from at most %d sources", SOURCES_MAX);
+                           "a decision takes feedback from at most %d sources", SOURCES_MAX - 1);
     if (at < 0)
         at = b->n_sources;
     *result = FEEDBACK_SUPERSEDED;
@@ -139,19 +154,37 @@ enum status book_take(struct label_book *b, const struct feedback *f, enum feedb
 
 /* ---- what it amounts to ---- */
 
-/* The average over the sources that hold this field; false if none does. */
-static bool average(const struct label_book *b, enum feedback_field field, double *out)
+/* The average over the sources that hold this field, source `except` left out (-1: none); false if
+ * none does. Added up in order of size: the order of arrival must not reach the last bit. */
+static bool average_but(const struct label_book *b, enum feedback_field field, int except,
+                        double *out)
 {
     int cell = __builtin_ctz((unsigned)field), n = 0;
-    double sum = 0;
-    for (int s = 0; s < b->n_sources; s++)
-        if (b->cell[s][cell].present) {
-            sum += b->cell[s][cell].value;
-            n++;
-        }
+    double value[SOURCES_MAX], sum = 0;
+    for (int s = 0; s < b->n_sources; s++) {
+        if (s == except || !b->cell[s][cell].present)
+            continue;
+        int at = n++;
+        for (; at > 0 && value[at - 1] > b->cell[s][cell].value; at--)
+            value[at] = value[at - 1];
+        value[at] = b->cell[s][cell].value;
+    }
+    for (int i = 0; i < n; i++)
+        sum += value[i];
     if (n)
         *out = sum / n;
     return n > 0;
+}
+
+static bool average(const struct label_book *b, enum feedback_field field, double *out)
+{
+    return average_but(b, field, -1, out);
+}
+
+/* Of the quality labels: silence counts only while nobody else speaks. */
+static bool average_quality(const struct label_book *b, double *out)
+{
+    return average_but(b, FB_QUALITY, find_silence(b), out) || average(b, FB_QUALITY, out);
 }
 
 static int64_t to_nano(double pico)
@@ -185,6 +218,7 @@ static void credit_cost(const struct label_book *b, const struct decision_row *r
     out->priced_nano =
         has_tokens ? to_nano(input + (double)row->price_out * tokens) : to_nano(input);
     out->cost_nano = reported ? (int64_t)(cost + 0.5) : out->priced_nano;
+    out->learned_nano = out->cost_nano;
 }
 
 void credit_of(const struct label_book *b, const struct decision_row *row, struct credit *out)
@@ -196,7 +230,7 @@ void credit_of(const struct label_book *b, const struct decision_row *row, struc
     if (latency)
         out->label[TARGET_LATENCY] = repro_log(1 + v);
     out->has[TARGET_LATENCY] = latency;
-    bool quality = average(b, FB_QUALITY, &v);
+    bool quality = average_quality(b, &v);
     if (quality)
         out->label[TARGET_QUALITY] = v;
     double failed = 0;
@@ -206,4 +240,11 @@ void credit_of(const struct label_book *b, const struct decision_row *row, struc
     out->has[TARGET_QUALITY] = quality && failed < 0.5;
     if (failed >= 0.5) /* a failed call says nothing about the length of an answer */
         out->has[TARGET_TOKENS] = false;
+}
+
+bool credit_awaits(const struct label_book *b)
+{
+    double quality, failed = 0;
+    (void)average(b, FB_FAILED, &failed);
+    return failed < 0.5 && !average_quality(b, &quality);
 }

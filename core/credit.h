@@ -21,13 +21,17 @@ struct credit {
     bool has[TARGETS];
     double label[TARGETS]; /* as the regressions take them: log(1+tokens), log(1+ms) */
     bool has_cost;
-    int64_t cost_nano; /* reported; computed from tokens when only those were reported */
+    int64_t cost_nano;    /* reported; computed from tokens when only those were reported */
+    int64_t learned_nano; /* cost_nano, as far as it may be learned (influence_bound) */
     int64_t
         priced_nano; /* computed from tokens; equals cost_nano when tokens are implied by cost */
 };
 /* credit_of folds the sources of a book (averages) into labels. Failed calls count as failures
- * only, not as bad answers. Output tokens that were not reported are implied by the cost, at the
- * prices of the decision. */
+ * only, not as bad answers. Silence counts only while no other source has a quality label. Output
+ * tokens that were not reported are implied by the cost, at the prices of the decision. */
 void credit_of(const struct label_book *b, const struct decision_row *row, struct credit *out);
+/* credit_awaits tells whether silence may still speak: no source has a quality label, silence
+ * included, and the call is not reported failed. */
+bool credit_awaits(const struct label_book *b);
 
 #endif

@@ -36,6 +36,7 @@ static void describe(const struct router *r, const struct request *req, struct e
     struct lens_view view;
     memcpy(d->request_id, req->request_id, sizeof d->request_id);
     d->labels = req->labels;
+    d->learner = (uint8_t)router_learner_of(r, req->labels.tenant);
     d->request_digest = req->digest;
     d->schema = r->learner.schema;
     d->config_seq = r->config_seq;
@@ -54,7 +55,6 @@ static void describe(const struct router *r, const struct request *req, struct e
     d->weight_cost = p->objective.cost;
     d->weight_latency = p->objective.latency;
     d->weight_failure = p->objective.failure;
-    d->multiplier = r->pacer.mu;
     int baseline = r->params.baseline[0] ? catalog_find(&p->catalog, p->baseline)
                                          : rules_extreme(&p->catalog, true);
     d->baseline = (uint8_t)(baseline >= 0 ? baseline : 0);
@@ -62,11 +62,12 @@ static void describe(const struct router *r, const struct request *req, struct e
 
 static void predict_all(const struct router *r, struct event_decided *d, struct prediction *out)
 {
+    const struct learner *l = router_learner(r, d->learner);
     double x[DIM_MAX];
     for (int i = 0; i < d->d; i++)
         x[i] = (double)d->x[i];
     for (int a = 0; a < r->params.catalog.n; a++)
-        learner_predict(&r->learner, &r->params.catalog.model[a], a, x, d, &out[a]);
+        learner_predict(l, &r->params.catalog.model[a], a, x, d, &out[a]);
 }
 
 /* What one dollar-sized unit is: configured, or the mean cost of the dearest model so far. */
@@ -106,24 +107,27 @@ static void view_arm(const struct router *r, const struct event_decided *d,
 
 /* Exploration mass: falls with what has been learned (declared schedule), never below its minimum.
  */
-static double exploration(const struct router *r)
+static double exploration(const struct router *r, const struct learner *census)
 {
-    double n = (double)r->learner.labels[TARGET_QUALITY];
+    double n = (double)census->labels[TARGET_QUALITY];
     double e = r->params.policy.floor;
     if (n > 0)
         e = fmin(e, r->params.policy.floor_scale / sqrt(n));
     return fmin(fmax(e, r->params.policy.floor_min), r->params.policy.floor);
 }
 
-/* The mass is shared in proportion to min(1, going rate / cost), so that exploring a model 500
- * times dearer does not eat the budget. */
+/* The mass is shared so that exploring a model 500 times dearer does not eat the budget. */
 static void exploration_shares(const struct router *r, const struct event_decided *d,
                                const int *slots, int n, double *share)
 {
-    double rate = r->pacer.rate_usd > 0 ? r->pacer.rate_usd : r->booked_usd;
+    double paced = r->pacer.rate_usd, least = INFINITY;
+    for (int i = 0; i < n; i++)
+        least = fmin(least, (double)d->view[slots[i]].cost_nano * 1e-9);
     for (int i = 0; i < n; i++) {
         double cost = (double)d->view[slots[i]].cost_nano * 1e-9;
-        share[i] = rate > 0 && cost > rate ? rate / cost : 1;
+        share[i] = paced > 0                                   ? pacer_share(paced, least, cost)
+                   : r->booked_usd > 0 && cost > r->booked_usd ? r->booked_usd / cost
+                                                               : 1;
     }
 }
 
@@ -238,7 +242,7 @@ static void mix_quota(const struct router *r, struct event_decided *d, const int
 {
     double share[MODELS_MAX], shares = 0, usd = 0;
     for (int i = 0; i < n; i++) {
-        share[i] = learner_quota(&r->learner, slots[i]) ? 1 : 0;
+        share[i] = learner_quota(router_census(r, d->learner), slots[i]) ? 1 : 0;
         shares += share[i];
         usd += share[i] * (double)d->view[slots[i]].cost_nano * 1e-9;
     }
@@ -293,10 +297,12 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
 {
     int slots[MODELS_MAX], n = list_eligible(d, slots), preferred = preferred_model(r, req, d);
     double pmf[MODELS_MAX], share[MODELS_MAX];
-    d->floor = policy_at(d->policy)->explores ? exploration(r) : 0;
+    const struct learner *census = router_census(r, d->learner);
+    d->floor = policy_at(d->policy)->explores ? exploration(r, census) : 0;
+    d->multiplier = pacer_price(&r->pacer, d);
     exploration_shares(r, d, slots, n, share);
     struct policy_view view = {.n = n,
-                               .labels = r->learner.labels[TARGET_QUALITY],
+                               .labels = census->labels[TARGET_QUALITY],
                                .width = 1,
                                .unit = d->weight_quality * d->value,
                                .rate = mix_rate(r, d, slots, n, share),
@@ -332,7 +338,7 @@ static void rank_fallbacks(struct event_decided *d)
 
 static void note_reasons(const struct router *r, struct event_decided *d, bool constrained)
 {
-    if (ridge_count(r->learner.ridge[d->arm][TARGET_QUALITY]) < 20)
+    if (!learner_knows(router_learner(r, d->learner), d->arm, 20))
         d->reasons |= REASON_COLD_START;
     if (d->n_fallbacks > 0 && decided_utility(d, d->fallback[0]) > decided_utility(d, d->arm))
         d->reasons |= REASON_EXPLORED;
@@ -398,10 +404,11 @@ void decide_row(const struct router *r, const struct request *req, int arm,
     describe(r, req, d);
     for (int i = 0; i < d->d; i++)
         at[i] = (double)d->x[i];
-    learner_predict(&r->learner, m, arm, at, d, &pr);
+    learner_predict(router_learner(r, d->learner), m, arm, at, d, &pr);
     memcpy(x, d->x, (size_t)d->d * sizeof *x);
     *row = (struct decision_row){.time_ms = r->clock_ms,
                                  .arm = (uint8_t)arm,
+                                 .learner = d->learner,
                                  .d = (uint8_t)d->d,
                                  .schema = d->schema,
                                  .prompt_tokens = d->prompt_tokens,

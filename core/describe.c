@@ -144,6 +144,8 @@ static void decided(struct text *t, const struct event_decided *d)
     integer(t, "model", d->arm);
     integer(t, "models", d->n_arms);
     integer(t, "baseline", d->baseline);
+    if (d->learner > 0)
+        integer(t, "learner", d->learner);
     text_put(t, ",\"fallbacks\":[");
     for (int i = 0; i < d->n_fallbacks; i++)
         text_printf(t, "%s%d", i > 0 ? "," : "", d->fallback[i]);
@@ -160,6 +162,11 @@ static void decided(struct text *t, const struct event_decided *d)
     usd(t, "booked_usd", d->booked_nano);
     usd(t, "baseline_usd", d->baseline_nano);
     usd(t, "dearest_usd", d->dearest_nano);
+    real(t, "weight", d->weight);
+    if (d->silence_due_ms > 0) {
+        integer(t, "silence_due_ms", d->silence_due_ms);
+        real(t, "silence_quality", d->silence_quality);
+    }
     integer(t, "config_seq", (int64_t)d->config_seq);
     hex(t, "schema", d->schema);
     if (d->cluster != CLUSTER_NONE)
@@ -201,6 +208,8 @@ static void feedback(struct text *t, const struct event_feedback *e)
         return;
     text_put(t, ",\"recalled\":true");
     integer(t, "model", e->row.arm);
+    if (e->row.learner > 0)
+        integer(t, "learner", e->row.learner);
     integer(t, "decided_ms", e->row.time_ms);
     vector(t, e->x, e->row.d);
 }
@@ -232,6 +241,8 @@ void event_describe(const struct event *e, struct text *out)
         number(out, "multiplier", e->paced.multiplier);
     if (e->kind == EVENT_DRIFTED) {
         integer(out, "model", e->drifted.arm);
+        if (e->drifted.learner > 0)
+            integer(out, "learner", e->drifted.learner);
         text_printf(out, ",\"target\":\"%s\",\"direction\":\"%s\"", target_name[e->drifted.target],
                     e->drifted.up ? "up" : "down");
     }

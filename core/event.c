@@ -90,6 +90,7 @@ static void slots_put(struct filler *w, const struct event_decided *d)
     put_u8(w, d->n_arms);
     put_u8(w, d->arm);
     put_u8(w, d->baseline);
+    put_u8(w, d->learner);
     put_u8(w, d->shadow);
     put_u8(w, d->n_fallbacks);
     put_raw(w, d->fallback, d->n_fallbacks);
@@ -103,6 +104,7 @@ static void slots_get(struct reader *r, struct event_decided *d)
     d->n_arms = get_u8(r);
     d->arm = get_u8(r);
     d->baseline = get_u8(r);
+    d->learner = get_u8(r);
     d->shadow = get_u8(r);
     d->n_fallbacks = get_u8(r);
     if (d->n_fallbacks > FALLBACKS_MAX)
@@ -167,6 +169,9 @@ static void decided_put(struct filler *w, const struct event_decided *d)
     put_str(w, d->domain);
     put_f32(w, d->tokens_raw);
     put_f32(w, d->latency_raw);
+    put_f32(w, d->weight);
+    put_i64(w, d->silence_due_ms);
+    put_f32(w, d->silence_quality);
     x_put(w, d->x, d->d);
     for (int i = 0; i < MODELS_MAX; i++)
         if (d->eligible >> i & 1)
@@ -197,6 +202,9 @@ static void decided_get(struct reader *r, struct event_decided *d)
     get_str(r, d->domain, sizeof d->domain);
     d->tokens_raw = get_f32(r);
     d->latency_raw = get_f32(r);
+    d->weight = get_f32(r);
+    d->silence_due_ms = get_i64(r);
+    d->silence_quality = get_f32(r);
     d->d = x_get(r, d->x);
     for (int i = 0; i < MODELS_MAX; i++)
         if (d->eligible >> i & 1)
@@ -303,6 +311,7 @@ static void body_put(struct filler *w, const struct event *e)
         put_u8(w, e->drifted.arm);
         put_u8(w, e->drifted.target);
         put_bool(w, e->drifted.up);
+        put_u8(w, e->drifted.learner);
         break;
     case EVENT_TICKED:
     case EVENT_NONE:
@@ -342,6 +351,7 @@ static void body_get(struct reader *r, struct event *e)
         e->drifted.arm = get_u8(r);
         e->drifted.target = get_u8(r);
         e->drifted.up = get_bool(r);
+        e->drifted.learner = get_u8(r);
         break;
     case EVENT_TICKED:
         break;

@@ -56,6 +56,7 @@ struct event_decided {
     uint8_t n_arms;                               /* catalog slots at the time */
     uint8_t arm;                                  /* chosen slot */
     uint8_t baseline;                             /* slot that savings are told against */
+    uint8_t learner;                              /* whose predictions; 0 = shared: learners.h */
     uint8_t n_fallbacks, fallback[FALLBACKS_MAX]; /* slots, best first */
     uint8_t shadow;     /* what the policy drew; the arm unless apprentice */
     uint32_t reasons;   /* bits of enum reason */
@@ -77,6 +78,9 @@ struct event_decided {
     char domain[NAME_CAP]; /* inferred for a request that declares no task; "" = not known */
     float tokens_raw;      /* chosen arm: exp(theta'x) - 1 before the smearing ratio */
     float latency_raw;
+    float weight;           /* importance of what is learned from it, (0,1] */
+    int64_t silence_due_ms; /* when its quality is taken to be silence_quality; 0 = never */
+    float silence_quality;
     int d;
     float x[DIM_MAX];
     struct arm_view view[MODELS_MAX]; /* valid where eligible has the bit */
@@ -100,8 +104,9 @@ struct label_book {
     uint8_t applied;           /* bit per target now in the regressions */
     double label[TARGETS];     /* what is in them (transformed) */
     bool has_cost;
-    int64_t cost_nano;   /* what is in the cost sums, if has_cost */
-    int64_t priced_nano; /* computed from tokens, beside it */
+    int64_t cost_nano;    /* what is counted as spent, if has_cost */
+    int64_t learned_nano; /* what is in the cost ratio of the model: reported ... */
+    int64_t priced_nano;  /* ... and computed from tokens */
 };
 
 /* What the fold needs to know of a decision to learn from it later. */
@@ -110,6 +115,7 @@ struct decision_row {
     int64_t time_ms;
     uint32_t epoch;
     uint8_t arm;
+    uint8_t learner; /* that decided: 0 = the shared one, core/learners.h */
     uint8_t d;
     uint64_t request_hash; /* of (tenant, request_id); 0 = none */
     uint64_t request_digest;
@@ -119,7 +125,9 @@ struct decision_row {
     int64_t booked_nano;                       /* expected cost charged to the pacer */
     float tokens_raw, latency_raw;
     float quality_mean, quality_sd; /* predicted for the chosen model */
-    float weight;                   /* importance of what is learned from it; 1 for decisions */
+    float weight;                   /* importance of what is learned from it, (0,1] */
+    int64_t silence_due_ms;         /* as in event_decided */
+    float silence_quality;
 };
 
 struct event_feedback {
@@ -159,6 +167,7 @@ struct event {
         struct {
             uint8_t arm, target; /* slot; enum target */
             bool up;             /* the residuals lay above the prediction */
+            uint8_t learner;     /* that found it */
         } drifted;
     };
 };

@@ -27,7 +27,7 @@ static bool view_valid(const struct arm_view *v)
 static bool slots_valid(const struct event_decided *d)
 {
     if (d->n_arms < 1 || d->n_arms > MODELS_MAX || d->arm >= d->n_arms ||
-        d->baseline >= d->n_arms || d->shadow >= d->n_arms)
+        d->baseline >= d->n_arms || d->learner > LEARNERS_MAX || d->shadow >= d->n_arms)
         return false;
     if (d->n_arms < MODELS_MAX && d->eligible >> d->n_arms != 0)
         return false;
@@ -37,6 +37,12 @@ static bool slots_valid(const struct event_decided *d)
         if (d->fallback[i] >= d->n_arms)
             return false;
     return true;
+}
+
+/* What both a decision and its row say of how it is learned from. */
+static bool terms_valid(float weight, int64_t silence_due_ms, float silence_quality)
+{
+    return weight > 0 && weight <= 1 && silence_due_ms >= 0 && in_unit((double)silence_quality);
 }
 
 static bool decided_valid(const struct event_decided *d)
@@ -51,6 +57,8 @@ static bool decided_valid(const struct event_decided *d)
             return false;
     if (!isfinite(d->tokens_raw) || !isfinite(d->latency_raw) || !isfinite(d->complexity))
         return false;
+    if (!terms_valid(d->weight, d->silence_due_ms, d->silence_quality))
+        return false;
     for (int i = 0; i < d->d; i++)
         if (!isfinite(d->x[i]))
             return false;
@@ -63,13 +71,14 @@ static bool decided_valid(const struct event_decided *d)
 static bool row_valid(const struct event_feedback *f)
 {
     const struct decision_row *row = &f->row;
-    if (row->arm >= MODELS_MAX || row->d > DIM_MAX)
+    if (row->arm >= MODELS_MAX || row->learner > LEARNERS_MAX || row->d > DIM_MAX)
         return false;
     for (int i = 0; i < row->d; i++)
         if (!isfinite(f->x[i]))
             return false;
     return isfinite(row->tokens_raw) && isfinite(row->latency_raw) && isfinite(row->quality_mean) &&
-           isfinite(row->quality_sd) && row->weight > 0 && row->weight <= 1;
+           isfinite(row->quality_sd) &&
+           terms_valid(row->weight, row->silence_due_ms, row->silence_quality);
 }
 
 static bool feedback_valid(const struct event_feedback *e, bool taught)
@@ -105,7 +114,8 @@ bool event_valid(const struct event *e)
     case EVENT_PACED:
         return isfinite(e->paced.multiplier);
     case EVENT_DRIFTED:
-        return e->drifted.arm < MODELS_MAX && e->drifted.target < TARGETS;
+        return e->drifted.arm < MODELS_MAX && e->drifted.target < TARGETS &&
+               e->drifted.learner <= LEARNERS_MAX;
     case EVENT_NONE:
         break;
     }

@@ -8,7 +8,7 @@
 #include "core/status.h"
 #include "core/text.h"
 
-/* JSON objects to C structs by table: one row a field. Private to core, like json.h. */
+/* JSON objects to C structs by table: one row a field. For readers of JSON, like json.h. */
 enum field_kind {
     FIELD_INT,    /* int64_t; 812 and 812.0 are the same */
     FIELD_REAL,   /* double; -0 becomes 0 */

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include "core/status.h"
 
-/* What core's JSON readers share. Private to core: only files that read JSON include this. */
+/* What readers of JSON share, here and in the simulator: only files that read JSON include this. */
 
 /* Bounds that a document must keep before it is parsed. An item is an object in an array directly
  * under the top object: what a batch consists of; a document without such is one item. */

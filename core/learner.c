@@ -8,6 +8,11 @@
  * A shared prior (empirical Bayes, ridge_pool) lets models borrow each other's notion of which
  * requests are hard; each model's own level stays with its bias.
  *
+ * A tenant's learner is the same thing with a parent, from which it has its priors and borrows rows
+ * (ridge_refresh_from). Labels that reach two learners are the same rows in both, and what a tenant
+ * taught its parent it also borrows back: while the parent has few other rows, a tenant's own count
+ * up to twice. Their smearing ratios, too, are taken against the prediction that was made.
+ *
  * Considered and not done: one Gram matrix for all targets of completion (tokens, latency,
  * failure). It saves memory but needs all of them reported together, which callers do not do.
  */
@@ -34,7 +39,6 @@ static const double LABEL_RATE_SPAN = 512; /* decisions that the label rate is a
 /* Dearer models are better: this much quality per decade of list price, around QUALITY_MIDDLE. */
 static const double QUALITY_MIDDLE = 0.5, QUALITY_PER_DECADE = 0.08;
 static const double FAILURE_TYPICAL = 0.01;
-static const double RATIO_WEIGHT = 10; /* observations at ratio 1 that a quotient starts from */
 static const double TOKENS_LIMIT = 1e6, LATENCY_LIMIT = 1e7;
 
 static int64_t half_life_of(const struct params *p)
@@ -79,20 +83,37 @@ static double typical(const struct catalog *c, int arm, enum target t)
     }
 }
 
+/* Whether l has more from its parent than the scales of the priors. */
+static bool takes(const struct learner *l)
+{
+    return l->parent && l->borrows > 0;
+}
+
+static int64_t clock_of(const struct learner *l)
+{
+    return l->parent ? l->parent->now_ms : l->now_ms;
+}
+
 static void set_prior(struct learner *l, const struct params *p, int arm, enum target t)
 {
-    double precision[DIM_MAX], mean[DIM_MAX];
-    features_precision(p, &l->layout, t, &l->scale, precision);
-    memcpy(mean, l->pooled[t], sizeof mean);
+    const struct learner *from = l->parent ? l->parent : l;
+    double precision[DIM_MAX], mean[DIM_MAX] = {0};
+    features_precision(p, &l->layout, t, &from->scale, precision);
+    if (from == l || takes(l))
+        memcpy(mean, from->pooled[t], sizeof mean);
     mean[0] += typical(&p->catalog, arm, t);
     ridge_prior(l->ridge[arm][t], precision, mean);
     l->dirty[arm][t] = 3;
 }
 
-static void refresh(struct learner *l, int arm, enum target t, int64_t now_ms)
+static void refresh(struct learner *l, const struct params *p, int arm, enum target t,
+                    int64_t now_ms)
 {
+    const struct ridge *lender = l->parent ? l->parent->ridge[arm][t] : NULL;
+    if (l->parent) /* what the models have in common is estimated there */
+        set_prior(l, p, arm, t);
     ridge_set_label_rate(l->ridge[arm][t], l->label_rate);
-    (void)ridge_refresh(l->ridge[arm][t], now_ms);
+    (void)ridge_refresh_from(l->ridge[arm][t], lender, l->borrows, now_ms);
     l->dirty[arm][t] = 3;
 }
 
@@ -103,6 +124,14 @@ void learner_free(struct learner *l)
             ridge_free(l->ridge[a][t]);
             l->ridge[a][t] = NULL;
         }
+}
+
+void learner_attach(struct learner *l, const struct learner *parent,
+                    const struct learner_spec *spec, int index)
+{
+    l->parent = parent;
+    l->borrows = spec->borrows;
+    l->index = index;
 }
 
 static bool shape_arm(struct learner *l, const struct params *p, int arm, int64_t now_ms)
@@ -116,7 +145,7 @@ static bool shape_arm(struct learner *l, const struct params *p, int arm, int64_
             return false;
         ridge_set_half_life(l->ridge[arm][t], l->half_life_ms, now_ms);
         set_prior(l, p, arm, (enum target)t);
-        refresh(l, arm, (enum target)t, now_ms);
+        refresh(l, p, arm, (enum target)t, now_ms);
     }
     return true;
 }
@@ -167,43 +196,17 @@ bool learner_shape(struct learner *l, const struct params *p, const struct lens 
 
 /* ---- running quotients ---- */
 
-static double weight_at(const struct learner *l, int64_t t_ms, int64_t epoch_ms)
+/* The quotients of a tenant's learner start from those of the shared one. */
+static double smear_value(const struct learner *l, int arm, enum target t)
 {
-    if (l->half_life_ms <= 0)
-        return 1;
-    return repro_exp2((double)(t_ms - epoch_ms) / (double)l->half_life_ms);
-}
-
-static void ratio_add(const struct learner *l, struct ratio *r, double num, double den,
-                      int64_t t_ms, double sign)
-{
-    if (r->epoch_ms == 0)
-        r->epoch_ms = t_ms;
-    if (l->half_life_ms > 0 && t_ms - r->epoch_ms > 40 * l->half_life_ms) {
-        double s = weight_at(l, r->epoch_ms, t_ms);
-        r->num *= s, r->den *= s, r->weight *= s;
-        r->epoch_ms = t_ms;
-    }
-    double w = sign * weight_at(l, t_ms, r->epoch_ms);
-    r->num += w * num;
-    r->den += w * den;
-    r->weight += w;
-}
-
-/* The quotient, drawn towards 1 by RATIO_WEIGHT average observations of today. */
-static double ratio_value(const struct learner *l, const struct ratio *r)
-{
-    if (!(r->weight > 0) || !(r->den > 0))
-        return 1;
-    double today = weight_at(l, r->epoch_ms, l->now_ms); /* from epoch units to now */
-    double prior = RATIO_WEIGHT * r->den / (r->weight * today);
-    double q = (r->num + prior) / (r->den + prior);
-    return q < 0.01 ? 0.01 : q > 100 ? 100 : q;
+    double toward = takes(l) ? smear_value(l->parent, arm, t) : 1;
+    return ratio_value(&l->smear[arm][t], l->half_life_ms, toward, clock_of(l));
 }
 
 double learner_cost_ratio(const struct learner *l, int arm)
 {
-    return ratio_value(l, &l->cost[arm]);
+    double toward = takes(l) ? learner_cost_ratio(l->parent, arm) : 1;
+    return ratio_value(&l->cost[arm], l->half_life_ms, toward, clock_of(l));
 }
 
 /* ---- predicting ---- */
@@ -234,12 +237,14 @@ static void predict_cost(const struct learner *l, const struct model *m, int arm
     double input = (double)m->price_in * fresh + (double)m->price_cached * cached;
     const struct ratio *r = &l->cost[arm];
     bool priced = m->price_in > 0 || m->price_out > 0;
+    if (!(r->weight > 0) && takes(l))
+        r = &l->parent->cost[arm];
     if (!priced && r->weight > 0) { /* not in the price list: what it has cost so far */
         out->cost_usd = r->num / r->weight * 1e-9;
         out->cost_sd = 0;
         return;
     }
-    double k = usd * ratio_value(l, r);
+    double k = usd * learner_cost_ratio(l, arm);
     out->cost_usd = k * (input + (double)m->price_out * out->tokens);
     out->cost_sd = k * (double)m->price_out * out->tokens_sd;
 }
@@ -252,10 +257,10 @@ void learner_predict(const struct learner *l, const struct model *m, int arm, co
     out->quality_sd = predict_sd(r[TARGET_QUALITY], x);
     double limit = q->max_output_tokens > 0 ? (double)q->max_output_tokens : TOKENS_LIMIT;
     double tokens = predict_log(r[TARGET_TOKENS], x, TOKENS_LIMIT, &out->tokens_raw);
-    out->tokens = clip(tokens * ratio_value(l, &l->smear[arm][TARGET_TOKENS]), 0, limit);
+    out->tokens = clip(tokens * smear_value(l, arm, TARGET_TOKENS), 0, limit);
     out->tokens_sd = (1 + out->tokens) * predict_sd(r[TARGET_TOKENS], x);
     double ms = predict_log(r[TARGET_LATENCY], x, LATENCY_LIMIT, &out->latency_raw);
-    out->latency_ms = ms * ratio_value(l, &l->smear[arm][TARGET_LATENCY]);
+    out->latency_ms = ms * smear_value(l, arm, TARGET_LATENCY);
     out->latency_sd = (1 + ms) * predict_sd(r[TARGET_LATENCY], x);
     out->failure = clip(ridge_mean(r[TARGET_FAILURE], x), 0, 1);
     out->failure_sd = predict_sd(r[TARGET_FAILURE], x);
@@ -293,7 +298,8 @@ static void watch(struct learner *l, const struct params *p, const struct decisi
     if (!(p->learner.drift_threshold > 0) || !residual(l, row, t, label, &z))
         return;
     struct drift *d = &l->drift[row->arm][t];
-    if (!drift_add(d, z, p->learner.drift_slack, p->learner.drift_threshold) || l->alarm)
+    if (!drift_add(d, z, (double)row->weight, p->learner.drift_slack, p->learner.drift_threshold) ||
+        l->alarm)
         return;
     l->alarm = 1 + row->arm * TARGETS + (int)t;
     l->alarm_up = d->up > d->down;
@@ -305,7 +311,7 @@ void learner_drifted(struct learner *l, const struct params *p, int arm, enum ta
     l->alarm = 0;
     drift_reset(&l->drift[arm][t]);
     ridge_fade(l->ridge[arm][t], p->learner.drift_keep, now_ms);
-    refresh(l, arm, t, now_ms);
+    refresh(l, p, arm, t, now_ms);
     if (t == TARGET_QUALITY)
         l->quota_until[arm] = l->arm_labels[arm] + p->learner.quota_labels / 2;
 }
@@ -321,9 +327,11 @@ static void smear_change(struct learner *l, const struct decision_row *row, enum
     double raw = t == TARGET_TOKENS ? (double)row->tokens_raw : (double)row->latency_raw;
     struct ratio *r = &l->smear[row->arm][t];
     if (c.had)
-        ratio_add(l, r, repro_exp(c.before), raw + 1, row->time_ms, -(double)row->weight);
+        ratio_add(r, l->half_life_ms, repro_exp(c.before), raw + 1, row->time_ms,
+                  -(double)row->weight);
     if (c.has)
-        ratio_add(l, r, repro_exp(c.after), raw + 1, row->time_ms, (double)row->weight);
+        ratio_add(r, l->half_life_ms, repro_exp(c.after), raw + 1, row->time_ms,
+                  (double)row->weight);
 }
 
 /* The priors of the pooled target under a trial of its scales. */
@@ -388,7 +396,7 @@ static void pool(struct learner *l, const struct params *p, int64_t now_ms)
     memcpy(l->pooled[t], now.mean, (size_t)l->d * sizeof *now.mean);
     for (int a = 0; a < l->n_arms; a++) {
         set_prior(l, p, a, t);
-        refresh(l, a, t, now_ms);
+        refresh(l, p, a, t, now_ms);
     }
 }
 
@@ -396,19 +404,21 @@ static void pool(struct learner *l, const struct params *p, int64_t now_ms)
 static bool pool_due(const struct learner *l, const struct params *p, enum target t)
 {
     int64_t since = l->since_pool[t], every = p->learner.pool_labels;
-    return t == TARGET_QUALITY && every > 0 && since >= every && since * 8 >= l->labels[t];
+    return !l->parent && t == TARGET_QUALITY && every > 0 && since >= every &&
+           since * 8 >= l->labels[t];
 }
 
 void learner_pend(struct learner *l, const struct params *p, const struct decision_row *row,
                   const float *x, int rows)
 {
     struct ridge *r = l->ridge[row->arm][TARGET_QUALITY];
-    ridge_pend(r, x, rows);
+    double v = (double)row->weight;
+    ridge_pend(r, x, rows, v);
     l->dirty[row->arm][TARGET_QUALITY] = 3;
     if (rows > 0) {
-        l->label_rate -= l->label_rate / LABEL_RATE_SPAN;
+        l->label_rate -= v * l->label_rate / LABEL_RATE_SPAN;
         if (due(r, p))
-            refresh(l, row->arm, TARGET_QUALITY, l->now_ms);
+            refresh(l, p, row->arm, TARGET_QUALITY, clock_of(l));
     }
 }
 
@@ -425,7 +435,8 @@ void learner_change(struct learner *l, const struct params *p, const struct deci
         ridge_remove(r, x, c.before, row->time_ms, v);
     else
         return;
-    if (c.has && !c.had && row->seq != 0) /* of what was taught nothing was predicted */
+    bool own = row->seq != 0 && row->learner == l->index; /* of what was taught, none predicted */
+    if (own && c.has && !c.had)
         watch(l, p, row, t, c.after);
     if (t == TARGET_TOKENS || t == TARGET_LATENCY)
         smear_change(l, row, t, c);
@@ -433,10 +444,10 @@ void learner_change(struct learner *l, const struct params *p, const struct deci
     if (t == TARGET_QUALITY)
         l->arm_labels[row->arm] += (int)c.has - (int)c.had;
     if (t == TARGET_QUALITY)
-        l->label_rate += ((int)c.has - (int)c.had) / LABEL_RATE_SPAN;
+        l->label_rate += v * ((int)c.has - (int)c.had) / LABEL_RATE_SPAN;
     l->dirty[row->arm][t] = 3;
     if (due(r, p))
-        refresh(l, row->arm, t, now_ms);
+        refresh(l, p, row->arm, t, now_ms);
     l->since_pool[t]++;
     if (pool_due(l, p, t))
         pool(l, p, now_ms);
@@ -448,19 +459,36 @@ void learner_cost(struct learner *l, const struct decision_row *row, bool had,
 {
     struct ratio *r = &l->cost[row->arm];
     if (had)
-        ratio_add(l, r, (double)reported_before, (double)priced_before, row->time_ms,
+        ratio_add(r, l->half_life_ms, (double)reported_before, (double)priced_before, row->time_ms,
                   -(double)row->weight);
     if (has)
-        ratio_add(l, r, (double)reported, (double)priced, row->time_ms, (double)row->weight);
+        ratio_add(r, l->half_life_ms, (double)reported, (double)priced, row->time_ms,
+                  (double)row->weight);
 }
 
-void learner_refresh(struct learner *l, const struct params *p, int64_t now_ms)
+bool learner_knows(const struct learner *l, int arm, int64_t labels)
+{
+    return ridge_count(l->ridge[arm][TARGET_QUALITY]) >= labels ||
+           (takes(l) && learner_knows(l->parent, arm, labels));
+}
+
+static bool outdated(const struct learner *l, int arm, enum target t, int64_t now_ms)
+{
+    const struct ridge *r = l->ridge[arm][t];
+    return ridge_stale(r) > 0 || (takes(l) && ridge_outdated(r, l->parent->ridge[arm][t], now_ms));
+}
+
+int learner_refresh(struct learner *l, const struct params *p, int room, int64_t now_ms)
 {
     int64_t since = l->since_pool[TARGET_QUALITY];
-    if (p->learner.pool_labels > 0 && since > 0 && since * 256 >= l->labels[TARGET_QUALITY])
+    if (!l->parent && p->learner.pool_labels > 0 && since > 0 &&
+        since * 256 >= l->labels[TARGET_QUALITY])
         pool(l, p, now_ms);
     for (int a = 0; a < l->n_arms; a++)
-        for (int t = 0; t < TARGETS; t++)
-            if (ridge_stale(l->ridge[a][t]) > 0)
-                refresh(l, a, (enum target)t, now_ms);
+        for (int t = 0; t < TARGETS && room > 0; t++)
+            if (outdated(l, a, (enum target)t, now_ms)) {
+                refresh(l, p, a, (enum target)t, now_ms);
+                room--;
+            }
+    return room;
 }

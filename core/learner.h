@@ -9,18 +9,21 @@
 #include "core/event.h"
 #include "core/features.h"
 #include "core/params.h"
+#include "core/ratio.h"
 
 /*
  * What is learned about the models: per model one regression for each target (a Gram matrix each,
  * so that any subset of labels may be reported), the smearing ratios that turn a mean of logarithms
  * into a mean, and the ratio of reported to computed cost.
  */
-struct ratio { /* weighted sums that decay like the regressions: state of a running quotient */
-    double num, den, weight;
-    int64_t epoch_ms;
-};
-
 struct learner {
+    /* A tenant's learner looks up to the shared one: it has the prior from there, and as many rows
+     * as it may borrow; decisions after seq shares_since teach that one too, if any do. The first
+     * three are set by learner_attach; all are 0 in the shared learner itself. */
+    const struct learner *parent;
+    double borrows;
+    int index;
+    uint64_t shares_since;
     int d;
     int n_arms;
     uint64_t schema;
@@ -29,18 +32,18 @@ struct learner {
     struct ratio smear[MODELS_MAX][TARGETS]; /* TOKENS and LATENCY only */
     struct ratio cost[MODELS_MAX];           /* reported / computed */
     int64_t half_life_ms;
-    int64_t now_ms; /* the fold's clock, set by the router with each event */
+    int64_t now_ms; /* the fold's clock, set by the router with each event; 0 in a child */
     struct drift drift[MODELS_MAX][TARGETS];
     int alarm; /* 1 + arm * TARGETS + target of a change found, not yet acted on; 0 = none */
     bool alarm_up;
     int64_t arm_labels[MODELS_MAX]; /* quality labels learned of each model */
     int64_t
-        quota_until[MODELS_MAX];  /* quality labels at which a new or changed model's quota ends */
-    double label_rate;            /* running share of decisions that get a quality label */
-    int64_t labels[TARGETS];      /* learned, all models, removals subtracted */
-    int64_t since_pool[TARGETS];  /* label changes since the shared prior was estimated */
-    struct precision_scale scale; /* of the quality priors, chosen by marginal likelihood */
-    int64_t tuned_at;             /* labels when it was last chosen */
+        quota_until[MODELS_MAX]; /* quality labels at which a new or changed model's quota ends */
+    double label_rate;       /* running share of decisions, by weight, that get a quality label */
+    int64_t labels[TARGETS]; /* learned, all models, removals subtracted */
+    int64_t since_pool[TARGETS];        /* label changes since the shared prior was estimated */
+    struct precision_scale scale;       /* of the quality priors, chosen by marginal likelihood */
+    int64_t tuned_at;                   /* labels when it was last chosen */
     double pooled[TARGETS][DIM_MAX];    /* shared prior mean, above each model's typical level */
     uint8_t dirty[MODELS_MAX][TARGETS]; /* bit per snapshot generation */
 };
@@ -58,10 +61,14 @@ struct prediction {
 /* learner_shape makes the learner fit the parameters and the lens (NULL: none): creates regressions
  * for new models, sets priors and half-life. When the feature schema changed, what was learned of
  * entries that both schemas have is carried over, the others start from their prior; open decisions
- * no longer wait. False when memory is short. */
+ * no longer wait. A parent is shaped before its children. False when memory is short. */
 bool learner_shape(struct learner *l, const struct params *p, const struct lens *lens,
                    int64_t now_ms);
 void learner_free(struct learner *l);
+/* learner_attach makes l, before it is shaped, the learner of spec, whose index is given; parent is
+ * borrowed as long as l lives. */
+void learner_attach(struct learner *l, const struct learner *parent,
+                    const struct learner_spec *spec, int index);
 
 /* learner_predict predicts model `arm` at x (d doubles). Pure. */
 void learner_predict(const struct learner *l, const struct model *m, int arm, const double *x,
@@ -72,7 +79,9 @@ void learner_predict(const struct learner *l, const struct model *m, int arm, co
 void learner_pend(struct learner *l, const struct params *p, const struct decision_row *row,
                   const float *x, int rows);
 
-/* learner_change moves one label of a decision from `before` (if had) to `after` (if has). */
+/* learner_change moves one label of a decision from `before` (if had) to `after` (if has). The
+ * label is held against the decision's prediction, to find drift, only in the learner that made it.
+ */
 struct label_change {
     bool had, has;
     double before, after;
@@ -89,8 +98,19 @@ void learner_drifted(struct learner *l, const struct params *p, int arm, enum ta
                      int64_t now_ms);
 /* learner_quota tells whether a model is new or changed and still under quota. */
 bool learner_quota(const struct learner *l, int arm);
-/* learner_refresh renews every regression that has unseen rows. */
-void learner_refresh(struct learner *l, const struct params *p, int64_t now_ms);
+/* learner_refresh renews every regression that has unseen rows, in the learner itself or in what it
+ * borrows from, but at most `room` of them; gives the room left. */
+int learner_refresh(struct learner *l, const struct params *p, int room, int64_t now_ms);
+/* learner_knows tells whether a model has at least so many quality labels here or where l borrows.
+ */
+bool learner_knows(const struct learner *l, int arm, int64_t labels);
+
+/* learner_put writes all but the regressions; learner_get reads it into a learner of the same
+ * shape, false when the shape is another. */
+struct filler;
+struct reader;
+void learner_put(struct filler *w, const struct learner *l);
+bool learner_get(struct reader *r, struct learner *l);
 
 double learner_cost_ratio(const struct learner *l, int arm);
 

@@ -35,6 +35,10 @@ struct pacer {
 /* pacer_set changes the rate; the window and the carry stay (carry is dropped when the rate
  * changes). */
 void pacer_set(struct pacer *p, double rate_usd);
+/* pacer_share gives the weight, in (0,1], of a model in exploration under a rate: what the rate
+ * leaves above the cheapest choice (a twentieth of the rate at least) over the model's cost. Under
+ * a rate that hardly pays for the cheapest model nothing would ever earn back one dear draw. */
+double pacer_share(double rate_usd, double least_usd, double cost_usd);
 /* pacer_book pushes a decision's context and charges its expected cost. noisy: the policy draws
  * from the posterior, so that the window must too. */
 void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bool noisy);
@@ -44,6 +48,10 @@ void pacer_settle(struct pacer *p, int64_t before_nano, int64_t after_nano);
  * state. */
 bool pacer_due(const struct pacer *p);
 double pacer_solve(const struct pacer *p);
+/* pacer_price gives the multiplier for a decision whose models' views are known: the one in force
+ * or, when a rate has just been set, a solution for it - on this very request if there is no window
+ * yet, so that the first decision under a budget is not made as if there were none. */
+double pacer_price(const struct pacer *p, const struct event_decided *d);
 void pacer_adopt(struct pacer *p, double mu);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/catalog.h"
+#include "core/learners.h"
 #include "core/limits.h"
 
 /* Reward weights: utility = quality*value*q - cost*c/scale - latency*l/latency_scale - failure*p.
@@ -29,6 +30,15 @@ struct rule {
     int64_t min_prompt_tokens; /* 0 = any */
     char model[NAME_CAP];      /* either a model ... */
     int tier;                  /* ... or a tier (its cheapest model); -1 = unset */
+};
+
+/* What it means when nobody reports a decision's quality: of a list of these the first whose
+ * conditions hold. */
+struct silence {
+    char task[NAME_CAP]; /* "" = any */
+    char tenant[NAME_CAP];
+    double quality;     /* [0,1] */
+    double after_hours; /* from the decision */
 };
 
 /*
@@ -70,13 +80,18 @@ struct params {
         int64_t quota_labels;      /* labels until a model is no longer new */
         bool frozen;               /* labels are kept, not learned, until this is false again */
         double quota_spend;        /* most of all spending that such exploration may be */
+        double most_off;     /* factor of its prediction that a report counts within; 0 = any */
+        double tenant_share; /* of recent decisions: a tenant above it weighs less; 1 = off */
     } learner;
+    struct learner_list learners; /* of tenants; the merged list: slots never move */
     struct {
         int64_t dim_declared, dim_text, dim_caller; /* entries of x per block */
         bool declared, text, shape, lens, caller;   /* blocks in use */
     } features;
     struct rule rule[RULES_MAX];
     int n_rules;
+    struct silence silence[SILENCE_MAX];
+    int n_silence;
     struct {
         double usd_per_request; /* 0 = no pacing: average spend that the pacer holds */
     } budget;

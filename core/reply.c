@@ -188,6 +188,8 @@ static void put_explain(struct text *t, const struct event_decided *d, const str
     text_put(t, "],");
     put_weights(t, d);
     text_put(t, ",");
+    key_string(t, "learner", d->learner > 0 ? d->labels.tenant : "shared");
+    text_put(t, ",");
     key_number(t, "multiplier", d->multiplier, 17);
     text_put(t, ",");
     key_number(t, "floor", d->floor, 17);

@@ -57,6 +57,9 @@ enum feedback_field {
     FB_FAILED = 64
 };
 
+/* The source of the labels that stand for missing ones: not for callers. */
+#define SILENCE_SOURCE "silence"
+
 struct feedback {
     uint32_t epoch; /* of the decision id, MAC already checked by decision_id_parse */
     uint64_t seq;

@@ -18,6 +18,7 @@
 #include "core/guard.h"
 #include "core/router_state.h"
 #include "core/row.h"
+#include "core/silence.h"
 
 struct router *router_new(const struct router_init *init)
 {
@@ -26,6 +27,7 @@ struct router *router_new(const struct router_init *init)
         return NULL;
     r->init = *init;
     params_default(&r->params);
+    r->learners[0] = &r->learner;
     r->pacer.dirty = 3; /* neither generation holds it yet */
     r->json = malloc(CONFIG_MAX);
     r->scratch = malloc(snapshot_scratch());
@@ -33,7 +35,7 @@ struct router *router_new(const struct router_init *init)
     r->lens = calloc(1, sizeof *r->lens);
     r->next_lens = calloc(1, sizeof *r->next_lens);
     if (!r->json || !r->scratch || !r->trial || !r->lens || !r->next_lens ||
-        !pending_init(&r->pending, init->max_open, 0)) {
+        !pending_init(&r->pending, init->max_open, 0) || !silence_rebuild(r)) {
         router_free(r);
         return NULL;
     }
@@ -44,8 +46,13 @@ void router_free(struct router *r)
 {
     if (!r)
         return;
+    for (int i = 1; i <= LEARNERS_MAX && r->learners[i]; i++) {
+        learner_free(r->learners[i]);
+        free(r->learners[i]);
+    }
     learner_free(&r->learner);
     pending_fini(&r->pending);
+    deadlines_fini(&r->silences);
     free(r->json);
     free(r->scratch);
     free(r->trial);
@@ -82,11 +89,14 @@ static void apply_decided(struct router *r, const struct event *ev)
     if (victim >= 0)
         router_forget(r, victim);
     row_from_decided(ev, &row);
-    (void)pending_insert(&r->pending, &row, d->x);
-    learner_pend(&r->learner, &r->params, &row, d->x, 1);
+    silence_update(r, pending_insert(&r->pending, &row, d->x));
+    influence_count(&r->influence, influence_tenant(d->labels.tenant));
+    router_pend(r, &row, d->x, 1);
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy);
-    r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
-    r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
+    if (!router_isolated(r, d->learner)) { /* its predictions must not be units for others */
+        r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
+        r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
+    }
     r->counters.decisions++;
     r->counters.explored_nano += d->quota_nano;
     r->counters.agreed += d->shadow == d->arm;
@@ -111,7 +121,7 @@ static enum status apply_started(struct router *r, const struct event *ev, struc
         int64_t slot = (r->pending.first + i) % r->pending.cap;
         router_forget(r, slot);
     }
-    if (!pending_resize(&r->pending, ev->started.max_open))
+    if (!pending_resize(&r->pending, ev->started.max_open) || !silence_rebuild(r))
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for %lld open decisions",
                            (long long)ev->started.max_open);
     r->epoch = ev->started.epoch;
@@ -147,7 +157,8 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         s = router_adopt_lens(r, ev->lens.bytes, ev->lens.len, problem);
         break;
     case EVENT_DECIDED:
-        if (ev->decided.d != r->pending.stride || ev->decided.arm >= r->params.catalog.n)
+        if (ev->decided.d != r->pending.stride || ev->decided.arm >= r->params.catalog.n ||
+            !router_learner(r, ev->decided.learner))
             return problem_set(problem, STATUS_INTERNAL, "",
                                "decision does not fit the configuration");
         apply_decided(r, ev);
@@ -159,14 +170,14 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         s = router_learn_taught(r, ev, problem);
         break;
     case EVENT_TICKED:
-        learner_refresh(&r->learner, &r->params, ev->time_ms);
+        router_refresh_learners(r);
         r->ticked_seq = (int64_t)ev->seq;
         break;
     case EVENT_DRIFTED:
-        if (ev->drifted.arm >= r->params.catalog.n)
+        if (ev->drifted.arm >= r->params.catalog.n || !router_learner(r, ev->drifted.learner))
             return problem_set(problem, STATUS_INTERNAL, "", "drift of no model");
-        learner_drifted(&r->learner, &r->params, ev->drifted.arm, (enum target)ev->drifted.target,
-                        ev->time_ms);
+        learner_drifted(router_learner(r, ev->drifted.learner), &r->params, ev->drifted.arm,
+                        (enum target)ev->drifted.target, ev->time_ms);
         break;
     case EVENT_PACED:
         pacer_adopt(&r->pacer, ev->paced.multiplier);
@@ -230,6 +241,9 @@ enum status router_route(struct router *r, int64_t now_ms, const struct request 
     s = decide(r, ev->seq, req, &ev->decided, problem);
     if (s != STATUS_OK)
         return s;
+    silence_declare(&r->params, ev->time_ms, &ev->decided);
+    ev->decided.weight = (float)influence_weight(
+        &r->influence, influence_tenant(req->labels.tenant), r->params.learner.tenant_share);
     ev->kind = EVENT_DECIDED;
     *result = req->dry_run ? ROUTE_DRY : ROUTE_DECIDED;
     if (req->dry_run) {
@@ -345,14 +359,19 @@ void router_tick(struct router *r, int64_t now_ms, struct event *ev)
 void router_follow(struct router *r, int64_t now_ms, struct event *ev)
 {
     router_begin(r, now_ms, EVENT_NONE, ev);
-    if (r->learner.alarm) {
+    const struct learner *alarmed = router_alarmed(r);
+    if (alarmed) {
         ev->kind = EVENT_DRIFTED;
-        ev->drifted.arm = (uint8_t)((r->learner.alarm - 1) / TARGETS);
-        ev->drifted.target = (uint8_t)((r->learner.alarm - 1) % TARGETS);
-        ev->drifted.up = r->learner.alarm_up;
+        ev->drifted.learner = (uint8_t)alarmed->index;
+        ev->drifted.arm = (uint8_t)((alarmed->alarm - 1) / TARGETS);
+        ev->drifted.target = (uint8_t)((alarmed->alarm - 1) % TARGETS);
+        ev->drifted.up = alarmed->alarm_up;
     } else if (pacer_due(&r->pacer)) {
         ev->kind = EVENT_PACED;
         ev->paced.multiplier = pacer_solve(&r->pacer);
+    } else if (silence_due(r, ev->time_ms, &ev->feedback.feedback)) {
+        ev->kind = EVENT_FEEDBACK;
+        ev->feedback.recalled = false;
     } else {
         return;
     }

@@ -93,8 +93,10 @@ void router_start(struct router *r, int64_t now_ms, struct event *ev);
  */
 void router_tick(struct router *r, int64_t now_ms, struct event *ev);
 /* router_follow gives what follows from what has happened: a new solution of the pacer when it is
- * due, the fading of evidence when a model was found to have changed. ev->kind is EVENT_NONE when
- * nothing does. Hosts call it after each decision and each feedback, until then. */
+ * due, the fading of evidence when a model was found to have changed, the label of a decision that
+ * nobody has reported on in time. ev->kind is EVENT_NONE when nothing does. Hosts call it after
+ * each decision, feedback and tick, until then, or, since many deadlines may pass at once, a
+ * bounded number of times at a stretch. */
 void router_follow(struct router *r, int64_t now_ms, struct event *ev);
 
 /* router_apply folds one event. It must carry seq = router_seq() + 1. Total: an event that does not
@@ -138,5 +140,12 @@ struct router_stats {
     struct model_stats model[MODELS_MAX];
 };
 void router_stats(const struct router *r, struct router_stats *out);
+/* What the learner of an index (0 = shared, core/learners.h) holds, by catalog slot. */
+struct learner_stats {
+    int64_t quality_labels[MODELS_MAX];
+    double quality_mean[MODELS_MAX]; /* as in model_stats */
+};
+/* router_learner_stats is false when there is no such learner. */
+bool router_learner_stats(const struct router *r, int index, struct learner_stats *out);
 
 #endif

@@ -26,6 +26,7 @@ enum status router_adopt_config(struct router *r, const char *json, size_t n,
     s = router_fits(&next, r->lens, problem);
     if (s != STATUS_OK)
         return s;
+    router_resettle(r, &next.learners);
     r->params = next;
     memmove(r->json, json, n);
     r->json_len = n;
@@ -64,6 +65,12 @@ enum status router_configure(struct router *r, int64_t now_ms, const struct para
         return problem_set(problem, STATUS_BAD_REQUEST, "/models",
                            "this store has seen more than %d models, retired ones included",
                            MODELS_MAX);
+    merged.learners = r->params.learners;
+    if (!learners_merge(&merged.learners, &params->learners))
+        return problem_set(problem, STATUS_BAD_REQUEST, "/learners",
+                           "this store has seen more than %d tenants with a learner of their own, "
+                           "former ones included",
+                           LEARNERS_MAX);
     return change(r, now_ms, &merged, origin, file_hash, json_buffer, cap, ev, problem);
 }
 

@@ -9,6 +9,7 @@
 #include "bandit/rng.h"
 #include "core/credit.h"
 #include "core/router_state.h"
+#include "core/silence.h"
 
 /* ---- applying ---- */
 
@@ -18,18 +19,26 @@ static void save_book(struct router *r, uint64_t seq, const struct label_book *b
         r->evict(r->evict_ctx, seq, book);
 }
 
-static bool awaits_quality(const struct router *r, const struct decision_row *row,
+bool router_awaits_quality(const struct router *r, const struct decision_row *row,
                            const struct label_book *book)
 {
     return row->schema == r->learner.schema && !(book->applied >> TARGET_QUALITY & 1);
+}
+
+void router_pend(struct router *r, const struct decision_row *row, const float *x, int rows)
+{
+    struct learner *also = router_also(r, row);
+    if (also)
+        learner_pend(also, &r->params, row, x, rows);
+    learner_pend(router_learner(r, row->learner), &r->params, row, x, rows);
 }
 
 /* A decision leaves memory: its labels go to the store, its label is no longer waited for. */
 void router_forget(struct router *r, int64_t slot)
 {
     const struct decision_row *row = &r->pending.row[slot];
-    if (awaits_quality(r, row, &r->pending.book[slot]))
-        learner_pend(&r->learner, &r->params, row, r->pending.x + slot * r->pending.stride, -1);
+    if (router_awaits_quality(r, row, &r->pending.book[slot]))
+        router_pend(r, row, r->pending.x + slot * r->pending.stride, -1);
     save_book(r, row->seq, &r->pending.book[slot]);
 }
 
@@ -37,12 +46,15 @@ static void learn_targets(struct router *r, const struct decision_row *row, cons
                           struct label_book *b, const struct credit *c)
 {
     struct model_counters *m = &r->counters.model[row->arm];
+    struct learner *own = router_learner(r, row->learner), *also = router_also(r, row);
     for (int t = 0; t < TARGETS; t++) {
         struct label_change change = {.had = b->applied >> t & 1,
                                       .before = b->label[t],
                                       .has = c->has[t],
                                       .after = c->label[t]};
-        learner_change(&r->learner, &r->params, row, x, (enum target)t, change, r->clock_ms);
+        if (also) /* first, so that what is borrowed is up to date */
+            learner_change(also, &r->params, row, x, (enum target)t, change, r->clock_ms);
+        learner_change(own, &r->params, row, x, (enum target)t, change, r->clock_ms);
         m->labels[t] += (int)change.has - (int)change.had;
         if (t == TARGET_QUALITY)
             m->quality_sum += (change.has ? change.after : 0) - (change.had ? change.before : 0);
@@ -51,18 +63,28 @@ static void learn_targets(struct router *r, const struct decision_row *row, cons
     }
 }
 
+static void learn_cost(struct router *r, const struct decision_row *row, const struct label_book *b,
+                       const struct credit *c)
+{
+    struct learner *both[] = {router_learner(r, row->learner), router_also(r, row)};
+    for (int i = 0; i < 2; i++)
+        if (both[i])
+            learner_cost(both[i], row, b->has_cost, b->learned_nano, b->priced_nano, c->has_cost,
+                         c->learned_nano, c->priced_nano);
+}
+
 static void settle(struct router *r, const struct decision_row *row, struct label_book *b,
                    const struct credit *c)
 {
     int64_t before = b->has_cost ? b->cost_nano : row->booked_nano;
     int64_t after = c->has_cost ? c->cost_nano : row->booked_nano;
-    learner_cost(&r->learner, row, b->has_cost, b->cost_nano, b->priced_nano, c->has_cost,
-                 c->cost_nano, c->priced_nano);
+    learn_cost(r, row, b, c);
     pacer_settle(&r->pacer, before, after);
     r->counters.spent_nano += after - before;
     r->counters.model[row->arm].spent_nano += after - before;
     b->has_cost = c->has_cost;
     b->cost_nano = c->has_cost ? c->cost_nano : 0;
+    b->learned_nano = c->has_cost ? c->learned_nano : 0;
     b->priced_nano = c->has_cost ? c->priced_nano : 0;
 }
 
@@ -73,6 +95,7 @@ static void learn(struct router *r, const struct decision_row *row, const float 
 {
     struct credit c;
     credit_of(b, row, &c);
+    influence_bound(&c, row, r->params.learner.most_off);
     if (row->schema == r->learner.schema && !r->params.learner.frozen)
         learn_targets(r, row, x, b, &c);
     settle(r, row, b, &c);
@@ -90,10 +113,10 @@ void router_catch_up(struct router *r)
         if (book->n_seen == 0 || row->schema != r->learner.schema)
             continue;
         const float *x = r->pending.x + slot * r->pending.stride;
-        bool waited = awaits_quality(r, row, book);
+        bool waited = router_awaits_quality(r, row, book);
         learn(r, row, x, book);
-        if (waited != awaits_quality(r, row, book))
-            learner_pend(&r->learner, &r->params, row, x, waited ? -1 : 1);
+        if (waited != router_awaits_quality(r, row, book))
+            router_pend(r, row, x, waited ? -1 : 1);
         pending_touch(&r->pending, slot);
     }
 }
@@ -111,22 +134,24 @@ enum status router_learn_feedback(struct router *r, const struct event *ev, stru
     copy = slot >= 0 ? r->pending.book[slot] : f->book;
     const struct decision_row *row = slot >= 0 ? &r->pending.row[slot] : &f->row;
     const float *x = slot >= 0 ? r->pending.x + slot * r->pending.stride : f->x;
-    if (row->arm >= r->params.catalog.n)
-        return problem_set(problem, STATUS_INTERNAL, "", "decision names model slot %d of %d",
-                           row->arm, r->params.catalog.n);
+    if (row->arm >= r->params.catalog.n || !router_learner(r, row->learner))
+        return problem_set(problem, STATUS_INTERNAL, "",
+                           "decision names model slot %d of %d, learner %d of %d", row->arm,
+                           r->params.catalog.n, row->learner, r->params.learners.n);
     enum status s = book_take(&copy, &f->feedback, &result, problem);
     if (s != STATUS_OK)
         return s;
-    bool waited = slot >= 0 && awaits_quality(r, row, &copy);
+    bool waited = slot >= 0 && router_awaits_quality(r, row, &copy);
     learn(r, row, x, &copy);
-    bool waits = slot >= 0 && awaits_quality(r, row, &copy);
+    bool waits = slot >= 0 && router_awaits_quality(r, row, &copy);
     if (waited != waits)
-        learner_pend(&r->learner, &r->params, row, x, waits ? 1 : -1);
+        router_pend(r, row, x, waits ? 1 : -1);
     r->counters.feedbacks++;
     r->counters.model[row->arm].feedbacks++;
     if (slot >= 0) {
         r->pending.book[slot] = copy;
         pending_touch(&r->pending, slot);
+        silence_update(r, slot);
     } else {
         save_book(r, f->feedback.seq, &copy);
     }
@@ -151,14 +176,16 @@ enum status router_learn_taught(struct router *r, const struct event *ev, struct
     struct credit c;
     enum feedback_result result;
     book_init(&book);
-    if (row->arm >= r->params.catalog.n || row->schema != r->learner.schema)
+    if (row->arm >= r->params.catalog.n || row->schema != r->learner.schema ||
+        !router_learner(r, row->learner))
         return problem_set(problem, STATUS_INTERNAL, "", "what was taught does not fit the models");
     enum status s = book_take(&book, &f->feedback, &result, problem);
     if (s != STATUS_OK)
         return s;
     credit_of(&book, row, &c);
+    influence_bound(&c, row, r->params.learner.most_off);
     learn_targets(r, row, f->x, &book, &c);
-    learner_cost(&r->learner, row, false, 0, 0, c.has_cost, c.cost_nano, c.priced_nano);
+    learn_cost(r, row, &book, &c);
     r->counters.taught++;
     note_batch(r, f->feedback.feedback_id);
     return STATUS_OK;

@@ -20,6 +20,7 @@ enum status router_shape(struct router *r, struct problem *problem)
     bool ok = learner_shape(&r->learner, &r->params, lens, r->clock_ms);
     if (ok && (schema != r->learner.schema || r->pending.stride != r->learner.d))
         ok = pending_reshape(&r->pending, r->learner.d);
+    ok = ok && router_shape_learners(r);
     return ok ? STATUS_OK
               : problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory while configuring");
 }

@@ -73,6 +73,19 @@ static void model_stats(const struct router *r, int a, struct model_stats *m)
     m->cost_ratio = learner_cost_ratio(&r->learner, a);
 }
 
+bool router_learner_stats(const struct router *r, int index, struct learner_stats *out)
+{
+    if (index < 0 || index > r->params.learners.n)
+        return false;
+    const struct learner *l = router_learner(r, index);
+    memset(out, 0, sizeof *out);
+    for (int a = 0; a < l->n_arms; a++) {
+        out->quality_labels[a] = l->arm_labels[a];
+        out->quality_mean[a] = ridge_theta(l->ridge[a][TARGET_QUALITY])[0];
+    }
+    return true;
+}
+
 void router_stats(const struct router *r, struct router_stats *out)
 {
     memset(out, 0, sizeof *out);

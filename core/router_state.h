@@ -3,6 +3,8 @@
 #define PURSER_CORE_ROUTER_STATE_H
 
 /* The body of struct router, for router*.c, decide.c and snapshot.c only. */
+#include "core/deadlines.h"
+#include "core/influence.h"
 #include "core/learner.h"
 #include "core/pacer.h"
 #include "core/pending.h"
@@ -30,13 +32,16 @@ struct router {
     int64_t clock_ms;
     uint32_t epoch;
     uint64_t config_seq, file_hash;
-    int64_t ticked_seq;   /* seq right after the last tick */
-    double dearest_usd;   /* running mean of the dearest model's predicted cost, 0 = none yet */
-    double booked_usd;    /* running mean of booked cost */
-    double guard_ledger;  /* sure gains over the guarded line, in quality */
-    struct params params; /* params.catalog is the merged catalog: slots never move */
-    struct learner learner;
+    int64_t ticked_seq;     /* seq right after the last tick */
+    double dearest_usd;     /* running mean of the dearest model's predicted cost, 0 = none yet */
+    double booked_usd;      /* running mean of booked cost */
+    double guard_ledger;    /* sure gains over the guarded line, in quality */
+    struct params params;   /* params.catalog is the merged catalog: slots never move */
+    struct learner learner; /* the shared one */
+    struct learner *learners[1 + LEARNERS_MAX]; /* by index: &learner, then tenants' */
     struct pending pending;
+    struct deadlines silences; /* of pending's slots: a cache, see core/silence.h */
+    struct influence influence;
     struct pacer pacer;
     struct counters counters;
     int64_t duplicates; /* answered without an event: not part of the folded state */
@@ -61,10 +66,35 @@ MUST_CHECK enum status decide(const struct router *r, uint64_t seq, const struct
  * Pure. */
 void decide_row(const struct router *r, const struct request *req, int arm,
                 struct decision_row *row, float *x);
-/* router_learn.c. router_forget lets an open decision leave memory: its labels go to the store, its
+/* router_learners.c. router_learner gives the learner of an index, NULL when there is none.
+ * router_learner_of gives the index of the one that decides for a tenant. */
+struct learner *router_learner(const struct router *r, int index);
+int router_learner_of(const struct router *r, const char *tenant);
+/* router_isolated tells whether nothing that learner `index` learns may move what others are
+ * served. router_census gives the learner whose counts say how much is known for `index`. */
+bool router_isolated(const struct router *r, int index);
+const struct learner *router_census(const struct router *r, int index);
+/* router_also gives the shared learner when a decision of a tenant's learner teaches it as well. */
+struct learner *router_also(struct router *r, const struct decision_row *row);
+/* router_shape_learners makes the tenants' learners fit params and lens, after the shared one.
+ * False when memory is short. */
+bool router_shape_learners(struct router *r);
+/* router_resettle, before next takes effect: where a tenant stops or starts sharing, what is open
+ * no longer teaches the shared learner. */
+void router_resettle(struct router *r, const struct learner_list *next);
+/* router_alarmed gives the first learner with an alarm, NULL without one. */
+const struct learner *router_alarmed(const struct router *r);
+/* router_refresh_learners lets time pass for all learners, with a bound on the work. */
+void router_refresh_learners(struct router *r);
+/* router_learn.c. router_awaits_quality tells whether a decision's quality label may still come.
+ * router_forget lets an open decision leave memory: its labels go to the store, its
  * quality is no longer waited for. router_catch_up learns, after a freeze, what the books of open
  * decisions have gathered, in the order of the decisions. */
+bool router_awaits_quality(const struct router *r, const struct decision_row *row,
+                           const struct label_book *book);
 void router_forget(struct router *r, int64_t slot);
+/* router_pend notes that a decision awaits its quality label (rows 1) or no longer does (-1). */
+void router_pend(struct router *r, const struct decision_row *row, const float *x, int rows);
 void router_catch_up(struct router *r);
 MUST_CHECK enum status router_learn_feedback(struct router *r, const struct event *ev,
                                              struct problem *problem);

@@ -28,6 +28,7 @@ void row_from_decided(const struct event *e, struct decision_row *row)
         .time_ms = e->time_ms,
         .epoch = d->epoch,
         .arm = d->arm,
+        .learner = d->learner,
         .d = (uint8_t)d->d,
         .request_hash = request_hash(d->labels.tenant, d->request_id),
         .request_digest = d->request_digest,
@@ -42,7 +43,9 @@ void row_from_decided(const struct event *e, struct decision_row *row)
         .latency_raw = d->latency_raw,
         .quality_mean = d->view[d->arm].mean[TARGET_QUALITY],
         .quality_sd = d->view[d->arm].sd[TARGET_QUALITY],
-        .weight = 1,
+        .weight = d->weight,
+        .silence_due_ms = d->silence_due_ms,
+        .silence_quality = d->silence_quality,
     };
 }
 
@@ -64,6 +67,7 @@ void row_put(struct filler *w, const struct decision_row *row)
     put_i64(w, row->time_ms);
     put_u32(w, row->epoch);
     put_u8(w, row->arm);
+    put_u8(w, row->learner);
     put_u64(w, row->request_hash);
     put_u64(w, row->request_digest);
     put_u64(w, row->schema);
@@ -78,6 +82,8 @@ void row_put(struct filler *w, const struct decision_row *row)
     put_f32(w, row->quality_mean);
     put_f32(w, row->quality_sd);
     put_f32(w, row->weight);
+    put_i64(w, row->silence_due_ms);
+    put_f32(w, row->silence_quality);
 }
 
 void row_get(struct reader *r, struct decision_row *row)
@@ -86,6 +92,7 @@ void row_get(struct reader *r, struct decision_row *row)
     row->time_ms = get_i64(r);
     row->epoch = get_u32(r);
     row->arm = get_u8(r);
+    row->learner = get_u8(r);
     row->request_hash = get_u64(r);
     row->request_digest = get_u64(r);
     row->schema = get_u64(r);
@@ -100,4 +107,6 @@ void row_get(struct reader *r, struct decision_row *row)
     row->quality_mean = get_f32(r);
     row->quality_sd = get_f32(r);
     row->weight = get_f32(r);
+    row->silence_due_ms = get_i64(r);
+    row->silence_quality = get_f32(r);
 }

@@ -17,6 +17,7 @@
 #include "core/lens.h"
 #include "core/router_state.h"
 #include "core/row.h"
+#include "core/silence.h"
 
 enum item { ITEM_HEADER, ITEM_LEARNER, ITEM_RIDGE, ITEM_PENDING, ITEM_WINDOW };
 enum { INDEX_LENS = 1 }; /* of ITEM_HEADER: what else shapes the learner and so comes before it */
@@ -100,6 +101,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_u32(w, (uint32_t)r->json_len);
     put_raw(w, r->json, r->json_len);
     put_counters(w, &r->counters, r->params.catalog.n);
+    influence_put(w, &r->influence);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -150,106 +152,36 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->pending.first = first;
     r->pending.total = total;
     get_counters(in, &r->counters, r->params.catalog.n);
+    influence_get(in, &r->influence);
     return STATUS_OK;
 }
 
 /* ---- learner ---- */
 
-static void put_ratio(struct filler *w, const struct ratio *q)
+/* Regressions are numbered through all learners. */
+static int64_t ridge_index(int learner, int arm, int t)
 {
-    put_f64(w, q->num);
-    put_f64(w, q->den);
-    put_f64(w, q->weight);
-    put_i64(w, q->epoch_ms);
+    return ((int64_t)learner * MODELS_MAX + arm) * TARGETS + t;
 }
 
-static void get_ratio(struct reader *r, struct ratio *q)
+static void put_ridge(struct filler *w, const struct ridge *ridge, double *work)
 {
-    q->num = get_f64(r);
-    q->den = get_f64(r);
-    q->weight = get_f64(r);
-    q->epoch_ms = get_i64(r);
-}
-
-static void put_learner(struct filler *w, const struct learner *l)
-{
-    put_u64(w, l->schema);
-    put_u8(w, (uint8_t)l->d);
-    put_u8(w, (uint8_t)l->n_arms);
-    put_f64(w, l->scale.declared);
-    put_f64(w, l->scale.text);
-    put_f64(w, l->scale.shared);
-    put_i64(w, l->tuned_at);
-    put_f64(w, l->label_rate);
-    for (int t = 0; t < TARGETS; t++) {
-        put_i64(w, l->labels[t]);
-        put_i64(w, l->since_pool[t]);
-        for (int i = 0; i < l->d; i++)
-            put_f64(w, l->pooled[t][i]);
-    }
-    put_i64(w, l->alarm);
-    put_bool(w, l->alarm_up);
-    for (int a = 0; a < l->n_arms; a++) {
-        put_i64(w, l->arm_labels[a]);
-        put_i64(w, l->quota_until[a]);
-        for (int t = 0; t < TARGETS; t++) {
-            put_f64(w, l->drift[a][t].up);
-            put_f64(w, l->drift[a][t].down);
-        }
-        for (int t = 0; t < TARGETS; t++)
-            put_ratio(w, &l->smear[a][t]);
-        put_ratio(w, &l->cost[a]);
-    }
-}
-
-static enum status get_learner(struct learner *l, struct reader *r, struct problem *problem)
-{
-    if (get_u64(r) != l->schema || get_u8(r) != l->d || get_u8(r) != l->n_arms)
-        return broken(problem, "the learner does not fit the configuration");
-    l->scale.declared = get_f64(r);
-    l->scale.text = get_f64(r);
-    l->scale.shared = get_f64(r);
-    l->tuned_at = get_i64(r);
-    l->label_rate = get_f64(r);
-    for (int t = 0; t < TARGETS; t++) {
-        l->labels[t] = get_i64(r);
-        l->since_pool[t] = get_i64(r);
-        for (int i = 0; i < l->d; i++)
-            l->pooled[t][i] = get_f64(r);
-    }
-    l->alarm = (int)get_i64(r);
-    l->alarm_up = get_bool(r);
-    for (int a = 0; a < l->n_arms; a++) {
-        l->arm_labels[a] = get_i64(r);
-        l->quota_until[a] = get_i64(r);
-        for (int t = 0; t < TARGETS; t++) {
-            l->drift[a][t].up = get_f64(r);
-            l->drift[a][t].down = get_f64(r);
-        }
-        for (int t = 0; t < TARGETS; t++)
-            get_ratio(r, &l->smear[a][t]);
-        get_ratio(r, &l->cost[a]);
-    }
-    return STATUS_OK;
-}
-
-static void put_ridge(struct filler *w, const struct learner *l, int64_t index, double *work)
-{
-    ridge_save(l->ridge[index / TARGETS][index % TARGETS], work);
-    for (size_t i = 0; i < ridge_state_len(l->d); i++)
+    ridge_save(ridge, work);
+    for (size_t i = 0; i < ridge_state_len(ridge_dim(ridge)); i++)
         put_f64(w, work[i]);
 }
 
 static enum status get_ridge(struct router *r, int64_t index, struct reader *in,
                              struct problem *problem)
 {
-    struct learner *l = &r->learner;
+    int64_t arm = index / TARGETS % MODELS_MAX, learner = index / TARGETS / MODELS_MAX;
+    struct learner *l = learner <= LEARNERS_MAX ? router_learner(r, (int)learner) : NULL;
     double *work = (double *)(void *)(r->scratch + ITEM_BYTES_MAX);
-    if (index >= (int64_t)l->n_arms * TARGETS)
+    if (!l || arm >= l->n_arms)
         return broken(problem, "a regression of no model");
     for (size_t i = 0; i < ridge_state_len(l->d); i++)
         work[i] = get_f64(in);
-    bool ok = !in->bad && ridge_load(l->ridge[index / TARGETS][index % TARGETS], work);
+    bool ok = !in->bad && ridge_load(l->ridge[arm][index % TARGETS], work);
     return ok ? STATUS_OK : broken(problem, "a regression");
 }
 
@@ -345,20 +277,30 @@ static struct filler blank(struct writing *w)
     return filler_over(w->bytes, ITEM_BYTES_MAX);
 }
 
-/* Writes the items whose dirty bit of mask is set (mask 0: all) and clears that bit. */
-static void write_items(struct router *r, uint8_t mask, struct writing *w)
+/* What is written here and below: items whose dirty bit of mask is set (mask 0: all); the bit is
+ * cleared. */
+static void write_learner(struct learner *l, uint8_t mask, struct writing *w)
 {
-    struct learner *l = &r->learner;
     struct filler f;
     for (int a = 0; a < l->n_arms; a++)
         for (int t = 0; t < TARGETS; t++) {
             if (mask && !(l->dirty[a][t] & mask))
                 continue;
             f = blank(w);
-            put_ridge(&f, l, (int64_t)a * TARGETS + t, w->work);
-            emit(w, ITEM_RIDGE, (int64_t)a * TARGETS + t, &f);
+            put_ridge(&f, l->ridge[a][t], w->work);
+            emit(w, ITEM_RIDGE, ridge_index(l->index, a, t), &f);
             l->dirty[a][t] &= (uint8_t)~mask;
         }
+    f = blank(w);
+    learner_put(&f, l);
+    emit(w, ITEM_LEARNER, l->index, &f);
+}
+
+static void write_items(struct router *r, uint8_t mask, struct writing *w)
+{
+    struct filler f;
+    for (int i = 0; i <= r->params.learners.n; i++)
+        write_learner(router_learner(r, i), mask, w);
     for (int64_t page = 0; page * PENDING_PAGE < r->pending.cap; page++) {
         if (mask ? !(r->pending.dirty[page] & mask) : page * PENDING_PAGE >= r->pending.total)
             continue;
@@ -380,9 +322,6 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
         emit(w, ITEM_WINDOW, 0, &f);
         r->pacer.dirty &= (uint8_t)~mask;
     }
-    f = blank(w);
-    put_learner(&f, l);
-    emit(w, ITEM_LEARNER, 0, &f);
     f = blank(w);
     put_header(&f, r);
     emit(w, ITEM_HEADER, 0, &f);
@@ -420,7 +359,8 @@ enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LE
         s = get_header(r, &in, problem);
         break;
     case ITEM_LEARNER:
-        s = get_learner(&r->learner, &in, problem);
+        if (index > r->params.learners.n || !learner_get(&in, router_learner(r, (int)index)))
+            return broken(problem, "the learner does not fit the configuration");
         break;
     case ITEM_RIDGE:
         s = get_ridge(r, index, &in, problem);
@@ -445,9 +385,10 @@ enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LE
 static void forget_dirt(struct router *r, int g)
 {
     uint8_t keep = (uint8_t) ~(1u << g);
-    for (int a = 0; a < r->learner.n_arms; a++)
-        for (int t = 0; t < TARGETS; t++)
-            r->learner.dirty[a][t] &= keep;
+    for (int i = 0; i <= r->params.learners.n; i++)
+        for (int a = 0; a < r->learner.n_arms; a++)
+            for (int t = 0; t < TARGETS; t++)
+                router_learner(r, i)->dirty[a][t] &= keep;
     for (int64_t page = 0; page * PENDING_PAGE < r->pending.cap; page++)
         r->pending.dirty[page] &= keep;
     r->pacer.dirty &= keep;
@@ -459,6 +400,8 @@ enum status snapshot_done(struct router *r, int g, struct problem *problem)
     if (r->json_len == 0 && r->seq > 0 && r->config_seq > 0)
         return broken(problem, "no configuration");
     pending_reindex(&r->pending);
+    if (!silence_rebuild(r))
+        return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for open decisions");
     forget_dirt(r, g);
     return STATUS_OK;
 }

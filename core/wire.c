@@ -251,8 +251,13 @@ static void take_values(struct feedback_doc *doc, unsigned seen)
 static enum status feedback_check(const struct feedback *f, unsigned seen,
                                   const struct wire_item *it, struct problem *p)
 {
-    struct json_at accepted_at = {.up = it->at, .key = "accepted"},
+    struct json_at source_at = {.up = it->at, .key = "source"},
+                   accepted_at = {.up = it->at, .key = "accepted"},
                    cached_at = {.up = it->at, .key = "cached_tokens"};
+    if (strcmp(f->source, SILENCE_SOURCE) == 0)
+        return json_fail(p, STATUS_BAD_REQUEST, &source_at,
+                         "\"silence\" is reserved for labels that nobody reported: name the "
+                         "reporter, or declare /silence in the configuration");
     if ((seen & FB_QUALITY) && (seen & SAID_ACCEPTED))
         return json_fail(p, STATUS_BAD_REQUEST, &accepted_at, "give quality or accepted, not both");
     if (f->has == 0 && !f->retract)

@@ -99,6 +99,46 @@ struct pick hull_oracle(const struct table *t, const uint32_t *rows, size_t n)
     return (struct pick){-1, {(double)cost_nano / 1e9 / (double)n, quality / (double)n}};
 }
 
+/* What the oracle comes to when a dollar costs `price` points of quality; cheaper on ties. */
+static struct point oracle_at(const struct table *t, const uint32_t *rows, size_t n, double price)
+{
+    double quality = 0;
+    int64_t cost_nano = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t best = table_cell(t, rows[i], 0);
+        for (int m = 1; m < t->n_models; m++) {
+            size_t cell = table_cell(t, rows[i], m);
+            double more = t->q[cell] - t->q[best] -
+                          price * (double)(t->cost_nano[cell] - t->cost_nano[best]) / 1e9;
+            if (more > 0 || (more >= 0 && t->cost_nano[cell] < t->cost_nano[best]))
+                best = cell;
+        }
+        quality += t->q[best];
+        cost_nano += t->cost_nano[best];
+    }
+    return (struct point){(double)cost_nano / 1e9 / (double)n, quality / (double)n};
+}
+
+struct pick hull_oracle_within(const struct table *t, const uint32_t *rows, size_t n, double spend)
+{
+    assert(n >= 1);
+    struct point at = oracle_at(t, rows, n, 0);
+    double lo = 0, hi = 1;
+    if (at.cost <= spend)
+        return (struct pick){-1, at};
+    /* From 1e12 points per dollar on, even a nanodollar outweighs all quality. */
+    while (hi < 1e12 && oracle_at(t, rows, n, hi).cost > spend)
+        hi *= 4;
+    for (int i = 0; i < 60 && hi - lo > 1e-9 * hi; i++) {
+        double mid = lo + (hi - lo) / 2;
+        if (oracle_at(t, rows, n, mid).cost > spend)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return (struct pick){-1, oracle_at(t, rows, n, hi)};
+}
+
 struct pick hull_best_single(const struct point *fixed, int n)
 {
     int best = 0;

@@ -29,6 +29,10 @@ double hull_value(const struct point *hull, int n, double spend);
 void hull_fixed(const struct table *t, const uint32_t *rows, size_t n, struct point *out);
 /* hull_oracle gives the best quality row by row, the cheapest model on ties. */
 struct pick hull_oracle(const struct table *t, const uint32_t *rows, size_t n);
+/* hull_oracle_within gives the best that knowing every outcome allows at a mean cost of at most
+ * spend: row by row the model of highest quality - m cost, for the least price of money m >= 0 that
+ * keeps to it. Below what the cheapest choices cost it gives those. */
+struct pick hull_oracle_within(const struct table *t, const uint32_t *rows, size_t n, double spend);
 /* hull_best_single gives the point of highest quality, the cheapest on ties. */
 struct pick hull_best_single(const struct point *fixed, int n);
 

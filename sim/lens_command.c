@@ -19,8 +19,10 @@ static void tell_table(const struct lens *l, const struct lens_report *r, size_t
                l->labels, r->score.accuracy, r->score.majority, r->score.ece, r->score.ece_raw,
                r->score.n);
     if (r->score.n_hard > 0)
-        printf("complexity  variance explained %.3f  mean error %.3f  on %zu rows\n",
-               r->score.complexity_r2, r->score.complexity_error, r->score.n_hard);
+        printf("complexity  variance explained %.3f  mean error %.3f  calibration error %.3f  "
+               "on %zu rows\n",
+               r->score.complexity_r2, r->score.complexity_error, r->score.complexity_ece,
+               r->score.n_hard);
 }
 
 static void tell_json(const struct lens *l, const struct lens_report *r, size_t bytes)
@@ -35,8 +37,9 @@ static void tell_json(const struct lens *l, const struct lens_report *r, size_t 
                r->score.n, r->score.accuracy, r->score.majority, r->score.ece, r->score.ece_raw,
                (double)l->temperature);
     if (r->score.n_hard > 0)
-        printf(",\"complexity\":{\"n\":%zu,\"r2\":%.6f,\"error\":%.6f}", r->score.n_hard,
-               r->score.complexity_r2, r->score.complexity_error);
+        printf(",\"complexity\":{\"n\":%zu,\"r2\":%.6f,\"error\":%.6f,\"ece\":%.6f}",
+               r->score.n_hard, r->score.complexity_r2, r->score.complexity_error,
+               r->score.complexity_ece);
     printf("}\n");
 }
 

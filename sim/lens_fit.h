@@ -21,6 +21,7 @@ struct lens_score {
     double accuracy, majority; /* of the likeliest label; of always saying the commonest */
     double ece, ece_raw;       /* expected calibration error in 15 bins, after and before */
     double complexity_r2, complexity_error; /* share of variance explained, mean |error| */
+    double complexity_ece;                  /* mean |said - found| over 15 bins of what was said */
 };
 struct lens_report {
     size_t n, held_out;

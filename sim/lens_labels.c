@@ -246,7 +246,8 @@ static double calibration_error(const struct bin *bin)
     return n > 0 ? error / n : 0;
 }
 
-static void count_bin(struct bin *bin, double p, bool right)
+/* right: what p foretold, as it turned out, [0,1]. */
+static void count_bin(struct bin *bin, double p, double right)
 {
     int i = (int)(p * BINS) < BINS ? (int)(p * BINS) : BINS - 1;
     bin[i].n++;
@@ -282,6 +283,7 @@ static void score_labels(const struct fitting *f, enum part part, struct lens_sc
 static void score_complexity(const struct fitting *f, enum part part, struct lens_score *out)
 {
     double n = 0, sum = 0, square = 0, residual = 0, error = 0;
+    struct bin bin[BINS] = {0};
     for (size_t i = 0; i < f->c->n; i++) {
         struct lens_view v = f->view[i];
         double y = (double)f->c->row[i].hard;
@@ -293,11 +295,13 @@ static void score_complexity(const struct fitting *f, enum part part, struct len
         square += y * y;
         residual += (y - (double)v.complexity) * (y - (double)v.complexity);
         error += fabs(y - (double)v.complexity);
+        count_bin(bin, (double)v.complexity, y);
     }
     double spread = square - sum * sum / fmax(n, 1);
     out->n_hard = (size_t)n;
     out->complexity_r2 = spread > 0 ? 1 - residual / spread : 0;
     out->complexity_error = n > 0 ? error / n : 0;
+    out->complexity_ece = calibration_error(bin);
 }
 
 enum status lens_fit_labels(const struct corpus *c, const struct lens_view *view, struct lens *l,

@@ -14,7 +14,10 @@
 static const char usage[] =
     "usage: purser-sim replay DIR [options]            play a full-information table\n"
     "       purser-sim replay --scenario fintech [options]\n"
+    "       purser-sim compare DIR... [options]        tables x histories x budgets x policies\n"
     "       purser-sim scenario fintech --out DIR [--rows N] [--scenario-seed S]\n"
+    "       purser-sim run EXPERIMENT [--seeds N] [--json] [--csv FILE]\n"
+    "                                                  policies over time, on a made world\n"
     "       purser-sim config DIR [options]            a configuration of purserd for a table\n"
     "       purser-sim score DIR --choices FILE [--monthly N] [--json]\n"
     "                                                  weigh what purser play recorded\n"
@@ -25,17 +28,31 @@ static const char usage[] =
     "  --split P             the rows whose id hashes below P are learned first (0 <= P < 1)\n"
     "  --learn-from DIR2     learn from this table, count all rows of DIR\n"
     "  --history full|bandit every model's outcome is learned, or the chosen one's (default)\n"
+    "                        cold: nothing is, the learned half of --split is left out\n"
     "how it is played\n"
     "  --budget USD          average spend per request that the router is to hold\n"
     "  --policy NAME         lints, greedy, uniform, fixed, rules\n"
     "  --features LIST       declared,text,shape,lens (text includes shape) or none\n"
     "  --lens FILE           look at prompts through this lens\n"
     "  --delay N             feedback arrives N requests late (default 0)\n"
-    "  --seeds N             orders and draws to average over (default 20)\n"
+    "  --order given|seed    rows in the table's order, or in one each seed decides\n"
+    "                        (default)\n"
+    "  --change model=NAME,at=N[,until=N][,quality=-D][,cost=xF][,price=xF][,failure=R]\n"
+    "                        from counted request N on the model is another; nobody tells\n"
+    "                        the router (but of price). May be repeated\n"
+    "  --seeds N             orders and draws to average over (default 20; run: as\n"
+    "                        the experiment says)\n"
     "  --seed S              the first of them (default 1)\n"
     "  --config FILE         engine part of a configuration, over the table's prices\n"
     "  --set a.b=VALUE       one field of it; may be repeated\n"
     "  --rows N, --scenario-seed S   of a scenario (default 6000, 1)\n"
+    "of compare            (--split is 0.5 unless given)\n"
+    "  --policies LIST|all   default lints,greedy,uniform\n"
+    "  --budgets LIST        none, USD per request, or N% of what the best fixed model\n"
+    "                        costs; default none,50%,25%,10%\n"
+    "  --history LIST        default cold,bandit,full\n"
+    "  --csv FILE            also write a line per cell (run: policy and window)\n"
+    "  --resume FILE         append each cell; do not play again what is there\n"
     "of lens fit\n"
     "  --dims N, --clusters N, --buckets N   size of the lens (default 24, with\n"
     "                        --labels 48; 12; 4096)\n"
@@ -70,6 +87,7 @@ enum option_key {
     OPT_SCENARIO_SEED,
     OPT_OUT,
     OPT_CHOICES,
+    OPT_CSV,
     OPT_MONTHLY,
     OPT_LENS,
     OPT_DIMS,
@@ -77,6 +95,11 @@ enum option_key {
     OPT_BUCKETS,
     OPT_LABELS,
     OPT_WHITEN,
+    OPT_POLICIES,
+    OPT_BUDGETS,
+    OPT_RESUME,
+    OPT_CHANGE,
+    OPT_ORDER,
     OPT_HELP,
     OPT_VERSION
 };
@@ -100,6 +123,7 @@ static const struct option long_options[] = {
     {"rows", required_argument, NULL, OPT_ROWS},
     {"scenario-seed", required_argument, NULL, OPT_SCENARIO_SEED},
     {"out", required_argument, NULL, OPT_OUT},
+    {"csv", required_argument, NULL, OPT_CSV},
     {"choices", required_argument, NULL, OPT_CHOICES},
     {"monthly", required_argument, NULL, OPT_MONTHLY},
     {"lens", required_argument, NULL, OPT_LENS},
@@ -108,6 +132,11 @@ static const struct option long_options[] = {
     {"buckets", required_argument, NULL, OPT_BUCKETS},
     {"labels", no_argument, NULL, OPT_LABELS},
     {"whiten", required_argument, NULL, OPT_WHITEN},
+    {"policies", required_argument, NULL, OPT_POLICIES},
+    {"budgets", required_argument, NULL, OPT_BUDGETS},
+    {"resume", required_argument, NULL, OPT_RESUME},
+    {"change", required_argument, NULL, OPT_CHANGE},
+    {"order", required_argument, NULL, OPT_ORDER},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -140,10 +169,15 @@ static bool read_real(const char *s, double low, double high, double *out)
     return true;
 }
 
-static bool read_history(const char *s, bool *full)
+static bool add_change(struct options *o, const char *s)
 {
-    *full = strcmp(s, "full") == 0;
-    return *full || strcmp(s, "bandit") == 0;
+    return o->n_changes < CHANGES_MAX && change_parse(s, &o->change[o->n_changes++]);
+}
+
+static bool read_order(const char *s, bool *given)
+{
+    *given = strcmp(s, "given") == 0;
+    return *given || strcmp(s, "seed") == 0;
 }
 
 static bool add_set(struct options *o, const char *s)
@@ -160,8 +194,6 @@ static bool take_value(struct options *o, int key, const char *v)
     switch (key) {
     case OPT_SPLIT:
         return read_real(v, 0, 0.999999, &o->split);
-    case OPT_HISTORY:
-        return read_history(v, &o->full_history);
     case OPT_BUDGET:
         return read_real(v, 1e-9, 1e6, &o->budget);
     case OPT_POLICY:
@@ -170,8 +202,10 @@ static bool take_value(struct options *o, int key, const char *v)
     case OPT_DELAY:
         return read_int(v, 0, 10000000, &o->delay);
     case OPT_SEEDS:
+        o->seeds_given = true;
         return read_int(v, 1, SEEDS_MAX, &o->seeds);
     case OPT_SEED:
+        o->seed_given = true;
         return read_int(v, 0, INT64_MAX / 2, &o->first_seed);
     case OPT_WORKERS:
         return read_int(v, 1, 256, &o->workers);
@@ -183,6 +217,10 @@ static bool take_value(struct options *o, int key, const char *v)
         return read_int(v, 1, 1000000000000000, &o->monthly);
     case OPT_SET:
         return add_set(o, v);
+    case OPT_CHANGE:
+        return add_change(o, v);
+    case OPT_ORDER:
+        return read_order(v, &o->given_order);
     case OPT_DIMS:
         return read_int(v, 1, LENS_DIMS_MAX, &o->dims);
     case OPT_CLUSTERS:
@@ -219,8 +257,23 @@ static bool take_plain(struct options *o, int key, const char *v)
     case OPT_CHOICES:
         o->choices = v;
         return true;
+    case OPT_CSV:
+        o->csv = v;
+        return true;
     case OPT_LENS:
         o->lens = v;
+        return true;
+    case OPT_HISTORY:
+        o->history = v;
+        return true;
+    case OPT_POLICIES:
+        o->policies = v;
+        return true;
+    case OPT_BUDGETS:
+        o->budgets = v;
+        return true;
+    case OPT_RESUME:
+        o->resume = v;
         return true;
     case OPT_LABELS:
         o->labels = true;

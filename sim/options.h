@@ -4,16 +4,22 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include "sim/change.h"
 
 /* The command line of purser-sim, parsed. Strings are borrowed from argv. */
 enum { EXIT_USAGE = 2, SETS_MAX = 64 };
 
 struct options {
     const char *dir, *scenario, *learn_from, *out, *config, *policy, *features, *choices, *lens;
+    const char *history, *policies, *budgets, *csv, *resume; /* of compare; NULL = default */
     const char *set[SETS_MAX];
     int n_sets;
+    struct change change[CHANGES_MAX];
+    int n_changes;
+    bool given_order;
     double split, budget; /* budget < 0: as configured */
-    bool full_history, json, progress, labels;
+    bool full_history, cold, json, progress, labels;
+    bool seeds_given, seed_given;
     bool own; /* DIR/purser.json, if there is one, belongs to the table */
     long long delay, seeds, first_seed, workers, rows, scenario_seed, monthly, dims, clusters,
         buckets;

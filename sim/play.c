@@ -5,7 +5,10 @@
  * message, N requests late, through a queue; what is still out at the end of the learning rows is
  * delivered before counting starts (history is history).
  * A full history is taught (router_teach): every model's outcome, none of it decided or spent. The
- * pacer is off while learning.
+ * pacer is off while learning. With reveal_all the counted rows are taught likewise, but for the
+ * chosen model, whose own feedback says it: what a router could know if every answer were graded.
+ * Outcomes are those of the phase (sim/change.h) in which a request was decided. Silent changes
+ * reach the router as feedback only; a new list price is configured when its phase begins.
  * Randomness: the order comes from streams of (seed, purpose), the draws from a router seeded by
  * the same seed; policies compared under one seed see the same requests in the same order.
  */
@@ -31,6 +34,7 @@ enum purpose { ORDER_LEARN = 1, ORDER_COUNT = 2, DRAWS = 3 };
 /* An outcome on its way back. */
 struct outcome {
     uint64_t seq;
+    const struct phase *phase; /* in which it was decided; NULL: the table as it is */
     uint32_t epoch;
     uint32_t row;
     int model; /* of the table in play */
@@ -49,8 +53,13 @@ struct game {
     struct play_result *out;
     /* of the phase */
     const struct table *table;
-    int slot[MODELS_MAX];  /* table model -> catalog slot, -1 = not in the pool */
-    int model[MODELS_MAX]; /* and back */
+    const struct phase *now;   /* NULL while learning */
+    size_t at;                 /* counted request */
+    struct params *priced;     /* the counted params under a phase's prices */
+    struct play_step *step_of; /* [counted rows]; NULL = not asked for */
+    bool reveal;               /* feedback brings the other models' outcomes with it */
+    int slot[MODELS_MAX];      /* table model -> catalog slot, -1 = not in the pool */
+    int model[MODELS_MAX];     /* and back */
     int n_usable;
     const char *usable[MODELS_MAX]; /* names of the models with a slot */
 };
@@ -60,12 +69,25 @@ static int64_t now_ms(const struct game *g)
     return epoch_ms + g->step * STEP_MS;
 }
 
-/* What follows from the last decision or feedback. */
+static void note_alarm(struct game *g)
+{
+    struct play_result *out = g->out;
+    if (out->n_alarms < ALARMS_MAX)
+        out->alarm[out->n_alarms] =
+            (struct play_alarm){.at = (int32_t)g->at,
+                                .model = (int16_t)g->model[g->ev->drifted.arm],
+                                .up = g->ev->drifted.up};
+    out->n_alarms++;
+}
+
+/* What follows from the last decision, feedback or tick. */
 static void follow(struct game *g)
 {
-    do
+    do {
         router_follow(g->router, now_ms(g), g->ev);
-    while (g->ev->kind != EVENT_NONE);
+        if (g->ev->kind == EVENT_DRIFTED && g->now != NULL)
+            note_alarm(g);
+    } while (g->ev->kind != EVENT_NONE);
 }
 
 static void shuffle(uint32_t *row, size_t n, struct rng rng)
@@ -80,7 +102,7 @@ static void shuffle(uint32_t *row, size_t n, struct rng rng)
 
 static void fill_feedback(const struct game *g, const struct outcome *o, struct feedback *f)
 {
-    const struct table *t = g->table;
+    const struct table *t = o->phase != NULL ? &o->phase->table : g->table;
     size_t cell = table_cell(t, o->row, o->model);
     *f = (struct feedback){.epoch = o->epoch, .seq = o->seq, .version = -1, .attempt = 1};
     f->mac = decision_mac(o->epoch, o->seq, router_mac_key(g->router));
@@ -89,6 +111,10 @@ static void fill_feedback(const struct game *g, const struct outcome *o, struct 
     f->has = FB_QUALITY | FB_COST;
     f->quality = t->q[cell];
     f->cost_nano = t->cost_nano[cell];
+    if (o->phase != NULL && o->phase->may_fail[o->model]) {
+        f->has |= FB_FAILED;
+        f->failed = o->phase->failed[cell] != 0;
+    }
     if (t->out[cell] != TABLE_UNKNOWN) {
         f->has |= FB_PROMPT_TOKENS | FB_OUTPUT_TOKENS;
         f->prompt_tokens = t->in[cell];
@@ -98,35 +124,6 @@ static void fill_feedback(const struct game *g, const struct outcome *o, struct 
         f->has |= FB_LATENCY;
         f->latency_ms = (double)t->lat_ms[cell];
     }
-}
-
-/* Delivers what is due at this step; all of it when everything is asked for. */
-static enum status deliver(struct game *g, bool everything, struct problem *problem)
-{
-    while (g->len > 0 && (everything || g->queue[g->head].due <= g->step)) {
-        struct feedback f;
-        enum feedback_result result;
-        fill_feedback(g, &g->queue[g->head], &f);
-        g->head = (g->head + 1) % g->cap;
-        g->len--;
-        enum status s = router_feedback(g->router, now_ms(g), &f, NULL, g->ev, &result, problem);
-        if (s != STATUS_OK)
-            return s;
-        assert(result == FEEDBACK_APPLIED);
-        follow(g);
-    }
-    return STATUS_OK;
-}
-
-static void expect(struct game *g, uint32_t row, int model)
-{
-    assert(g->len < g->cap);
-    g->queue[(g->head + g->len) % g->cap] = (struct outcome){.seq = g->ev->seq,
-                                                             .epoch = g->ev->decided.epoch,
-                                                             .row = row,
-                                                             .model = model,
-                                                             .due = g->step + g->play->delay};
-    g->len++;
 }
 
 /* The row as an application would send it. */
@@ -142,6 +139,59 @@ static struct request *ask(struct game *g, uint32_t row)
     for (int i = 0; i < g->n_usable; i++)
         r->constraints.allow[i] = g->usable[i];
     return r;
+}
+
+/* Tells the router what every model made of a row, but for the one of a known outcome (model -1:
+ * none is). */
+static enum status teach_row(struct game *g, const struct outcome *known, struct problem *problem)
+{
+    enum status s = STATUS_OK;
+    const struct request *r = ask(g, known->row);
+    for (int i = 0; s == STATUS_OK && i < g->table->n_models; i++) {
+        struct outcome o = {.row = known->row, .model = i, .phase = known->phase};
+        struct feedback f;
+        if (g->slot[i] < 0 || i == known->model)
+            continue;
+        fill_feedback(g, &o, &f);
+        s = router_teach(g->router, now_ms(g), r, g->table->model[i].engine_name, &f, 1, g->ev,
+                         problem);
+    }
+    return s;
+}
+
+/* Delivers what is due at this step; all of it when everything is asked for. */
+static enum status deliver(struct game *g, bool everything, struct problem *problem)
+{
+    while (g->len > 0 && (everything || g->queue[g->head].due <= g->step)) {
+        struct outcome o = g->queue[g->head];
+        struct feedback f;
+        enum feedback_result result;
+        fill_feedback(g, &o, &f);
+        g->head = (g->head + 1) % g->cap;
+        g->len--;
+        enum status s = router_feedback(g->router, now_ms(g), &f, NULL, g->ev, &result, problem);
+        if (s != STATUS_OK)
+            return s;
+        assert(result == FEEDBACK_APPLIED);
+        follow(g);
+        if (g->reveal)
+            s = teach_row(g, &o, problem);
+        if (s != STATUS_OK)
+            return s;
+    }
+    return STATUS_OK;
+}
+
+static void expect(struct game *g, uint32_t row, int model)
+{
+    assert(g->len < g->cap);
+    g->queue[(g->head + g->len) % g->cap] = (struct outcome){.seq = g->ev->seq,
+                                                             .epoch = g->ev->decided.epoch,
+                                                             .phase = g->now,
+                                                             .row = row,
+                                                             .model = model,
+                                                             .due = g->step + g->play->delay};
+    g->len++;
 }
 
 /* Decides one row among the table's models and gives the model chosen. */
@@ -164,33 +214,19 @@ static enum status advance(struct game *g, struct problem *problem)
 {
     enum status s = deliver(g, false, problem);
     g->step++;
-    if (s == STATUS_OK && g->step % TICK_EVERY == 0)
+    if (s == STATUS_OK && g->step % TICK_EVERY == 0) {
         router_tick(g->router, now_ms(g), g->ev);
-    return s;
-}
-
-/* Tells the router what every model made of a row. */
-static enum status teach_row(struct game *g, uint32_t row, struct problem *problem)
-{
-    enum status s = STATUS_OK;
-    const struct request *r = ask(g, row);
-    for (int i = 0; s == STATUS_OK && i < g->table->n_models; i++) {
-        struct outcome o = {.row = row, .model = i};
-        struct feedback f;
-        if (g->slot[i] < 0)
-            continue;
-        fill_feedback(g, &o, &f);
-        s = router_teach(g->router, now_ms(g), r, g->table->model[i].engine_name, &f, 1, g->ev,
-                         problem);
+        follow(g);
     }
     return s;
 }
 
 static enum status learn_row(struct game *g, uint32_t row, struct problem *problem)
 {
+    const struct outcome nothing = {.row = row, .model = -1};
     int model;
     enum status s =
-        g->play->full_history ? teach_row(g, row, problem) : decide(g, row, &model, problem);
+        g->play->full_history ? teach_row(g, &nothing, problem) : decide(g, row, &model, problem);
     return s == STATUS_OK ? advance(g, problem) : s;
 }
 
@@ -243,7 +279,8 @@ static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
         s = problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     if (s == STATUS_OK) {
         memcpy(order, rows->row, rows->n * sizeof *order);
-        shuffle(order, rows->n, rng_stream(seed, ORDER_LEARN, 0));
+        if (!g->play->given_order)
+            shuffle(order, rows->n, rng_stream(seed, ORDER_LEARN, 0));
     }
     for (size_t i = 0; s == STATUS_OK && i < rows->n; i++)
         s = learn_row(g, order[i], problem);
@@ -259,9 +296,7 @@ struct tally {
     int64_t window[PLAY_WINDOW];
 };
 
-/* Routing accuracy: the model chosen is adequate (within ADEQUATE of the row's best quality) and no
- * adequate one is cheaper. Ties in price count for both. */
-static bool cheapest_adequate(const struct table *t, uint32_t row, int model)
+bool play_cheapest_adequate(const struct table *t, uint32_t row, int model)
 {
     double least = best_quality(t, row) - ADEQUATE;
     size_t mine = table_cell(t, row, model);
@@ -288,20 +323,66 @@ static void tally_add(struct tally *a, const struct table *t, uint32_t row, int 
         a->worst_nano = a->window_nano;
 }
 
+/* Configures the list prices of a phase. */
+static enum status set_prices(struct game *g, const struct phase *p, struct problem *problem)
+{
+    *g->priced = *g->play->count_params;
+    for (int m = 0; m < g->table->n_models; m++) {
+        int slot = catalog_find(&g->priced->catalog, g->table->model[m].engine_name);
+        if (slot < 0)
+            continue;
+        struct model *model = &g->priced->catalog.model[slot];
+        model->price_in = llround((double)model->price_in * p->price[m]);
+        model->price_cached = llround((double)model->price_cached * p->price[m]);
+        model->price_out = llround((double)model->price_out * p->price[m]);
+    }
+    return configure(g, g->priced, problem);
+}
+
+/* Makes the phase of a counted request the present one. */
+static enum status enter_phase(struct game *g, size_t i, struct problem *problem)
+{
+    const struct phase *was = g->now, *now = was == NULL ? g->play->phase : was;
+    bool same = true;
+    g->at = i;
+    if (i >= now->from + now->n)
+        now++;
+    g->now = now;
+    if (now == was)
+        return STATUS_OK;
+    for (int m = 0; m < g->table->n_models; m++)
+        same = same && fabs(now->price[m] - (was == NULL ? 1 : was->price[m])) <= 0;
+    return same ? STATUS_OK : set_prices(g, now, problem);
+}
+
+static struct play_step step_at(const struct table *t, size_t cell, int model)
+{
+    return (struct play_step){.quality = (float)t->q[cell],
+                              .cost_usd = (float)((double)t->cost_nano[cell] / 1e9),
+                              .model = (int16_t)model};
+}
+
 static enum status count_rows(struct game *g, const uint32_t *order, struct tally *tally,
                               struct problem *problem)
 {
     const struct play_rows *rows = &g->play->count;
     for (size_t i = 0; i < rows->n; i++) {
         int model;
-        enum status s = decide(g, order[i], &model, problem);
+        enum status s = enter_phase(g, i, problem);
+        if (s == STATUS_OK)
+            s = decide(g, order[i], &model, problem);
         if (s != STATUS_OK)
             return s;
-        tally_add(tally, rows->table, order[i], model, i);
-        bool right = cheapest_adequate(rows->table, order[i], model);
+        const struct table *t = &g->now->table;
+        tally_add(tally, t, order[i], model, i);
+        bool right = play_cheapest_adequate(t, order[i], model);
         tally->right += right;
         tally->right_last += right && i >= rows->n - rows->n / 5;
         g->out->chosen[model]++;
+        if (g->step_of != NULL)
+            g->step_of[i] = step_at(t, table_cell(t, order[i], model), model);
+        if (g->play->chose != NULL)
+            g->play->chose(g->play->chose_ctx, i, order[i], model);
         s = advance(g, problem);
         if (s != STATUS_OK)
             return s;
@@ -322,7 +403,9 @@ static enum status count(struct game *g, uint64_t seed, struct problem *problem)
         s = enter(g, rows->table, problem);
     if (s == STATUS_OK) {
         memcpy(order, rows->row, rows->n * sizeof *order);
-        shuffle(order, rows->n, rng_stream(seed, ORDER_COUNT, 0));
+        if (!g->play->given_order)
+            shuffle(order, rows->n, rng_stream(seed, ORDER_COUNT, 0));
+        g->reveal = g->play->reveal_all;
         s = count_rows(g, order, &tally, problem);
     }
     if (s == STATUS_OK) {
@@ -360,8 +443,9 @@ static enum status open_game(struct game *g, uint64_t seed, struct problem *prob
     g->request = calloc(1, sizeof *g->request);
     g->queue = calloc(g->cap, sizeof *g->queue);
     g->json = malloc(CONFIG_MAX);
+    g->priced = malloc(sizeof *g->priced);
     if (g->router == NULL || g->ev == NULL || g->request == NULL || g->queue == NULL ||
-        g->json == NULL)
+        g->json == NULL || g->priced == NULL)
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     g->request->value = 1;
     router_start(g->router, now_ms(g), g->ev);
@@ -378,12 +462,14 @@ static void close_game(struct game *g)
     free(g->request);
     free(g->queue);
     free(g->json);
+    free(g->priced);
 }
 
-void play_seed(const struct play *play, uint64_t seed, struct play_result *out)
+void play_seed(const struct play *play, uint64_t seed, struct play_result *out,
+               struct play_step *step)
 {
-    struct game g = {.play = play, .out = out};
-    assert(play->count.n > 0 && play->delay >= 0);
+    struct game g = {.play = play, .out = out, .step_of = step};
+    assert(play->count.n > 0 && play->delay >= 0 && play->n_phases >= 1);
     *out = (struct play_result){0};
     out->status = open_game(&g, seed, &out->problem);
     if (out->status == STATUS_OK)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "core/params.h"
 #include "core/status.h"
+#include "sim/change.h"
 #include "sim/table.h"
 
 /* Rows of a table to be played, in an order the seed decides. */
@@ -19,11 +20,30 @@ struct play_rows {
 struct play {
     struct play_rows learn, count; /* learn.n may be 0; learn.table may be another table */
     const struct params *learn_params, *count_params;
-    bool full_history;   /* learning rows tell every model's outcome, not only the chosen one's */
+    bool full_history; /* learning rows tell every model's outcome, not only the chosen one's */
+    bool reveal_all;   /* counted rows do so too, once they have been decided */
+    const struct phase *phase; /* of the counted rows, n_phases >= 1 of them, in order */
+    int n_phases;
+    bool given_order;    /* rows are played in the order given, not in one the seed decides */
     int64_t delay;       /* feedback arrives this many requests late */
     const uint8_t *lens; /* of lens_len bytes; NULL = none */
     size_t lens_len;
+    /* told of each counted request, the i-th from 0; may be NULL */
+    void (*chose)(void *ctx, size_t i, uint32_t row, int model);
+    void *chose_ctx;
 };
+
+/* A counted request, and an alarm about a model that changed (EVENT_DRIFTED). */
+struct play_step {
+    float quality, cost_usd;
+    int16_t model;
+};
+struct play_alarm {
+    int32_t at; /* counted request during which it was raised */
+    int16_t model;
+    bool up;
+};
+enum { ALARMS_MAX = 64 };
 
 /* What the counted rows came to. */
 struct play_result {
@@ -35,12 +55,20 @@ struct play_result {
     double worst_window;        /* highest mean spend over WINDOW consecutive requests, USD */
     double multiplier;          /* of the pacer at the end */
     int64_t chosen[MODELS_MAX]; /* by the counted table's models */
+    int n_alarms;               /* of which the first ALARMS_MAX are kept */
+    struct play_alarm alarm[ALARMS_MAX];
     enum status status;
     struct problem problem; /* when status is not OK */
 };
 enum { PLAY_WINDOW = 200 };
 
-/* play_seed plays one seed. Pure but for memory: same inputs, same result. */
-void play_seed(const struct play *play, uint64_t seed, struct play_result *out);
+/* play_cheapest_adequate is routing accuracy, of one request: the model chosen is adequate (within
+ * 0.01 of the row's best quality) and no adequate one is cheaper. Ties in price count for both. */
+bool play_cheapest_adequate(const struct table *t, uint32_t row, int model);
+
+/* play_seed plays one seed. Pure but for memory: same inputs, same result. step is [count.n] or
+ * NULL. */
+void play_seed(const struct play *play, uint64_t seed, struct play_result *out,
+               struct play_step *step);
 
 #endif

@@ -6,11 +6,13 @@
  */
 #include "core/config.h"
 #include "core/text.h"
+#include "sim/compare.h"
 #include "sim/fintech.h"
 #include "sim/lens_command.h"
 #include "sim/options.h"
 #include "sim/replay.h"
 #include "sim/report.h"
+#include "sim/run.h"
 #include "sim/score.h"
 #include "sim/setup.h"
 
@@ -86,25 +88,33 @@ static void show_step(void *ctx, const char *what)
 }
 
 static void tell(const struct options *o, const struct replay *r,
-                 const struct replay_report *report, const struct baselines *base)
+                 const struct replay_report *report, const struct baselines *base,
+                 const struct shocks *shocks)
 {
     char *room = malloc(REPORT_CAP);
     if (room == NULL)
         return;
     struct text text = text_over(room, REPORT_CAP);
     if (o->json)
-        report_json(&text, r, report, base);
+        report_json(&text, r, report, base, shocks);
     else
-        report_table(&text, r, report, base);
+        report_table(&text, r, report, base, shocks);
     fputs(text.at, stdout);
     free(room);
+}
+
+static struct crew crew_of(const struct options *o)
+{
+    static char on_line[] = "\r", below[] = "\n";
+    bool tty = isatty(STDERR_FILENO);
+    return (struct crew){.workers = o->workers > 0 ? (int)o->workers : crew_cores(),
+                         .progress = tty || o->progress ? show_progress : NULL,
+                         .progress_ctx = tty ? on_line : below};
 }
 
 static enum status play(const struct options *o, const struct table *t, const struct table *learn,
                         const struct params *p, struct problem *problem)
 {
-    static char on_line[] = "\r", below[] = "\n";
-    bool tty = isatty(STDERR_FILENO);
     uint8_t *lens = NULL;
     size_t lens_len = 0;
     enum status s = o->lens ? lens_read(o->lens, &lens, &lens_len, problem) : STATUS_OK;
@@ -115,22 +125,27 @@ static enum status play(const struct options *o, const struct table *t, const st
                        .split = o->split,
                        .params = p,
                        .full_history = o->full_history,
+                       .cold = o->cold,
+                       .change = o->change,
+                       .n_changes = o->n_changes,
+                       .given_order = o->given_order,
                        .delay = o->delay,
                        .lens = lens,
                        .lens_len = lens_len,
                        .seeds = (int)o->seeds,
                        .first_seed = (uint64_t)o->first_seed,
-                       .crew = {.workers = o->workers > 0 ? (int)o->workers : crew_cores(),
-                                .progress_ctx = tty ? on_line : below}};
-    if (tty || o->progress)
-        r.crew.progress = show_progress;
+                       .crew = crew_of(o)};
     struct replay_report report;
     struct baselines base;
-    s = replay_run(&r, &report, problem);
+    struct shocks *shocks = o->n_changes > 0 ? calloc(1, sizeof *shocks) : NULL;
+    s = o->n_changes > 0 && shocks == NULL
+            ? problem_set(problem, STATUS_INTERNAL, "", "out of memory")
+            : replay_run_shocks(&r, &report, shocks, problem);
     if (s == STATUS_OK)
         s = replay_baselines(&r, report.spend.mean, &base, problem);
     if (s == STATUS_OK)
-        tell(o, &r, &report, &base);
+        tell(o, &r, &report, &base, shocks);
+    free(shocks);
     free(lens);
     return s;
 }
@@ -252,12 +267,107 @@ static int lens_command(const struct options *o, char **path, int n)
     return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
 }
 
+static int run_command(const struct options *o, const char *experiment)
+{
+    struct problem problem = {0};
+    struct run_command command = {.experiment = experiment,
+                                  .csv = o->csv,
+                                  .seeds = o->seeds_given ? (int)o->seeds : 0,
+                                  .first_seed = o->seed_given ? o->first_seed : -1,
+                                  .json = o->json,
+                                  .crew = crew_of(o)};
+    enum status s = run_command_run(&command, &problem);
+    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+}
+
+static enum status compare_set_up(void *ctx, const char *dir, struct table *t, struct params *p,
+                                  struct problem *problem)
+{
+    struct options o = *(const struct options *)ctx;
+    o.dir = dir;
+    enum status s = load(&o, t, problem);
+    if (s != STATUS_OK)
+        return s;
+    s = set_up(&o, t, p, problem);
+    if (s != STATUS_OK)
+        table_free(t);
+    return s;
+}
+
+static void show_left(void *ctx, double done, double seconds_left)
+{
+    int *percent = ctx;
+    bool tty = isatty(STDERR_FILENO);
+    if (!tty && (int)(100 * done) == *percent)
+        return;
+    *percent = (int)(100 * done);
+    fprintf(stderr, "%spurser-sim: %3.0f%%, %.0f s left%s", tty ? "\r" : "", 100 * done,
+            seconds_left, tty && done < 1 ? "   " : "\n");
+}
+
+static int compare_command(struct options *o, char **dir, int n)
+{
+    struct problem problem = {0};
+    struct grid g = {
+        .dir = dir,
+        .n_dirs = n,
+        .replay = {.split = o->split > 0 ? o->split : 0.5,
+                   .delay = o->delay,
+                   .given_order = o->given_order,
+                   .seeds = (int)o->seeds,
+                   .first_seed = (uint64_t)o->first_seed,
+                   .crew = {.workers = o->workers > 0 ? (int)o->workers : crew_cores()}},
+        .set_up = compare_set_up,
+        .ctx = o,
+        .json = o->json,
+        .out = stdout,
+        .csv = o->csv,
+        .resume = o->resume};
+    if (o->n_changes > 0 || o->policy != NULL || o->budget >= 0)
+        return options_refuse("compare takes --policies and --budgets, not --policy, --budget or "
+                              "--change",
+                              NULL);
+    if (n < 1 || o->scenario != NULL || o->learn_from != NULL)
+        return options_refuse("compare takes one DIR or more, and neither --scenario nor "
+                              "--learn-from",
+                              NULL);
+    if (!grid_policies(&g, o->policies != NULL ? o->policies : "lints,greedy,uniform"))
+        return options_refuse("--policies takes \"all\" or a list of policies", o->policies);
+    if (!grid_budgets(&g, o->budgets != NULL ? o->budgets : "none,50%,25%,10%"))
+        return options_refuse("--budgets takes a list of none, USD, or N%", o->budgets);
+    if (!grid_histories(&g, o->history != NULL ? o->history : "cold,bandit,full"))
+        return options_refuse("--history takes a list of cold, bandit, full", o->history);
+    if (isatty(STDERR_FILENO) || o->progress)
+        g.progress = show_left;
+    int percent = -1;
+    g.progress_ctx = &percent;
+    uint8_t *lens = NULL;
+    enum status s = o->lens ? lens_read(o->lens, &lens, &g.replay.lens_len, &problem) : STATUS_OK;
+    g.replay.lens = lens;
+    if (s == STATUS_OK)
+        s = grid_run(&g, &problem);
+    free(lens);
+    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+}
+
+/* The history of a replay; compare takes a list instead. */
+static bool read_history(struct options *o)
+{
+    o->full_history = o->history != NULL && strcmp(o->history, "full") == 0;
+    o->cold = o->history != NULL && strcmp(o->history, "cold") == 0;
+    return o->history == NULL || o->full_history || o->cold || strcmp(o->history, "bandit") == 0;
+}
+
 static int run(struct options *o, const char *command, char **rest, int n)
 {
     if (strcmp(command, "config") == 0 || strcmp(command, "score") == 0)
         return run_service_command(o, command, rest, n);
     if (strcmp(command, "lens") == 0 && n > 1 && strcmp(rest[0], "fit") == 0)
         return lens_command(o, rest + 1, n - 1);
+    if (strcmp(command, "run") == 0)
+        return n == 1 ? run_command(o, rest[0]) : options_refuse("run takes one EXPERIMENT", NULL);
+    if (strcmp(command, "compare") == 0)
+        return compare_command(o, rest, n);
     if (strcmp(command, "scenario") == 0) {
         if (n != 1)
             return options_refuse("scenario takes one name", NULL);
@@ -266,6 +376,8 @@ static int run(struct options *o, const char *command, char **rest, int n)
         return options_refuse("no such command", command);
     } else if (n != (o->scenario == NULL)) {
         return options_refuse("replay takes one DIR or --scenario", NULL);
+    } else if (!read_history(o)) {
+        return options_refuse("--history takes full, bandit or cold", o->history);
     }
     if (o->scenario != NULL && strcmp(o->scenario, "fintech") != 0)
         return options_refuse("no such scenario", o->scenario);

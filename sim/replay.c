@@ -18,11 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows of the two phases and the params they run under. */
-struct phases {
+/* Rows that are learned and rows that count, and what they run under. */
+struct halves {
     uint32_t *learn, *count;
     struct params *learn_params;
+    struct phases *phases; /* of the counted rows */
     struct play play;
+    size_t step_at; /* of the steps behind a seed's result; 0 = they are not asked for */
     uint64_t first_seed;
 };
 
@@ -44,23 +46,27 @@ struct interval interval_over(const double *value, int n)
     return (struct interval){mean, mean - half, mean + half};
 }
 
-static void phases_fini(struct phases *p)
+static void halves_fini(struct halves *p)
 {
     free(p->learn);
     free(p->count);
     free(p->learn_params);
-    *p = (struct phases){0};
+    if (p->phases != NULL)
+        phases_free(p->phases);
+    free(p->phases);
+    *p = (struct halves){0};
 }
 
-static enum status phases_init(struct phases *p, const struct replay *r, struct problem *problem)
+static enum status halves_init(struct halves *p, const struct replay *r, struct problem *problem)
 {
     const struct table *from = r->learn != NULL ? r->learn : r->table;
-    *p = (struct phases){.first_seed = r->first_seed};
+    *p = (struct halves){.first_seed = r->first_seed};
     p->learn = malloc(from->n * sizeof *p->learn);
     p->count = malloc(r->table->n * sizeof *p->count);
     p->learn_params = malloc(sizeof *p->learn_params);
-    if (p->learn == NULL || p->count == NULL || p->learn_params == NULL) {
-        phases_fini(p);
+    p->phases = calloc(1, sizeof *p->phases);
+    if (p->learn == NULL || p->count == NULL || p->learn_params == NULL || p->phases == NULL) {
+        halves_fini(p);
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     }
     p->play = (struct play){.learn = {.table = from, .row = p->learn},
@@ -68,6 +74,8 @@ static enum status phases_init(struct phases *p, const struct replay *r, struct 
                             .learn_params = p->learn_params,
                             .count_params = r->params,
                             .full_history = r->full_history,
+                            .reveal_all = r->reveal_all,
+                            .given_order = r->given_order,
                             .delay = r->delay,
                             .lens = r->lens,
                             .lens_len = r->lens_len};
@@ -79,18 +87,26 @@ static enum status phases_init(struct phases *p, const struct replay *r, struct 
         else
             p->count[p->play.count.n++] = i;
     }
+    if (r->cold)
+        p->play.learn.n = 0;
     *p->learn_params = *r->params;
     p->learn_params->budget.usd_per_request = 0;
-    if (p->play.count.n > 0)
-        return STATUS_OK;
-    phases_fini(p);
-    return problem_set(problem, STATUS_BAD_REQUEST, "", "the split leaves no row to count");
+    enum status s = p->play.count.n > 0 ? phases_build(p->phases, r->change, r->n_changes, r->table,
+                                                       p->count, p->play.count.n, problem)
+                                        : problem_set(problem, STATUS_BAD_REQUEST, "",
+                                                      "the split leaves no row to count");
+    p->play.phase = p->phases->phase;
+    p->play.n_phases = p->phases->n;
+    if (s != STATUS_OK)
+        halves_fini(p);
+    return s;
 }
 
 static void seed_job(void *ctx, int i, void *result)
 {
-    const struct phases *p = ctx;
-    play_seed(&p->play, p->first_seed + (uint64_t)i, result);
+    const struct halves *p = ctx;
+    struct play_step *step = p->step_at > 0 ? (void *)((char *)result + p->step_at) : NULL;
+    play_seed(&p->play, p->first_seed + (uint64_t)i, result, step);
 }
 
 /* A quantity of one seed's result. */
@@ -171,6 +187,8 @@ static void sum_up(struct replay_report *out, const struct play_result *result, 
     out->multiplier = over(multiplier_of, result, seeds, work, out);
     out->hull_at_spend = over(hull_of, result, seeds, work, out);
     out->gain = over(gain_of, result, seeds, work, out);
+    for (int i = 0; i < seeds; i++)
+        out->alarms += (double)result[i].n_alarms / seeds;
     for (int m = 0; m < out->n_models; m++) {
         for (int i = 0; i < seeds; i++)
             work[i] = (double)result[i].chosen[m] / (double)out->n;
@@ -181,6 +199,10 @@ static void sum_up(struct replay_report *out, const struct play_result *result, 
     out->budget_ratio = over(budget_ratio_of, result, seeds, work, out);
     out->worst_window_ratio = over(worst_window_of, result, seeds, work, out);
     out->hull_at_budget = hull_value(out->hull, out->n_hull, out->budget);
+    int met = 0;
+    for (int i = 0; i < seeds; i++)
+        met += result[i].spend_usd <= BUDGET_MET * out->budget;
+    out->met = (double)met / seeds;
 }
 
 /* The dearest (sign 1) or cheapest (sign -1) model by list price; on ties the better one. */
@@ -196,19 +218,36 @@ static struct pick by_price(const struct table *t, const struct point *fixed, do
     return (struct pick){best, fixed[best]};
 }
 
-/* Everything of the report that needs no router. */
-static void survey(struct replay_report *out, const struct replay *r, const struct play *play)
+/* The oracle, phase by phase; rows as in phases_fixed. */
+static struct pick survey_oracle(const struct halves *h, bool given)
 {
+    struct pick out = {.model = -1};
+    size_t n = h->play.count.n;
+    for (int i = 0; i < h->phases->n; i++) {
+        const struct phase *p = &h->phases->phase[i];
+        double weight = (double)p->n / (double)n;
+        struct point at =
+            hull_oracle(&p->table, given ? h->count + p->from : h->count, given ? p->n : n).at;
+        out.at.cost += weight * at.cost;
+        out.at.quality += weight * at.quality;
+    }
+    return out;
+}
+
+/* Everything of the report that needs no router. */
+static void survey(struct replay_report *out, const struct replay *r, const struct halves *h)
+{
+    const struct play *play = &h->play;
     const struct table *t = r->table;
     *out = (struct replay_report){.n = play->count.n,
                                   .learned = play->learn.n,
                                   .n_models = t->n_models,
                                   .has_budget = r->params->budget.usd_per_request > 0,
                                   .budget = r->params->budget.usd_per_request};
-    hull_fixed(t, play->count.row, play->count.n, out->fixed);
+    phases_fixed(h->phases, h->count, r->given_order, 0, play->count.n, out->fixed);
+    out->oracle = survey_oracle(h, r->given_order);
     out->n_hull = hull_build(out->fixed, t->n_models, out->hull);
     out->best_single = hull_best_single(out->fixed, t->n_models);
-    out->oracle = hull_oracle(t, play->count.row, play->count.n);
     out->largest = by_price(t, out->fixed, 1);
     out->smallest = by_price(t, out->fixed, -1);
 }
@@ -226,33 +265,100 @@ static enum status first_failure(const struct play_result *result, int seeds,
     return STATUS_OK;
 }
 
-enum status replay_run(const struct replay *r, struct replay_report *out, struct problem *problem)
+/* Plays all seeds: results, and the steps behind one another when they are asked for. */
+static enum status play_all(const struct replay *r, struct halves *h, struct play_result *result,
+                            struct play_step *step, struct problem *problem)
 {
-    struct phases phases;
+    size_t n = h->play.count.n, align = _Alignof(max_align_t);
+    size_t size = (sizeof *result + align - 1) / align * align;
+    if (step != NULL) {
+        h->step_at = size;
+        size += (n * sizeof *step + align - 1) / align * align;
+    }
+    char *all = malloc((size_t)r->seeds * size);
+    if (all == NULL)
+        return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    enum status s = crew_run(&r->crew, r->seeds, seed_job, h, all, size, problem);
+    for (int i = 0; s == STATUS_OK && i < r->seeds; i++) {
+        const char *one = all + (size_t)i * size;
+        memcpy(&result[i], one, sizeof *result);
+        if (step != NULL)
+            memcpy(&step[(size_t)i * n], one + h->step_at, n * sizeof *step);
+    }
+    free(all);
+    return s == STATUS_OK ? first_failure(result, r->seeds, problem) : s;
+}
+
+enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
+                              struct shocks *shocks, struct problem *problem)
+{
+    struct halves halves;
     assert(r->seeds >= 1 && r->seeds <= SEEDS_MAX);
-    enum status s = phases_init(&phases, r, problem);
+    enum status s = halves_init(&halves, r, problem);
     if (s != STATUS_OK)
         return s;
-    struct play_result *result = calloc((size_t)r->seeds, sizeof *result);
-    double *work = calloc((size_t)r->seeds, sizeof *work);
-    if (result == NULL || work == NULL)
+    size_t seeds = (size_t)r->seeds, n = halves.play.count.n;
+    struct play_result *result = calloc(seeds, sizeof *result);
+    struct play_step *step = shocks == NULL ? NULL : calloc(seeds * n, sizeof *step);
+    double *work = calloc(seeds, sizeof *work);
+    if (result == NULL || work == NULL || (shocks != NULL && step == NULL))
         s = problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     if (s == STATUS_OK)
-        s = crew_run(&r->crew, r->seeds, seed_job, &phases, result, sizeof *result, problem);
-    if (s == STATUS_OK)
-        s = first_failure(result, r->seeds, problem);
+        s = play_all(r, &halves, result, step, problem);
     if (s == STATUS_OK) {
-        survey(out, r, &phases.play);
+        survey(out, r, &halves);
         sum_up(out, result, r->seeds, work);
     }
+    if (s == STATUS_OK && shocks != NULL) {
+        struct traces t = {.change = r->change,
+                           .n_changes = r->n_changes,
+                           .phases = halves.phases,
+                           .row = halves.count,
+                           .given_order = r->given_order,
+                           .step = step,
+                           .result = result,
+                           .seeds = r->seeds,
+                           .n = n};
+        s = recovery_measure(&t, shocks, problem);
+    }
     free(work);
+    free(step);
     free(result);
-    phases_fini(&phases);
+    halves_fini(&halves);
     return s;
 }
 
+enum status replay_run(const struct replay *r, struct replay_report *out, struct problem *problem)
+{
+    return replay_run_shocks(r, out, NULL, problem);
+}
+
+enum status replay_survey(const struct replay *r, struct replay_report *out,
+                          struct problem *problem)
+{
+    struct halves halves;
+    enum status s = halves_init(&halves, r, problem);
+    if (s != STATUS_OK)
+        return s;
+    survey(out, r, &halves);
+    halves_fini(&halves);
+    return STATUS_OK;
+}
+
+enum status replay_oracle_within(const struct replay *r, double spend_usd, struct pick *out,
+                                 struct problem *problem)
+{
+    struct halves halves;
+    enum status s = halves_init(&halves, r, problem);
+    if (s != STATUS_OK)
+        return s;
+    *out = hull_oracle_within(r->table, halves.count, halves.play.count.n, spend_usd);
+    halves_fini(&halves);
+    return STATUS_OK;
+}
+
 /* Plays the declared rules alone: one seed is enough, since nothing is drawn. */
-static enum status play_rules(const struct replay *r, struct phases *phases, struct point *out,
+static enum status play_rules(const struct replay *r, struct halves *halves, struct point *out,
                               struct problem *problem)
 {
     struct params *rules = malloc(sizeof *rules);
@@ -266,9 +372,9 @@ static enum status play_rules(const struct replay *r, struct phases *phases, str
     strcpy(rules->policy.name, "rules");
     rules->policy.floor = rules->policy.floor_min = 0;
     rules->budget.usd_per_request = 0;
-    phases->play.count_params = rules;
-    phases->play.learn.n = 0;
-    play_seed(&phases->play, r->first_seed, result);
+    halves->play.count_params = rules;
+    halves->play.learn.n = 0;
+    play_seed(&halves->play, r->first_seed, result, NULL);
     s = first_failure(result, 1, problem);
     if (s == STATUS_OK)
         *out = (struct point){result->spend_usd, result->quality};
@@ -281,22 +387,22 @@ out:
 enum status replay_baselines(const struct replay *r, double spend_usd, struct baselines *out,
                              struct problem *problem)
 {
-    struct phases phases;
+    struct halves halves;
     struct replay_report report;
     struct baselines b = {.has_rules = r->params->n_rules > 0};
-    enum status s = phases_init(&phases, r, problem);
+    enum status s = halves_init(&halves, r, problem);
     if (s != STATUS_OK)
         return s;
-    survey(&report, r, &phases.play);
+    survey(&report, r, &halves);
     b.largest = report.largest;
     b.smallest = report.smallest;
     b.best_single = report.best_single;
     b.oracle = report.oracle;
     b.hull = (struct point){spend_usd, hull_value(report.hull, report.n_hull, spend_usd)};
     if (b.has_rules)
-        s = play_rules(r, &phases, &b.rules, problem);
+        s = play_rules(r, &halves, &b.rules, problem);
     if (s == STATUS_OK)
         *out = b;
-    phases_fini(&phases);
+    halves_fini(&halves);
     return s;
 }

@@ -8,6 +8,7 @@
 #include "core/params.h"
 #include "sim/crew.h"
 #include "sim/hull.h"
+#include "sim/recovery.h"
 #include "sim/table.h"
 
 /* What to replay. All borrowed. */
@@ -16,7 +17,12 @@ struct replay {
     const struct table *learn;   /* learn from this table first, NULL = see split */
     double split;                /* fraction of rows learned first, [0,1); by a hash of the id */
     const struct params *params; /* as for the counted rows, budget included */
+    const struct change *change; /* what happens to models while rows are counted */
+    int n_changes;
+    bool given_order; /* rows in the table's order, not one that the seed decides */
     bool full_history;
+    bool cold;           /* the rows of the split's learned half are left out, not learned */
+    bool reveal_all;     /* every model's outcome of a counted row is told, after its decision */
     int64_t delay;       /* feedback arrives this many requests late */
     const uint8_t *lens; /* prompts are looked at through it; NULL = none */
     size_t lens_len;
@@ -26,11 +32,6 @@ struct replay {
 };
 enum { SEEDS_MAX = 10000 };
 
-/* A mean over seeds with its 95% t-interval; low and high are NaN for a single seed. */
-struct interval {
-    double mean, low, high;
-};
-
 struct replay_report {
     size_t n, learned; /* rows counted, rows learned from */
     int n_models;
@@ -39,6 +40,8 @@ struct replay_report {
     struct interval quality, spend, budget_ratio, worst_window_ratio, hull_at_spend, gain, regret;
     struct interval accuracy, accuracy_last; /* share routed to the cheapest adequate model */
     struct interval multiplier, share[MODELS_MAX];
+    double alarms; /* that a model has changed, mean over seeds */
+    double met;    /* share of seeds that spent at most BUDGET_MET times the budget */
     double hull_at_budget;
     struct point fixed[MODELS_MAX]; /* by model of the table */
     struct point hull[MODELS_MAX];
@@ -49,6 +52,22 @@ struct replay_report {
 /* replay_run plays every seed and sums up. Same inputs, same report, whatever the workers. */
 MUST_CHECK enum status replay_run(const struct replay *r, struct replay_report *out,
                                   struct problem *problem);
+/* replay_run_shocks also tells what became of each change. With changes, fixed models, hull and
+ * oracle are those of the outcomes as they change: in expectation, when the seed decides the order.
+ */
+MUST_CHECK enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
+                                         struct shocks *shocks, struct problem *problem);
+
+/* A budget that is an average to be held, not a cap, is met with 2% to spare. */
+#define BUDGET_MET 1.02
+
+/* replay_survey fills what needs no router: counts, fixed models, hull, best single, oracle; the
+ * rest is zero. */
+MUST_CHECK enum status replay_survey(const struct replay *r, struct replay_report *out,
+                                     struct problem *problem);
+/* replay_oracle_within gives the oracle under a mean cost over the rows that replay_run counts. */
+MUST_CHECK enum status replay_oracle_within(const struct replay *r, double spend_usd,
+                                            struct pick *out, struct problem *problem);
 
 /* What the counted rows come to without learning. */
 struct baselines {
@@ -65,8 +84,5 @@ MUST_CHECK enum status replay_baselines(const struct replay *r, double spend_usd
 
 /* replay_learned_first tells on which side of a split the row of this id falls. */
 bool replay_learned_first(const char *id, double split);
-
-/* interval_over gives mean and 95% t-interval of n values. */
-struct interval interval_over(const double *value, int n);
 
 #endif

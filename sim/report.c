@@ -108,8 +108,13 @@ static void json_pool(struct text *t, const struct table *table, const struct re
     text_put(t, "]");
 }
 
+static const char *history_of(const struct replay *r)
+{
+    return r->cold ? "cold" : r->full_history ? "full" : "bandit";
+}
+
 void report_json(struct text *t, const struct replay *r, const struct replay_report *p,
-                 const struct baselines *base)
+                 const struct baselines *base, const struct shocks *shocks)
 {
     text_put(t, "{");
     key_number(t, "n", (double)p->n);
@@ -119,7 +124,7 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
     key(t, "policy");
     text_json_string(t, r->params->policy.name);
     key(t, "history");
-    text_json_string(t, r->full_history ? "full" : "bandit");
+    text_json_string(t, history_of(r));
     key_number(t, "delay", (double)r->delay);
     key_interval(t, "quality", p->quality);
     key_interval(t, "spend_per_request", p->spend);
@@ -137,6 +142,9 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
     if (base != NULL && base->has_rules)
         key_point(t, "rules", base->rules);
     json_pool(t, r->table, p);
+    key_number(t, "alarms", p->alarms);
+    if (shocks != NULL)
+        recovery_json(t, shocks);
     text_put(t, "}\n");
 }
 
@@ -180,11 +188,11 @@ static void table_baselines(struct text *t, const struct replay *r, const struct
 }
 
 void report_table(struct text *t, const struct replay *r, const struct replay_report *p,
-                  const struct baselines *base)
+                  const struct baselines *base, const struct shocks *shocks)
 {
     text_printf(
         t, "%zu requests counted, %zu learned from first (%s history), policy %s, %d seed%s\n\n",
-        p->n, p->learned, r->full_history ? "full" : "bandit", r->params->policy.name, r->seeds,
+        p->n, p->learned, history_of(r), r->params->policy.name, r->seeds,
         r->seeds == 1 ? "" : "s");
     text_printf(t, "%-22s %12s   %s\n", "", "mean", "95% interval over seeds");
     line(t, "quality", p->quality, "%.4f");
@@ -197,4 +205,6 @@ void report_table(struct text *t, const struct replay *r, const struct replay_re
     line(t, "hull at that spend", p->hull_at_spend, "%.4f");
     line(t, "gain over the hull", p->gain, "%+.4f");
     table_baselines(t, r, p, base);
+    if (shocks != NULL)
+        recovery_table(t, shocks);
 }

@@ -8,6 +8,7 @@
 #include "bandit/repro.h"
 #include "bandit/pool.h"
 #include "bandit/ridge.h"
+#include "bandit/ridge_inside.h"
 #include "bandit/rng.h"
 
 #include <gsl/gsl_errno.h>
@@ -319,6 +320,92 @@ static void ridge_equals_dense(void **state)
     }
 }
 
+static double weight_of_rows(const struct row *rows, int n, int64_t half_life_ms, int64_t now_ms)
+{
+    double w = 0;
+    for (int i = 0; i < n; i++)
+        w += rows[i].v *
+             (half_life_ms > 0 ? exp2((double)(rows[i].t_ms - now_ms) / (double)half_life_ms) : 1);
+    return w;
+}
+
+/* A loan is a power prior: the lender's rows among the own ones, each k times its weight. */
+static void ridge_borrowing_equals_dense(void **state)
+{
+    (void)state;
+    enum { OWN = 40, LENT = 300, ALL = OWN + LENT };
+    const int dims[] = {1, 7, 26, 64};
+    const double loans[] = {1, 25, 1e6};
+    const int64_t now = 1700000000000 + 501 * (int64_t)HOUR, lives[] = {0, 200 * (int64_t)HOUR};
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0] * 6; i++) {
+        int d = dims[i / 6];
+        int64_t life = lives[i % 2];
+        double loan = loans[i / 2 % 3], work[64], x[64] = {1};
+        struct row rows[ALL];
+        struct ridge *r = ridge_some(d, life), *lender = ridge_some(d, life);
+        for (int j = 0; j < ALL; j++) {
+            rows[j] = row_at(87 + i, (uint64_t)j, d);
+            if (j < OWN) /* apart in time: the epochs differ */
+                rows[j].t_ms += 90 * (int64_t)HOUR;
+            add_row(j < OWN ? r : lender, &rows[j]);
+        }
+        double weight = weight_of_rows(rows + OWN, LENT, life, now);
+        for (int j = OWN; j < ALL; j++)
+            rows[j].v *= fmin(1, loan / weight);
+        assert_true(ridge_outdated(r, lender, now));
+        assert_true(ridge_refresh_from(r, lender, loan, now));
+        struct dense e = dense_fit(rows, ALL, d, life, now);
+        e.w = weight_of_rows(rows, OWN, life, now);
+        assert_fits(r, &e, 1e-9);
+        assert_false(ridge_outdated(r, lender, now));
+        double narrow = ridge_width(r, x, work);
+        ridge_pend(r, (const float[64]){1}, 1,
+                   1); /* pending rows narrow what the loan has narrowed */
+        ridge_set_label_rate(r, 1);
+        assert_true(ridge_refresh_from(r, lender, loan, now));
+        assert_close(ridge_width(r, x, work), narrow / (1 + narrow), 1e-9);
+        dense_free(&e);
+        ridge_pend(r, (const float[64]){1}, -1, 1);
+        ridge_fade(r, 0.5, now); /* what is lent fades with the own rows */
+        for (int j = 0; j < ALL; j++)
+            rows[j].v *= j < OWN ? 0.5 : fmin(1, loan / 2 / weight) / fmin(1, loan / weight);
+        assert_true(ridge_refresh_from(r, lender, loan, now));
+        e = dense_fit(rows, ALL, d, life, now);
+        e.w = weight_of_rows(rows, OWN, life, now);
+        assert_fits(r, &e, 1e-9);
+        dense_free(&e);
+        ridge_free(r);
+        ridge_free(lender);
+    }
+}
+
+static void ridge_borrowing_nothing(void **state)
+{
+    (void)state;
+    enum { D = 9 };
+    const int64_t now = 1700000000000 + 401 * (int64_t)HOUR;
+    size_t n = ridge_state_len(D);
+    double *out[3] = {malloc(n * sizeof **out), malloc(n * sizeof **out), malloc(n * sizeof **out)};
+    struct ridge *r = ridge_some(D, 48 * (int64_t)HOUR), *empty = ridge_some(D, 48 * (int64_t)HOUR);
+    for (uint64_t i = 0; i < 60; i++) {
+        struct row row = row_at(3, i, D);
+        add_row(r, &row);
+    }
+    assert_true(ridge_refresh(r, now));
+    ridge_save(r, out[0]);
+    assert_true(ridge_refresh_from(r, empty, 100, now));
+    ridge_save(r, out[1]);
+    assert_true(ridge_refresh_from(r, r, 0, now));
+    ridge_save(r, out[2]);
+    assert_memory_equal(out[0], out[1], n * sizeof **out);
+    assert_memory_equal(out[0], out[2], n * sizeof **out);
+    assert_false(ridge_outdated(r, empty, now));
+    ridge_free(r);
+    ridge_free(empty);
+    for (int i = 0; i < 3; i++)
+        free(out[i]);
+}
+
 static void ridge_without_data_is_the_prior(void **state)
 {
     (void)state;
@@ -423,6 +510,87 @@ static void ridge_merge_equals_one_stream(void **state)
         ridge_free(part[i]);
     ridge_free(sum);
     ridge_free(back);
+}
+
+/* a's sums, moved to b's epoch, are b's. */
+static void assert_same_sums(const struct ridge *a, const struct ridge *b)
+{
+    double f = ridge_scale(a, b->epoch_ms), most = b->w;
+    assert_int_equal(a->count, b->count);
+    assert_close(f * a->w, b->w, 1e-12 * most);
+    assert_close(f * f * a->w2, b->w2, 1e-12 * b->w2);
+    assert_close(f * a->yy, b->yy, 1e-12 * b->yy);
+    for (size_t i = 0; i < a->packed; i++)
+        assert_close(f * a->s[i], b->s[i], 1e-12 * most);
+    for (int i = 0; i < a->d; i++)
+        assert_close(f * a->b[i], b->b[i], 1e-12 * most);
+}
+
+/* What one of two replicas goes through: rows in time and late ones, two fadings of its own, a
+ * third of the labels wrong at first. */
+struct fading {
+    int64_t t_ms;
+    double keep;
+};
+
+static void live_through(struct ridge *r, const struct row *rows, int n, int part,
+                         const struct fading fading[2])
+{
+    bool has[400] = {false};
+    for (int h = 0; h < 3; h++) {
+        for (int i = part; i < n; i += 2) {
+            bool late = i % 4 >= 2 || (h < 2 && rows[i].t_ms > fading[h].t_ms);
+            if (has[i] || (h < 2 && late))
+                continue;
+            ridge_add(r, rows[i].x, i % 3 ? rows[i].y : 7, rows[i].t_ms, rows[i].v);
+            has[i] = true;
+        }
+        if (h < 2)
+            ridge_fade(r, fading[h].keep, fading[h].t_ms);
+    }
+    for (int i = part; i < n; i += 2)
+        if (i % 3 == 0)
+            ridge_amend(r, rows[i].x, 7, rows[i].y, rows[i].t_ms, rows[i].v);
+}
+
+/* Two replicas with epochs and fadings of their own: their sums add up to those of one stream in
+ * which each row has the weight that fading left it, whichever is added to which. */
+static void ridge_merge_keeps_what_faded(void **state)
+{
+    (void)state;
+    enum { D = 8, N = 400 };
+    const int64_t start = 1700000000000, now = start + 401 * (int64_t)HOUR;
+    const int64_t lives[] = {0, 9 * (int64_t)HOUR, 3000 * (int64_t)HOUR};
+    struct row rows[N];
+    for (int i = 0; i < N; i++)
+        rows[i] = row_at(18, (uint64_t)i, D);
+    const struct fading fading[2][2] = {
+        {{rows[0].t_ms, 0.5}, {rows[0].t_ms + HOUR, 0.25}}, /* a row of that very time */
+        {{start + 200 * (int64_t)HOUR, 0.125}, {start + 390 * (int64_t)HOUR, 0.75}}};
+    for (int k = 0; k < 3; k++) {
+        struct ridge *part[2], *one = ridge_some(D, lives[k]), *sum = ridge_some(D, lives[k]);
+        for (int p = 0; p < 2; p++) {
+            part[p] = ridge_some(D, lives[k]);
+            live_through(part[p], rows, N, p, fading[p]);
+        }
+        assert_true(ridge_refresh(part[1], now)); /* moves its epoch when evidence is short-lived */
+        assert_true(lives[k] == 0 || part[0]->epoch_ms != part[1]->epoch_ms);
+        for (int i = 0; i < N; i++) {
+            double v = rows[i].v;
+            for (int h = 0; h < 2; h++)
+                v *= rows[i].t_ms <= fading[i % 2][h].t_ms ? fading[i % 2][h].keep : 1;
+            ridge_add(one, rows[i].x, rows[i].y, rows[i].t_ms, v);
+        }
+        ridge_merge(sum, part[0]);
+        ridge_merge(sum, part[1]);
+        assert_same_sums(sum, one);
+        ridge_merge(part[1], part[0]);
+        assert_same_sums(part[1], one);
+        ridge_free(part[0]);
+        ridge_free(part[1]);
+        ridge_free(one);
+        ridge_free(sum);
+    }
 }
 
 static void ridge_half_life_changes(void **state)
@@ -546,7 +714,7 @@ static void ridge_golden_bits(void **state)
     digest = hash64(read, sizeof read, digest);
     assert_true(ridge_pool(both, 2, &pp, 1700000000000 + 401 * (int64_t)HOUR, mean, NULL));
     digest = hash64(mean, sizeof mean, digest);
-    assert_bits(digest, 0xade1bca11789a812u);
+    assert_bits(digest, 0xa85f5ceace2098deu);
     ridge_free(r);
     free(out);
 }
@@ -1312,9 +1480,12 @@ int main(void)
         cmocka_unit_test(repro_edges),
         cmocka_unit_test(repro_golden_bits),
         cmocka_unit_test(ridge_equals_dense),
+        cmocka_unit_test(ridge_borrowing_equals_dense),
+        cmocka_unit_test(ridge_borrowing_nothing),
         cmocka_unit_test(ridge_without_data_is_the_prior),
         cmocka_unit_test(ridge_any_order),
         cmocka_unit_test(ridge_merge_equals_one_stream),
+        cmocka_unit_test(ridge_merge_keeps_what_faded),
         cmocka_unit_test(ridge_half_life_changes),
         cmocka_unit_test(ridge_keeps_the_old_snapshot),
         cmocka_unit_test(ridge_saves_every_bit),

@@ -170,6 +170,15 @@ static const struct refusal {
      STATUS_BAD_REQUEST},
     {"C5 rule word", "{" MODELS ",\"rules\":[{\"model\":\"a\",\"words\":[\"\"]}]}",
      "/rules/0/words/0", "1 to 64 bytes", STATUS_BAD_REQUEST},
+    {"learners no tenant", "{" MODELS ",\"learners\":[{\"shares\":true}]}", "/learners/0/tenant",
+     "missing", STATUS_BAD_REQUEST},
+    {"learners twice", "{" MODELS ",\"learners\":[{\"tenant\":\"x\"},{\"tenant\":\"x\"}]}",
+     "/learners/1/tenant", "twice", STATUS_BAD_REQUEST},
+    {"learners negative", "{" MODELS ",\"learners\":[{\"tenant\":\"x\",\"borrows\":-1}]}",
+     "/learners/0/borrows", "from 0", STATUS_BAD_REQUEST},
+    {"learners typo", "{" MODELS ",\"learners\":[{\"tenant\":\"x\",\"share\":true}]}",
+     "/learners/0/share", "\"shares\"", STATUS_UNKNOWN_FIELD},
+    {"learners no list", "{" MODELS ",\"learners\":{}}", "/learners", "array", STATUS_BAD_REQUEST},
     {"C6 retention", "{" MODELS ",\"learner\":{\"join_window_hours\":1057}}",
      "/store/retention_days", "join_window_hours", STATUS_BAD_REQUEST},
     {"C6 address", "{" MODELS ",\"listen\":{\"route\":\"7601\"}}", "/listen/route", "tcp://",
@@ -188,6 +197,17 @@ static const struct refusal {
     {"C6 seed", "{" MODELS ",\"store\":{\"seed\":1e16}}", "/store/seed", "found 1e+16",
      STATUS_BAD_REQUEST},
     {"C5 rules", "{" MODELS ",\"rules\":false}", "/rules", "found false", STATUS_BAD_REQUEST},
+    {"silence quality", "{" MODELS ",\"silence\":[{\"after_hours\":1}]}", "/silence/0/quality",
+     "missing", STATUS_BAD_REQUEST},
+    {"silence hours", "{" MODELS ",\"silence\":[{\"quality\":1}]}", "/silence/0/after_hours",
+     "missing", STATUS_BAD_REQUEST},
+    {"silence window", "{" MODELS ",\"silence\":[{\"quality\":1,\"after_hours\":721}]}",
+     "/silence/0/after_hours", "join_window_hours", STATUS_BAD_REQUEST},
+    {"silence range", "{" MODELS ",\"silence\":[{\"quality\":2,\"after_hours\":1}]}",
+     "/silence/0/quality", "from 0 to 1", STATUS_BAD_REQUEST},
+    {"silence form", "{" MODELS ",\"silence\":{}}", "/silence", "array", STATUS_BAD_REQUEST},
+    {"most_off", "{" MODELS ",\"learner\":{\"most_off\":0.5}}", "/learner/most_off", "from 1 on",
+     STATUS_BAD_REQUEST},
     {"C5 words", "{" MODELS ",\"rules\":[{\"model\":\"a\",\"words\":3}]}", "/rules/0/words",
      "at most 8", STATUS_BAD_REQUEST},
     {"J5 duplicate", "{" MODELS ",\"baseline\":\"a\",\"baseline\":\"a\"}", "", "duplicate key",
@@ -238,7 +258,12 @@ static void render_reads_back(void **state)
     must_parse("{\"tiers\":[\"t1\",\"small\",\"large\"]," MODELS ",\"objective\":{\"cost\":"
                "0.3333333333333333,\"quality\":1e-300},\"policy\":{\"model\":\"a\"},\"rules\":[{"
                "\"words\":[\"\xc3\xa9\\\"\",\"b\"],\"tier\":\"large\",\"domain\":\"d\"},{\"model\":"
-               "\"a\"}],\"learner\":{\"join_window_hours\":0.1},\"baseline\":\"v/b\"}");
+               "\"a\"}],\"learner\":{\"join_window_hours\":0.1},\"baseline\":\"v/b\","
+               "\"silence\":[{\"task\":\"t\",\"tenant\":\"n\",\"quality\":0.1,\"after_hours\":"
+               "0.03},{\"quality\":1,\"after_hours\":0.05}]}");
+    check_round_trip();
+    assert_int_equal(params.n_silence, 2);
+    must_patch("{\"silence\":[]}");
     check_round_trip();
     /* Longer than the default retention allows: a logged document has no settings to ask. */
     must_parse("{" MODELS ",\"store\":{\"retention_days\":100},\"learner\":{\"join_window_hours\":"
@@ -328,6 +353,36 @@ static void patch_refusals_change_nothing(void **state)
     }
 }
 
+/* A patch names the learners it changes; slots never move, not even by a file that forgets one. */
+static void learners_keep_their_slots(void **state)
+{
+    (void)state;
+    must_parse("{" MODELS "}");
+    assert_int_equal(params.learners.n, 0);
+    must_parse("{" MODELS ",\"learners\":[{\"tenant\":\"acme\"},{\"tenant\":\"globex\","
+               "\"shares\":false,\"borrows\":2.5}]}");
+    const struct learner_spec *acme = &params.learners.spec[0], *globex = &params.learners.spec[1];
+    assert_true(acme->active && acme->shares && acme->borrows == 100);
+    assert_true(globex->active && !globex->shares && globex->borrows == 2.5);
+    assert_int_equal(learners_find(&params.learners, "globex"), 2);
+    assert_int_equal(learners_find(&params.learners, "initech"), 0);
+    check_round_trip();
+    must_patch("{\"learners\":[{\"tenant\":\"initech\"},{\"tenant\":\"globex\",\"borrows\":0}]}");
+    assert_int_equal(params.learners.n, 3);
+    assert_true(!globex->shares && globex->borrows == 0);
+    static struct learner_list was;
+    was = params.learners;
+    must_parse("{" MODELS ",\"learners\":[{\"tenant\":\"new\"},{\"tenant\":\"initech\",\"borrows\":"
+               "7}]}");
+    assert_true(learners_merge(&was, &params.learners));
+    params.learners = was;
+    assert_int_equal(params.learners.n, 4);
+    assert_true(!acme->active && !globex->active && !globex->shares);
+    assert_true(params.learners.spec[2].active && params.learners.spec[2].borrows == 7);
+    assert_string_equal(params.learners.spec[3].tenant, "new");
+    check_round_trip();
+}
+
 /* What the engine logs after a merge must read back as well: slots and bits in the merged order. */
 static void merged_catalog_reads_back(void **state)
 {
@@ -368,6 +423,7 @@ int main(void)
         cmocka_unit_test(largest_document_fits),
         cmocka_unit_test(patch_changes_only_what_it_names),
         cmocka_unit_test(patch_refusals_change_nothing),
+        cmocka_unit_test(learners_keep_their_slots),
         cmocka_unit_test(merged_catalog_reads_back),
         cmocka_unit_test(reference_lists_every_field),
     };

@@ -87,6 +87,9 @@ static void random_objective(struct rng *r, struct event_decided *d)
     random_name(r, d->domain);
     d->tokens_raw = (float)signed_unit(r);
     d->latency_raw = (float)signed_unit(r);
+    d->weight = (float)(0.5 + 0.5 * rng_uniform(r));
+    d->silence_due_ms = (int64_t)rng_below(r, 1ull << 41);
+    d->silence_quality = (float)rng_uniform(r);
 }
 
 static void random_decided(struct rng *r, struct event_decided *d)
@@ -102,6 +105,7 @@ static void random_decided(struct rng *r, struct event_decided *d)
     d->arm = (uint8_t)rng_below(r, d->n_arms);
     d->baseline = (uint8_t)rng_below(r, d->n_arms);
     d->shadow = (uint8_t)rng_below(r, d->n_arms);
+    d->learner = (uint8_t)rng_below(r, LEARNERS_MAX + 1);
     d->n_fallbacks = (uint8_t)rng_below(r, FALLBACKS_MAX + 1);
     for (int i = 0; i < d->n_fallbacks; i++)
         d->fallback[i] = (uint8_t)rng_below(r, d->n_arms);
@@ -140,6 +144,7 @@ static void random_book(struct rng *r, struct label_book *b)
         b->label[t] = signed_unit(r);
     b->has_cost = rng_below(r, 2) == 1;
     b->cost_nano = (int64_t)rng_below(r, 1000);
+    b->learned_nano = (int64_t)rng_below(r, 1000);
     b->priced_nano = (int64_t)rng_below(r, 1000);
 }
 
@@ -152,6 +157,7 @@ static void random_row(struct rng *r, struct decision_row *row)
     row->seq = 1 + rng_below(r, 1u << 20);
     row->epoch = (uint32_t)rng_next(r);
     row->arm = (uint8_t)rng_below(r, MODELS_MAX);
+    row->learner = (uint8_t)rng_below(r, LEARNERS_MAX + 1);
     row->request_hash = rng_next(r);
     row->request_digest = rng_next(r);
     row->schema = rng_next(r);
@@ -160,6 +166,8 @@ static void random_row(struct rng *r, struct decision_row *row)
     row->quality_mean = (float)signed_unit(r);
     row->quality_sd = (float)rng_uniform(r);
     row->weight = (float)(0.5 + 0.5 * rng_uniform(r));
+    row->silence_due_ms = (int64_t)rng_below(r, 1ull << 41);
+    row->silence_quality = (float)rng_uniform(r);
 }
 
 static void random_feedback(struct rng *r, struct event_feedback *e)
@@ -222,6 +230,7 @@ static void random_event(struct rng *r, struct event *e)
         e->drifted.arm = (uint8_t)rng_below(r, MODELS_MAX);
         e->drifted.target = (uint8_t)rng_below(r, TARGETS);
         e->drifted.up = rng_below(r, 2) == 1;
+        e->drifted.learner = (uint8_t)rng_below(r, LEARNERS_MAX + 1);
     }
     if (e->kind == EVENT_TAUGHT)
         random_taught(r, &e->feedback);
@@ -434,7 +443,7 @@ static void test_golden_random(void **state)
         sample(i % 2 ? EVENT_DECIDED : EVENT_FEEDBACK, i, &e);
         crc = crc32c(bytes, event_encode(&e, bytes, sizeof bytes), crc);
     }
-    assert_int_equal(crc, 0x43653ae);
+    assert_int_equal(crc, 0xb25df670);
 }
 
 /* Bit by bit, from the definition. */
@@ -474,8 +483,11 @@ static void test_row(void **state)
     row_from_decided(&e, &row);
     assert_int_equal(row.seq, e.seq);
     assert_int_equal(row.arm, e.decided.arm);
+    assert_int_equal(row.learner, e.decided.learner);
     assert_int_equal(row.d, e.decided.d);
     assert_true(row.request_hash != 0);
+    assert_int_equal(row.silence_due_ms, e.decided.silence_due_ms);
+    assert_true(row.weight == e.decided.weight && row.silence_quality == e.decided.silence_quality);
     strcpy(e.decided.labels.tenant, "another");
     row_from_decided(&e, &same);
     assert_true(same.request_hash != row.request_hash);

@@ -18,6 +18,8 @@
 #include "core/lens.h"
 #include "core/router.h"
 #include "core/snapshot.h"
+#include "core/text.h"
+#include "core/wire.h"
 #include "sim/lens_fit.h"
 #include "sim/lens_svd.h"
 
@@ -164,6 +166,8 @@ static void test_fit_tells_kinds_apart(void **state)
     assert_int_equal(memcmp(l, again, sizeof *l), 0);
     assert_true(report.score.n > 100 && report.score.accuracy > 0.99);
     assert_true(report.score.complexity_r2 > 0.8);
+    assert_true(report.score.complexity_ece > 0 &&
+                report.score.complexity_ece < report.score.complexity_error);
     char bank[256], math[256];
     make_prompt(0, 999, bank, sizeof bank);
     make_prompt(1, 999, math, sizeof math);
@@ -478,6 +482,45 @@ static void test_new_lens_loses_nothing(void **state)
     free(l);
 }
 
+static void assert_says(const struct text *t, const char *what, bool says)
+{
+    if ((strstr(t->at, what) != NULL) != says)
+        fail_msg("%s %s: %.*s", says ? "not found:" : "not expected:", what, (int)t->len, t->at);
+}
+
+/* What was inferred is told with an explanation and in the log: task and complexity with labels,
+ * the cluster without, nothing without a lens. */
+static void test_told(void **state)
+{
+    (void)state;
+    static char out[65536];
+    struct lens_report report;
+    struct lens *plain = learn(false, 1, &report), *labelled = learn(true, 1, &report);
+    struct host *h = host_new();
+    const struct lens *const lens[] = {NULL, plain, labelled};
+    for (int i = 0; i < 3; i++) {
+        if (i > 0)
+            set_lens(h, lens[i]);
+        decide(h, 9001, false);
+        struct text t = text_over(out, sizeof out);
+        reply_decision(&t, &h->ev, &router_params(h->router)->catalog, INIT.mac_key, true);
+        assert_says(&t, ",\"prompt\":{\"cluster\":", i > 0);
+        assert_says(&t, "\"complexity\":0.", i == 2);
+        assert_says(&t, "\"domain\":\"math\"}", i == 2);
+        t = text_over(out, sizeof out);
+        reply_decision(&t, &h->ev, &router_params(h->router)->catalog, INIT.mac_key, false);
+        assert_says(&t, "complexity", false);
+        t = text_over(out, sizeof out);
+        event_describe(&h->ev, &t);
+        assert_says(&t, "\"cluster\":", i > 0);
+        assert_says(&t, "\"complexity\":0.", i == 2);
+        assert_says(&t, "\"inferred_domain\":\"math\"", i == 2);
+    }
+    host_free(h);
+    free(plain);
+    free(labelled);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -504,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_reshape_keeps_the_rest),
         cmocka_unit_test(test_fold_with_lenses),
         cmocka_unit_test(test_new_lens_loses_nothing),
+        cmocka_unit_test(test_told),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "bandit/pmf.h"
 #include "bandit/policy.h"
 #include "bandit/rng.h"
 #include "core/config.h"
@@ -489,6 +490,40 @@ static void test_recall(void **state)
 
 /* ---- the decision itself ---- */
 
+/* What was drawn against what was logged, over decisions whose pmfs differ. */
+struct draws {
+    double expected[3];
+    int count[3];
+};
+
+/* Exactly: the logged uniform draw names the model under the logged probabilities. */
+static void count_draw(struct draws *c, const struct event_decided *d)
+{
+    double p[3];
+    for (int a = 0; a < 3; a++) {
+        p[a] = d->eligible >> a & 1 ? d->view[a].pmf : 0;
+        c->expected[a] += p[a];
+    }
+    assert_int_equal(d->arm, pmf_draw(p, 3, d->u));
+    c->count[d->arm]++;
+}
+
+/* With pmfs that differ the statistic is at most chi-square with 2 degrees of freedom: 99.9%. */
+static void assert_fair(const struct draws *c, const char *name)
+{
+    double chi2 = 0;
+    for (int a = 0; a < 3; a++) {
+        double miss = c->count[a] - c->expected[a];
+        if (c->expected[a] >= 5)
+            chi2 += miss * miss / c->expected[a];
+        else
+            assert_true(c->count[a] <= 18); /* Poisson of mean 5: 1 in a million */
+    }
+    if (chi2 > 13.8)
+        fail_msg("%s draws %d %d %d, logged %g %g %g", name, c->count[0], c->count[1], c->count[2],
+                 c->expected[0], c->expected[1], c->expected[2]);
+}
+
 /* I4: the pmf sums to 1 over the eligible set, respects its floor, and the draw comes from it. */
 static void test_pmf_invariants(void **state)
 {
@@ -499,6 +534,7 @@ static void test_pmf_invariants(void **state)
         (void)snprintf(patch, sizeof patch, "{\"policy\":{\"name\":\"%s\"}}", name);
         struct host *h = host_new(patch, 100);
         enum route_result rr;
+        struct draws draws = {0};
         double weight = 0;
         play(h, 200, 11, NULL, NULL);
         for (int i = 0; i < 2000; i++) {
@@ -517,7 +553,9 @@ static void test_pmf_invariants(void **state)
             assert_true(fabs(sum - 1) < 1e-9);
             assert_true(d->view[d->arm].pmf > 0);
             weight += (d->arm == 1 ? 1 : 0) / d->view[d->arm].pmf; /* mean(pi/p) for "always 1" */
+            count_draw(&draws, d);
         }
+        assert_fair(&draws, name);
         if (policy_at(k)->explores)
             assert_true(fabs(weight / 2000 - 1) < 0.6);
         host_free(h);
@@ -701,6 +739,27 @@ static void test_unreachable_budget(void **state)
     host_free(h);
 }
 
+/* A budget holds from the first decision under it, with and without a window of earlier ones. */
+static void test_paced_at_once(void **state)
+{
+    (void)state;
+    for (int seen = 0; seen <= 200; seen += 200) {
+        struct host *h = host_new("{\"objective\":{\"cost\":0}}", 500);
+        enum route_result rr;
+        if (seen)
+            play(h, seen, 62, NULL, NULL);
+        configure(h, "{\"budget\":{\"usd_per_request\":0.0002}}");
+        assert_int_equal(route(h, request_of("", "faq", "what is it?"), &rr), STATUS_OK);
+        const struct event_decided *d = &h->ev.decided;
+        double expected = 0;
+        assert_true(d->multiplier > 0);
+        for (int a = 0; a < d->n_arms; a++)
+            expected += d->view[a].pmf * (double)d->view[a].cost_nano * 1e-9;
+        assert_true(expected < (seen ? 3 : 1.2) * 0.0002);
+        host_free(h);
+    }
+}
+
 /* Decisions that await their label narrow the widths, by the share that gets one, and move no mean.
  */
 static void test_pending_narrows(void **state)
@@ -844,6 +903,7 @@ int main(void)
         cmocka_unit_test(test_price_change),
         cmocka_unit_test(test_retired_model),
         cmocka_unit_test(test_unreachable_budget),
+        cmocka_unit_test(test_paced_at_once),
         cmocka_unit_test(test_pending_narrows),
         cmocka_unit_test(test_freeze),
         cmocka_unit_test(test_apprentice),

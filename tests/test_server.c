@@ -368,6 +368,43 @@ static void test_reload(void **state)
     assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"weights.get\"}"), "\"cost\":0.5"));
 }
 
+/* A tenant gets a learner of its own while the service runs; it is named wherever it decides, and
+ * there after a restart. */
+static void test_learners(void **state)
+{
+    struct service *s = *state;
+    char id[64], json[200];
+    assert_non_null(strstr(service_call(s, C,
+                                        "{\"v\":1,\"op\":\"learners.set\",\"learners\":[{"
+                                        "\"tenant\":\"acme\",\"borrows\":7}]}"),
+                           "\"borrows\":7"));
+    assert_string_equal(service_call(s, C,
+                                     "{\"v\":1,\"op\":\"learners.set\",\"learners\":[{"
+                                     "\"tenant\":\"acme\",\"borrows\":-7}]}"),
+                        "error:bad_request");
+    for (int i = 0; i < 2; i++) {
+        service_route(s, i ? "r2" : "r1", id); /* of tenant acme */
+        assert_string_equal(service_feed(s, id, "\"quality\":1"), "applied");
+        const char *stats = service_call(s, C, "{\"v\":1,\"op\":\"stats\"}");
+        assert_non_null(strstr(stats, "\"learners\":[{\"tenant\":\"acme\",\"active\":true,"
+                                      "\"shares\":true,\"borrows\":7,\"models\":["));
+        assert_true(i > 0 || strstr(stats, "\"quality_labels\":1"));
+        snprintf(json, sizeof json, "{\"v\":1,\"op\":\"explain\",\"decision_id\":\"%s\"}", id);
+        const char *told = service_call(s, C, json);
+        assert_true(strstr(told, "\"learner\":\"acme\"") && strstr(told, "\"learner\":1"));
+        if (i == 0) {
+            assert_int_equal(service_stop(s, SIGTERM), 0);
+            service_start(s);
+        }
+    }
+    service_call(s, C,
+                 "{\"v\":1,\"op\":\"learners.set\",\"learners\":[{\"tenant\":\"acme\",\"active\":"
+                 "false}]}");
+    service_route(s, "r3", id);
+    snprintf(json, sizeof json, "{\"v\":1,\"op\":\"explain\",\"decision_id\":\"%s\"}", id);
+    assert_non_null(strstr(service_call(s, C, json), "\"learner\":\"shared\""));
+}
+
 static void test_late(void **state)
 {
     struct service *s = calloc(1, sizeof *s);
@@ -385,6 +422,81 @@ static void test_late(void **state)
     for (int64_t end = service_ms() + 4200; service_ms() < end;)
         (void)service_stat(s, "seq");
     assert_string_equal(service_feed(s, b, "\"quality\":1"), "late");
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    service_remove(s);
+    free(s);
+}
+
+/* What nobody reports on is labelled when its deadline passes, on a service that is otherwise
+ * quiet, also when it was down at that time; a report displaces the label; callers cannot speak as
+ * it. */
+static void test_silence(void **state)
+{
+    (void)state;
+    struct service *s = calloc(1, sizeof *s);
+    char a[64], b[64];
+    service_new(s, "", "\"silence\":[{\"quality\":0.75,\"after_hours\":0.0005}]"); /* 1.8 s */
+    service_start(s);
+    service_route(s, "a", a);
+    assert_string_equal(service_feed(s, a, "\"source\":\"silence\",\"quality\":1"),
+                        "error:bad_request");
+    assert_int_equal(service_stat(s, "feedbacks"), 0);
+    for (int64_t end = service_ms() + 10000;
+         service_ms() < end && service_stat(s, "feedbacks") == 0;)
+        ;
+    assert_int_equal(service_stat(s, "feedbacks"), 1);
+    service_route(s, "b", b);
+    assert_int_equal(service_stop(s, SIGKILL), -SIGKILL);
+    service_start(s);
+    for (int64_t end = service_ms() + 10000;
+         service_ms() < end && service_stat(s, "feedbacks") == 1;)
+        ;
+    const char *stats = service_call(s, C, "{\"v\":1,\"op\":\"stats\"}");
+    int64_t labels = 0;
+    for (const char *p = stats; (p = strstr(p, "\"labels\":{\"quality\":")) != NULL; p++)
+        labels += service_int(p, "quality");
+    assert_int_equal(labels, 2);
+    assert_string_equal(service_feed(s, a, "\"quality\":0.25"), "applied");
+    assert_string_equal(service_feed(s, a, "\"quality\":0.25"), "duplicate");
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    service_remove(s);
+    free(s);
+}
+
+/* Many deadlines at one time are worked off in pieces, and requests are answered meanwhile. */
+static void test_silence_many(void **state)
+{
+    (void)state;
+    enum { BATCHES = 20, EACH = 250 };
+    struct service *s = calloc(1, sizeof *s);
+    static char json[EACH * 64];
+    service_new(s, "", "\"silence\":[{\"quality\":1,\"after_hours\":0.001}]"); /* 3.6 s */
+    service_start(s);
+    for (int k = 0; k < BATCHES; k++) {
+        size_t n =
+            (size_t)snprintf(json, sizeof json, "{\"v\":1,\"op\":\"route_many\",\"items\":[");
+        for (int i = 0; i < EACH; i++)
+            n += (size_t)snprintf(json + n, sizeof json - n, "%s{\"task\":\"t%d\"}", i ? "," : "",
+                                  i % 5);
+        snprintf(json + n, sizeof json - n, "]}");
+        assert_non_null(strstr(service_call(s, R, json), "decision_id"));
+    }
+    assert_int_equal(service_stop(s, SIGTERM), 0);
+    for (int64_t end = service_ms() + 3600; service_ms() < end;)
+        usleep(10000);
+    service_start(s); /* all are due by now */
+    int64_t slowest = 0, start = service_ms();
+    for (int64_t end = start + 20000;
+         service_ms() < end && service_stat(s, "feedbacks") < (int64_t)BATCHES * EACH;) {
+        int64_t before = service_ms();
+        const char *dry = "{\"v\":1,\"op\":\"route\",\"dry_run\":true}"; /* brings nothing about */
+        assert_non_null(strstr(service_call(s, R, dry), "propensity"));
+        int64_t took = service_ms() - before;
+        slowest = took > slowest ? took : slowest;
+    }
+    print_message("%d labels by silence in %d ms, the slowest request meanwhile %d ms\n",
+                  BATCHES * EACH, (int)(service_ms() - start), (int)slowest);
+    assert_int_equal(service_stat(s, "feedbacks"), BATCHES * EACH);
     assert_int_equal(service_stop(s, SIGTERM), 0);
     service_remove(s);
     free(s);
@@ -437,7 +549,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_starts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_learners, setup, teardown),
         cmocka_unit_test(test_late),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_silence_many),
         cmocka_unit_test_setup_teardown(test_intake_and_events, setup, teardown),
     };
     cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */

@@ -433,7 +433,7 @@ static void workers_change_nothing(void **state)
         fx->replay.crew.workers = workers[i];
         play(&fx->replay, &report);
         struct text t = text_over(text[i], sizeof text[i]);
-        report_json(&t, &fx->replay, &report, NULL);
+        report_json(&t, &fx->replay, &report, NULL, NULL);
         assert_false(t.full);
     }
     assert_string_equal(text[0], text[1]);

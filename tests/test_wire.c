@@ -160,6 +160,12 @@ static const struct refusal {
      "found 0", STATUS_BAD_REQUEST},
     {"allow entry", HEAD ",\"constraints\":{\"allow\":[\"a\",\"b c\"]}}", "/constraints/allow/1",
      "a name", STATUS_BAD_REQUEST},
+    {"as silence", FB ",\"quality\":1,\"source\":\"silence\"}", "/source", "reserved",
+     STATUS_BAD_REQUEST},
+    {"as silence in a batch",
+     "{\"v\":1,\"op\":\"feedback_many\",\"items\":[{\"decision_id\":\"1-2-0123456789abcdef\","
+     "\"retract\":true,\"source\":\"silence\"}]}",
+     "/items/0/source", "reserved", STATUS_BAD_REQUEST},
     {"quality and accepted", FB ",\"quality\":1,\"accepted\":true}", "/accepted", "not both",
      STATUS_BAD_REQUEST},
     {"not an id", "{\"v\":1,\"op\":\"feedback\",\"decision_id\":\"zz\",\"quality\":1}",

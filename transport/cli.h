@@ -73,6 +73,7 @@ int cli_top(struct cli *c);
 int cli_models(struct cli *c);
 int cli_weights(struct cli *c);
 int cli_policy(struct cli *c);
+int cli_learners(struct cli *c);
 int cli_explain(struct cli *c);
 /* cli_import_models.c, cli_import_pools.c */
 int cli_models_import(struct cli *c);

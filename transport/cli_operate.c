@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * purser status, top, models, weights, policy, explain, snapshot: the operator's side, over the
- * control address.
+ * purser status, top, models, weights, policy, learners, explain, snapshot: the operator's side,
+ * over the control address.
  */
 #include <math.h>
 #include <poll.h>
@@ -100,6 +100,22 @@ static void show_models(const json_t *now)
     }
 }
 
+/* What the tenants' own learners make of the models, where there are any. */
+static void show_tenants(const json_t *now)
+{
+    size_t i, k;
+    json_t *l, *m;
+    const json_t *learners = json_object_get(now, "learners");
+    if (json_array_size(learners) == 0)
+        return;
+    printf("\n%-24s %-24s %9s %8s\n", "learner of", "model", "labels", "learned");
+    json_array_foreach(learners, i, l) json_array_foreach(json_object_get(l, "models"), k, m)
+        printf("%-24.24s %-24.24s %9.0f %8.3f%s%s\n", cli_text(l, "tenant"), cli_text(m, "model"),
+               cli_real(m, "quality_labels"), cli_real(m, "quality_learned"),
+               json_is_false(json_object_get(l, "shares")) ? "  isolated" : "",
+               json_is_false(json_object_get(l, "active")) ? "  dormant" : "");
+}
+
 static void show_service(const json_t *now)
 {
     const json_t *s = json_object_get(now, "service"), *r = json_object_get(s, "route"),
@@ -145,6 +161,7 @@ static int top_loop(struct cli *c)
         show_service(now);
         putchar('\n');
         show_models(now);
+        show_tenants(now);
         fflush(stdout);
         json_decref(before);
         before = now;
@@ -169,6 +186,7 @@ int cli_top(struct cli *c)
             show_rates(now, NULL, 0);
             show_service(now);
             show_models(now);
+            show_tenants(now);
         }
         json_decref(now);
         return CLI_OK;
@@ -196,6 +214,17 @@ static void show_catalog(const json_t *r)
         printf("%-24s %-10s %10g %10g %8s\n", cli_text(m, "name"), cli_text(m, "tier"),
                cli_real(m, "usd_per_mtok_in"), cli_real(m, "usd_per_mtok_out"),
                json_is_false(json_object_get(m, "active")) ? "no" : "yes");
+}
+
+static void show_learners(const json_t *r)
+{
+    size_t i;
+    json_t *l;
+    printf("%-24s %-8s %10s %8s\n", "tenant", "shares", "borrows", "active");
+    json_array_foreach(json_object_get(r, "learners"), i, l)
+        printf("%-24s %-8s %10g %8s\n", cli_text(l, "tenant"),
+               json_is_false(json_object_get(l, "shares")) ? "no" : "yes", cli_real(l, "borrows"),
+               json_is_false(json_object_get(l, "active")) ? "no" : "yes");
 }
 
 /* Reads NAME=VALUE into the object; numbers stay numbers. */
@@ -306,6 +335,12 @@ int cli_weights(struct cli *c)
 int cli_policy(struct cli *c)
 {
     return get_or_set(c, cli_operand(c), "policy.get", "policy.set", "policy", false, show_policy);
+}
+
+int cli_learners(struct cli *c)
+{
+    return get_or_set(c, cli_operand(c), "learners.get", "learners.set", "learners", true,
+                      show_learners);
 }
 
 int cli_explain(struct cli *c)

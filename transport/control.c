@@ -19,6 +19,7 @@
 #include "core/snapshot.h"
 #include "store/maintain.h"
 #include "transport/control_lens.h"
+#include "transport/control_stats.h"
 #include "transport/log.h"
 
 struct call {
@@ -182,65 +183,26 @@ static enum status policy_set(struct call *c, struct problem *p)
     return set_part(c, "policy", "policy", p);
 }
 
+static enum status learners_get(struct call *c, struct problem *p)
+{
+    return get_part(c, "learners", "learners", p);
+}
+
+static enum status learners_set(struct call *c, struct problem *p)
+{
+    return set_part(c, "learners", "learners", p);
+}
+
 static enum status config_get(struct call *c, struct problem *p)
 {
     return get_part(c, "config", NULL, p);
 }
 
-static void put_model(struct text *t, const struct catalog *k, int i, const struct model_stats *m)
-{
-    const struct model *model = &k->model[i];
-    int64_t quality = m->labels[TARGET_QUALITY];
-    text_printf(t, "%s{\"model\":", i ? "," : "");
-    text_json_string(t, model->name);
-    text_printf(t, ",\"tier\":");
-    text_json_string(t, k->tier[model->tier]);
-    text_printf(t,
-                ",\"active\":%s,\"decisions\":%" PRId64 ",\"feedbacks\":%" PRId64
-                ",\"labels\":{\"quality\":%" PRId64 ",\"tokens\":%" PRId64 ",\"latency\":%" PRId64
-                ",\"failure\":%" PRId64 "},\"spent_usd\":",
-                model->active ? "true" : "false", m->decisions, m->feedbacks, quality,
-                m->labels[TARGET_TOKENS], m->labels[TARGET_LATENCY], m->labels[TARGET_FAILURE]);
-    text_usd(t, m->spent_nano);
-    text_put(t, ",\"quality_observed\":");
-    if (quality)
-        text_json_number(t, m->quality_sum / (double)quality, 6);
-    else
-        text_put(t, "null");
-    text_put(t, ",\"quality_learned\":");
-    text_json_number(t, m->quality_mean, 6);
-    text_put(t, ",\"cost_ratio\":");
-    text_json_number(t, m->cost_ratio, 6);
-    text_put(t, "}");
-}
-
-static void put_totals(struct text *t, const struct router_stats *st)
-{
-    text_printf(t,
-                "{\"v\":1,\"seq\":%" PRIu64 ",\"clock_ms\":%" PRId64 ",\"decisions\":%" PRId64
-                ",\"feedbacks\":%" PRId64 ",\"taught\":%" PRId64 ",\"duplicates\":%" PRId64
-                ",\"open\":%" PRId64 ",\"spent_usd\":",
-                st->seq, st->clock_ms, st->decisions, st->feedbacks, st->taught, st->duplicates,
-                st->open);
-    text_usd(t, st->spent_nano);
-    text_put(t, ",\"baseline_usd\":");
-    text_usd(t, st->baseline_nano);
-    text_put(t, ",\"multiplier\":");
-    text_json_number(t, st->multiplier, 6);
-}
-
 static enum status stats(struct call *c, struct problem *p)
 {
-    static struct router_stats st; /* loop thread only; too big for the stack */
-    const struct desk *d = c->control->desk;
-    const struct catalog *k = &router_params(d->router)->catalog;
-    (void)p;
-    router_stats(d->router, &st);
-    put_totals(c->out, &st);
-    text_put(c->out, ",\"models\":[");
-    for (int i = 0; i < st.n_models && i < k->n; i++)
-        put_model(c->out, k, i, &st.model[i]);
-    text_put(c->out, "],\"service\":{");
+    if (!control_stats(c->control->desk->router, slot_out(c->slot)))
+        return problem_set(p, STATUS_UNAVAILABLE, "", "no memory for the answer");
+    text_put(c->out, ",\"service\":{");
     c->control->gauges(c->control->ctx, c->out);
     text_put(c->out, "}}");
     return STATUS_OK;
@@ -426,6 +388,8 @@ static const struct {
     {"weights.set", weights_set, " weights "},
     {"policy.get", policy_get, ""},
     {"policy.set", policy_set, " policy "},
+    {"learners.get", learners_get, ""},
+    {"learners.set", learners_set, " learners "},
     {"config.get", config_get, ""},
     {"snapshot", snapshot, ""},
     {"backup", backup, " to "},
@@ -476,8 +440,8 @@ static enum status run(struct call *c, const char *op, struct problem *p)
     return problem_set(p, STATUS_BAD_REQUEST, "/op",
                        "unknown op %.40s; control knows stats, status, models.list, models.set, "
                        "models.rename, lens.get, lens.set, "
-                       "weights.get, weights.set, policy.get, policy.set, config.get, snapshot, "
-                       "backup, explain, log, teach",
+                       "weights.get, weights.set, policy.get, policy.set, learners.get, "
+                       "learners.set, config.get, snapshot, backup, explain, log, teach",
                        op);
 }
 

@@ -68,13 +68,23 @@ static void append(struct desk *d, const struct event *ev)
         desk_break(d, "no memory for an event");
 }
 
-/* What follows from what was just applied: the pacer's next solution, fading after a change. */
+/* What follows from what was just applied or from time: the pacer's next solution, fading after a
+ * change, labels by silence. Of these thousands may be due at once; the rest waits for the next
+ * turn of the loop, which the commit of this piece brings about. */
 static void follow(struct desk *d, int64_t now)
 {
-    do {
+    d->behind = true;
+    for (int i = 0; d->behind && i < DESK_FOLLOW_MOST; i++) {
         router_follow(d->router, now, &d->extra);
         append(d, &d->extra);
-    } while (d->extra.kind != EVENT_NONE);
+        d->behind = d->extra.kind != EVENT_NONE;
+    }
+}
+
+void desk_follow(struct desk *d)
+{
+    if (d->behind && !d->full && !d->broken && !desk_crowded(d))
+        follow(d, wallclock_now(&d->clock));
 }
 
 static bool find_in(const struct tray *t, uint64_t seq, struct event *out)
@@ -385,8 +395,10 @@ void desk_tick(struct desk *d)
 {
     if (d->full || d->broken)
         return;
-    router_tick(d->router, wallclock_now(&d->clock), &d->event);
+    int64_t now = wallclock_now(&d->clock);
+    router_tick(d->router, now, &d->event);
     append(d, &d->event);
+    follow(d, now);
 }
 
 struct snapshot_sink {

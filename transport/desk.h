@@ -18,8 +18,9 @@
  * until that batch is durable. Loop thread.
  */
 enum {
-    DESK_EVENTS_MAX = 8192,           /* a filling batch with more takes no more messages */
-    DESK_BYTES_MAX = 16 * 1024 * 1024 /* likewise; a message in hand may exceed both a little */
+    DESK_EVENTS_MAX = 8192,            /* a filling batch with more takes no more messages */
+    DESK_BYTES_MAX = 16 * 1024 * 1024, /* likewise; a message in hand may exceed both a little */
+    DESK_FOLLOW_MOST = 64              /* events that follow, at a stretch: a millisecond or two */
 };
 
 /* A batch and how many of those that wait for it were answered early (full disk, failure). */
@@ -35,6 +36,7 @@ struct desk {
     bool flying; /* other is with the writer, or waits to be tried again */
     bool full;   /* the store is full: decide without recording, refuse what must be recorded */
     bool broken; /* memory and log have parted: stop and restart from disk */
+    bool behind; /* more follows from what has happened than was put into the batch so far */
     uint64_t snapshot_seq; /* of the last snapshot put into a batch */
     struct wallclock clock;
     int64_t routed, refused, retried, fed, unknown; /* items answered, for stats */
@@ -71,6 +73,8 @@ MUST_CHECK enum status desk_configure(struct desk *d, const struct params *param
                                       const char *origin, uint64_t file_hash,
                                       struct problem *problem);
 void desk_tick(struct desk *d);
+/* desk_follow goes on, while the desk is behind, with what follows: a bounded piece a call. */
+void desk_follow(struct desk *d);
 /* desk_lens sets the lens, with the words of router_set_lens. */
 MUST_CHECK enum status desk_lens(struct desk *d, const uint8_t *bytes, size_t n, const char *origin,
                                  struct problem *problem);

@@ -31,6 +31,7 @@ static const struct {
      "feedback DECISION_ID [--quality Q] [--cost-usd C] [--latency-ms L] [--prompt-tokens N]\n"
      "         [--cached-tokens N] [--output-tokens N] [--failed | --succeeded] [--source S]\n"
      "         [--feedback-id F] [--version N] [--retract]\n"
+     "       S names who reports, any name but silence\n"
      "       purser feedback '{\"decision_id\":...}'",
      cli_feedback, true},
     {"demo", "route six sample prompts and report on them", "demo", cli_demo, true},
@@ -81,6 +82,12 @@ static const struct {
      true},
     {"policy", "the policy in force, or change it",
      "policy [get]\n       purser policy set name=lints width=1 [--reason WHY]", cli_policy, true},
+    {"learners", "tenants with a learner of their own, or change them",
+     "learners [get]\n"
+     "       purser learners set '[{\"tenant\":\"acme\",\"shares\":true,\"borrows\":100}]' "
+     "[--reason WHY]\n"
+     "       (\"active\":false = decide by the shared learner, keep what was learned)",
+     cli_learners, true},
     {"lens", "the lens in force, or look through another",
      "lens [get]\n       purser lens set FILE | none", cli_lens, true},
     {"explain", "everything about one decision", "explain DECISION_ID", cli_explain, true},

@@ -233,6 +233,8 @@ static void release_ready(struct server *s)
 void server_on_prepare(uv_prepare_t *handle)
 {
     struct server *s = handle->data;
+    if (s->phase == PHASE_SERVING)
+        desk_follow(s->desk);
     server_flush(s);
     release_ready(s);
     if (s->phase != PHASE_SERVING)

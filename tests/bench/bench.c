@@ -117,6 +117,13 @@ void bench_route(char *out, size_t n, uint64_t i)
     memcpy(out + n - 2, "\"}", 3);
 }
 
+void bench_words(char *out, size_t n, uint64_t i)
+{
+    struct rng g = rng_stream(1, 4, i);
+    fill_words(out, n, &g);
+    out[n] = '\0';
+}
+
 void bench_feedback(char *out, size_t n, const char *decision_id, uint64_t i)
 {
     struct rng g = rng_stream(1, 3, i);

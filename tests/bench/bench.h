@@ -26,6 +26,8 @@ _Noreturn void bench_fail(const char *fmt, ...) __attribute__((format(printf, 1,
 /* bench_route writes the i-th route request: n bytes (200..2000) of JSON with task, domain, user
  * tier, tenant and a prompt of English words that fills it up; no two i are alike. */
 void bench_route(char *out, size_t n, uint64_t i);
+/* bench_words writes the i-th text: n bytes of English words, terminated. */
+void bench_words(char *out, size_t n, uint64_t i);
 /* bench_feedback writes a report of n bytes on a decision (an x_ field fills it up). */
 void bench_feedback(char *out, size_t n, const char *decision_id, uint64_t i);
 

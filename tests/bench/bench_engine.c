@@ -400,11 +400,13 @@ static void measure_features(const struct engine *e, int round, int n)
     bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "features/hash64/d%d", e->d);
 }
 
-/* The largest lens that `purser-sim lens fit --labels` makes, filled at random. */
-static void make_lens(struct lens *l)
+/* A lens of the size that `purser-sim lens fit` makes by default (24 dims), or with --labels (48
+ * dims, at most 32 labels), filled at random. */
+static void make_lens(struct lens *l, int dims, int labels)
 {
     struct rng g = rng_stream(8, 1, 1);
-    *l = (struct lens){.buckets = 4096, .dims = 48, .clusters = 12, .labels = 32, .temperature = 1};
+    *l = (struct lens){
+        .buckets = 4096, .dims = dims, .clusters = 12, .labels = labels, .temperature = 1};
     for (int i = 0; i < l->buckets * l->dims; i++)
         l->projection[i] = (int8_t)(rng_below(&g, 255) - 127);
     for (int i = 0; i < l->buckets; i++)
@@ -415,19 +417,39 @@ static void make_lens(struct lens *l)
         l->label_weight[i / LENS_INPUTS_MAX][i % LENS_INPUTS_MAX] = (float)rng_normal(&g);
 }
 
-static void measure_lens(int round, int n)
+enum { TEXTS = 16, TEXT_MOST = 4096 };
+static char texts[TEXTS][TEXT_MOST + 1];
+
+static void measure_lens(int round, const struct lens *l, const char *name, size_t bytes, int n)
 {
-    static struct lens lens;
     struct lens_view v;
-    make_lens(&lens);
     int64_t start = bench_cpu_ns();
     for (int i = 0; i < n; i++) {
-        const struct request *r = &requests[i % REQUESTS].request;
-        struct excerpt e = excerpt_of(r->prompt, r->prompt_len);
-        lens_apply(&lens, &e, &v);
+        struct excerpt e = excerpt_of(texts[i % TEXTS], bytes);
+        lens_apply(l, &e, &v);
         sink = (double)v.x[1];
     }
-    bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "lens/apply");
+    bench_figure(round, (double)(bench_cpu_ns() - start) / n, "lens/%s/%zu", name, bytes);
+}
+
+/* Beside one hash over the same bytes: whatever looks at a text reads it once. */
+static void measure_lenses(int round, int n)
+{
+    static struct lens by_default, labelled;
+    static const size_t sizes[] = {300, TEXT_MOST};
+    make_lens(&by_default, 24, 0);
+    make_lens(&labelled, 48, 32);
+    for (uint64_t i = 0; i < TEXTS; i++)
+        bench_words(texts[i], TEXT_MOST, i);
+    for (int k = 0; k < 2; k++) {
+        measure_lens(round, &by_default, "default", sizes[k], n);
+        measure_lens(round, &labelled, "labelled", sizes[k], n);
+        int64_t start = bench_cpu_ns();
+        for (int i = 0; i < 8 * n; i++)
+            sink = (double)hash64(texts[i % TEXTS], sizes[k], (uint64_t)i);
+        bench_figure(round, (double)(bench_cpu_ns() - start) / (8 * n), "lens/hash64/%zu",
+                     sizes[k]);
+    }
 }
 
 static void measure_decode(int round, int n)
@@ -552,7 +574,7 @@ int main(int argc, char **argv)
                 measure_kernels(&kernels[i / 2], round, n);
             }
         }
-        measure_lens(round, n);
+        measure_lenses(round, n);
         measure_decode(round, n);
         measure_reply(&engine[0], round, n);
         measure_event(&engine[0], round, n);

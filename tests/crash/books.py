@@ -2,9 +2,9 @@
 """
 What the log's records amount to, recomputed in Python: labels per decision from all messages about
 it, and the sums per model that the service reports. Written from the rules (the highest version of
-each field and source wins, sources are averaged, a failed call has no quality), not translated from
-the service's tables; counts and money must come out exactly equal, sums of qualities bit for bit
-before rounding, since both add in the order of the log.
+each field and source wins, sources are averaged, a failed call has no quality, silence speaks when
+nobody else does), not translated from the service's tables; counts and money must come out exactly
+equal, sums of qualities bit for bit before rounding, since both add in the order of the log.
 """
 from dataclasses import dataclass, field
 from typing import Optional
@@ -13,6 +13,7 @@ import records
 from records import CELLS, Decided, Feedback
 
 SEEN_MAX, SOURCES_MAX = 12, 4
+SILENCE = "silence"  # its labels count while no other source has one, and take nobody's place
 TARGET_NAMES = ("quality", "tokens", "latency", "failure")
 
 
@@ -48,13 +49,20 @@ class Book:
         identity: object = f.feedback_id or f.digest
         if identity in self.seen:
             return f"feedback {f.feedback_id or '(by content)'} twice"
+        if f.source == SILENCE and (self.silent() or self.average(records.QUALITY) is not None
+                                    or (self.average(records.FAILED) or 0.0) >= 0.5):
+            return "silence where somebody has spoken"
         self.seen.add(identity)
-        if len(self.seen) > SEEN_MAX:
+        if len(self.seen) - self.silent() > SEEN_MAX:
             return f"more than {SEEN_MAX} messages"
         cells = self.sources.setdefault(f.source, [None] * CELLS)
-        if len(self.sources) > SOURCES_MAX:
+        if len(self.sources) - self.silent() > SOURCES_MAX:
             return f"more than {SOURCES_MAX} sources"
         return None if self._write(cells, f) else "a message that changes nothing"
+
+    def silent(self) -> bool:
+        """Whether it was labelled because nobody else had done so in time."""
+        return SILENCE in self.sources
 
     @staticmethod
     def _write(cells: list[Optional[Cell]], f: Feedback) -> bool:
@@ -72,9 +80,10 @@ class Book:
 
     def average(self, bit: int) -> Optional[float]:
         i = bit.bit_length() - 1
-        values = [c[i].value for c in self.sources.values() if c[i] is not None and c[i].present]
+        held = [(name, c[i].value) for name, c in self.sources.items() if c[i] and c[i].present]
+        values = [v for name, v in held if name != SILENCE] or [v for _, v in held]
         total = 0.0  # not sum(): from Python 3.12 on it compensates, the service does not
-        for v in values:
+        for v in sorted(values):  # whatever the order of the sources
             total += v
         return total / len(values) if values else None
 
@@ -120,6 +129,7 @@ class Sums:
     first: int = 0  # decisions, in order, up to this one have left memory
     max_open: int = 1
     models: dict[int, Model] = field(default_factory=dict)
+    own: dict[tuple[int, int], int] = field(default_factory=dict)  # (learner, slot): its labels
 
     def started(self, max_open: int) -> None:
         self.max_open = max_open
@@ -144,6 +154,8 @@ class Sums:
         model.feedbacks += 1
         for t in range(records.TARGETS):
             model.labels[t] += (after.applied >> t & 1) - (before.applied >> t & 1)
+        own = d.learner, d.arm
+        self.own[own] = self.own.get(own, 0) + (after.applied & 1) - (before.applied & 1)
         model.quality_sum += after.quality - before.quality
         cost_before = d.booked_nano if before.cost_nano is None else before.cost_nano
         cost_after = d.booked_nano if after.cost_nano is None else after.cost_nano
@@ -172,6 +184,10 @@ class Sums:
                 said = theirs["quality_observed"]
                 ok = said is not None and abs(said - mean) <= 6e-6 * max(1e-3, mean)  # 6 digits
                 pairs.append((f"{name} quality", said if not ok else 0, mean if not ok else 0))
+        for index, learner in enumerate(stats["learners"], 1):
+            pairs += [(f"{learner['tenant']}'s {m['model']} labels", m["quality_labels"],
+                       self.own.get((index, slot), 0))
+                      for slot, m in enumerate(learner["models"])]
         return [f"{what}: service {a}, log {b}" for what, a, b in pairs if a != b]
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Iterable, Optional
 
 import records
-from books import Book, Sums
+from books import SILENCE, Book, Sums
 from lmdbfile import DataFile
 from records import Configured, Decided, Feedback, Record, Started
 
@@ -53,6 +53,7 @@ class Counts:
     refused: int = 0
     same_again: int = 0  # replies that repeated an earlier decision
     recalled: int = 0
+    silences: int = 0  # labels that nobody reported in time
     changes: int = 0
     reports: int = 0
     records: int = 0
@@ -107,6 +108,7 @@ class Oracle:
         self.counts = Counts()
         self.sums = Sums()
         self.names: list[str] = []
+        self.tenants: list[str] = []  # with a learner of their own
         self.decisions: dict[int, Kept] = {}
         self.last_seq, self.last_ms, self.epoch = 0, 0, 0
         self._answers: deque[tuple[Message, dict]] = deque()
@@ -217,17 +219,20 @@ class Oracle:
         elif isinstance(body, Configured):
             document = json.loads(body.json)
             self.names = [m["name"] for m in document["models"]]
+            self.tenants = [own["tenant"] for own in document["learners"]]
             self._configured[record.seq] = {"origin": body.origin, **document["objective"]}
         elif isinstance(body, Decided):
             self._decided(record.seq, body)
         elif isinstance(body, Feedback):
-            self._feedback(record.seq, body)
+            self._feedback(record, body)
 
     def _decided(self, seq: int, d: Decided) -> None:
         if d.epoch != self.epoch:
             self._bad(f"log: decision {seq}: epoch {d.epoch}, the service's is {self.epoch}")
         if abs(sum(d.pmf.values()) - 1) > 1e-9 or not d.pmf[d.arm] > 0:
             self._bad(f"log: decision {seq}: probabilities {d.pmf}")
+        if d.learner != (self.tenants.index(d.tenant) + 1 if d.tenant in self.tenants else 0):
+            self._bad(f"log: decision {seq} for {d.tenant} by learner {d.learner}")
         if (d.request_id, d.prompt_tokens) not in self._sent:
             self._bad(f"log: decision {seq} is of no request: {d.request_id}")
         in_memory = self.sums.first
@@ -244,7 +249,8 @@ class Oracle:
                       f"{kept.ordinal - first.ordinal} decisions later, as {seq}")
         self._by_request[d.tenant, d.request_id] = kept
 
-    def _feedback(self, seq: int, f: Feedback) -> None:
+    def _feedback(self, record: Record, f: Feedback) -> None:
+        seq = record.seq
         kept = self.decisions.get(f.decision)
         if kept is None or kept.body.epoch != f.epoch:
             self._bad(f"log: feedback {seq} is of no decision: {f.decision}")
@@ -258,6 +264,17 @@ class Oracle:
                       f"decision {f.decision}: {wrong}")
         kept.feedback.append(f)
         self.sums.credited(kept.body, kept.book)
+        if f.source == SILENCE:
+            self._silence(record, f, kept)
+
+    def _silence(self, record: Record, f: Feedback, kept: Kept) -> None:
+        self.counts.silences += 1
+        d = kept.body
+        if kept.ordinal <= self.sums.first or f.recalled:
+            self._bad(f"log: silence {record.seq} labels decision {f.decision}, not in memory")
+        if not 0 < d.silence_due_ms <= record.time_ms or f.quality != d.silence_quality:
+            self._bad(f"log: silence {record.seq} at {record.time_ms} says {f.quality}, decision "
+                      f"{f.decision} promised {d.silence_quality} at {d.silence_due_ms}")
 
     def _recalled(self, seq: int, f: Feedback, kept: Kept) -> None:
         self.counts.recalled += 1

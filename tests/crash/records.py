@@ -54,6 +54,7 @@ class Decided(NamedTuple):
     epoch: int
     n_arms: int
     arm: int
+    learner: int
     prompt_tokens: int
     cached_tokens: int
     price_in: int
@@ -61,6 +62,8 @@ class Decided(NamedTuple):
     price_out: int
     booked_nano: int
     baseline_nano: int
+    silence_due_ms: int  # 0 = never
+    silence_quality: float
     u: float
     pmf: dict[int, float]  # of the eligible slots
 
@@ -138,28 +141,28 @@ def _decided(c: Cursor) -> Decided:
     request_id = c.text()
     tenant = [c.text() for _ in range(6)][0]
     _digest, _schema, _config, epoch = c.get("QQQI")
-    _policy, n_arms, arm, _baseline, _shadow, n_fallbacks = c.get("BBBBBB")
+    _policy, n_arms, arm, _baseline, learner, _shadow, n_fallbacks = c.get("BBBBBBB")
     c.raw(n_fallbacks)
     _reasons, eligible = c.get("IQ")
     _floor, _quota, _quota_nano, u, *_ = c.get("2dq8d")
     prompt, cached, _most, p_in, p_cached, p_out, booked, baseline, _dearest = c.get("9q")
     c.get("Bf")
     c.text()
-    c.get("2f")
+    *_, due, silence = c.get("3fqf")
     c.raw(4 * c.get("B")[0])
     pmf = {slot: c.get("d4f4f2fq")[0] for slot in range(64) if eligible >> slot & 1}
     if arm >= n_arms or arm not in pmf:
         raise Bad(f"slot {arm} was not eligible")
-    return Decided(request_id, tenant, epoch, n_arms, arm, prompt, cached, p_in, p_cached, p_out,
-                   booked, baseline, u, pmf)
+    return Decided(request_id, tenant, epoch, n_arms, arm, learner, prompt, cached, p_in, p_cached,
+                   p_out, booked, baseline, due, silence, u, pmf)
 
 
 def _labels(c: Cursor) -> Labels:
-    c.get("QqIBQQQ6q5f")  # the row: known from the decision's own record
+    c.get("QqIBBQQQ6q5fqf")  # the row: known from the decision's own record
     c.raw(4 * c.get("B")[0])
     n_sources, n_seen, applied = c.get("3B")
     has_cost = c.flag()
-    cost, _priced = c.get("2q")
+    cost, _learned, _priced = c.get("3q")
     label = c.get("4d")
     for _ in range(n_sources):
         _name, mask = c.get("QB")
@@ -194,7 +197,7 @@ def _body(kind: int, c: Cursor) -> Body:
     if kind == TAUGHT:
         _feedback(c)
     elif kind == DRIFTED:
-        c.get("BBB")
+        c.get("BBBB")
     elif kind == PACED:
         c.get("d")
     elif kind != TICKED:

@@ -56,6 +56,8 @@ class Service:
                        "store": {"map_gib": 1, "snapshot_events": self.snapshot_events, "seed": 7},
                        "limits": {"open_decisions": open_decisions},
                        "models": MODELS,
+                       "silence": [{"quality": 0.5, "after_hours": 0.0001}],  # 0.36 s
+                       "learners": [{"tenant": "globex", "shares": False, "borrows": 20}],
                        "budget": {"usd_per_request": 0.001}}, f, indent=1)
 
     def start(self) -> None:

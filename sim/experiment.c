@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Specifications of experiments. Rows to be taught come behind the counted ones of a world, so the
+ * counted ones are the same whatever is taught; of a table they are those with the smallest hash of
+ * the id. A policy is a name, what it is taught, and a patch of the configuration over the
+ * experiment's own, through the service's own door (setup.c).
+ */
+#include "sim/experiment.h"
+
+#include "core/config.h"
+#include "core/fields.h"
+#include "sim/replay.h"
+#include "sim/setup.h"
+#include "sim/spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define E(member) .offset = offsetof(struct experiment, member)
+#define P(member) .offset = offsetof(struct experiment_policy, member)
+#define TABLE(rows) ((struct field_table){rows, sizeof rows / sizeof rows[0]})
+
+static const struct field rows[] = {
+    {.path = "world", .kind = FIELD_OTHER},
+    {.path = "table", .kind = FIELD_OTHER},
+    {.path = "adequate", .kind = FIELD_CHOICE, E(by_mean), .text = "realised|mean"},
+    {.path = "seeds", .kind = FIELD_INT, E(seeds), .min = 1, .max = SEEDS_MAX, .number = 20},
+    {.path = "first_seed", .kind = FIELD_INT, E(first_seed), .max = 9e15, .number = 1},
+    {.path = "delay", .kind = FIELD_INT, E(delay), .max = 1e7},
+    {.path = "params", .kind = FIELD_OTHER},
+    {.path = "policies", .kind = FIELD_OTHER},
+};
+
+enum policy_bit { HAS_NAME = 1 };
+static const struct field policy_rows[] = {
+    {.path = "name", .kind = FIELD_NAME, P(name), .min = 1, .max = NAME_LEN, .bit = HAS_NAME},
+    {.path = "labelled", .kind = FIELD_INT, P(labelled), .max = WORLD_ROWS_MAX},
+    {.path = "params", .kind = FIELD_OTHER},
+};
+
+void experiment_free(struct experiment *e)
+{
+    for (int i = 0; i < e->n_policies; i++)
+        free(e->policy[i].params);
+    free(e->count);
+    free(e->reserve);
+    world_free(&e->world);
+    *e = (struct experiment){.n = 0};
+}
+
+/* Puts the place of a patch in front of a path within it. */
+static enum status below(struct problem *problem, const struct json_at *at, enum status s)
+{
+    if (s == STATUS_OK || problem == NULL)
+        return s;
+    struct problem inner = *problem;
+    json_fail(problem, s, at, "%s", inner.text);
+    size_t n = strlen(problem->path);
+    snprintf(problem->path + n, sizeof problem->path - n, "%.*s",
+             (int)(sizeof problem->path - n - 1), inner.path);
+    return s;
+}
+
+/* Patches params with the document under key "params" of object, if there is one. */
+static enum status patch(const json_t *object, const struct json_at *at, struct params *p,
+                         struct problem *problem)
+{
+    struct json_at here = {.up = at, .key = "params"};
+    const json_t *v = json_object_get(object, "params");
+    char found[FOUND_CAP];
+    if (v == NULL)
+        return STATUS_OK;
+    if (!json_is_object(v))
+        return json_fail(problem, STATUS_BAD_REQUEST, &here, "expected an object, found %s",
+                         json_found(found, v));
+    char *json = json_dumps(v, JSON_COMPACT);
+    enum status s = json != NULL ? below(problem, &here, setup_text(p, json, problem))
+                                 : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    free(json);
+    return s;
+}
+
+static enum status read_policy(json_t *v, const struct json_at *at, struct experiment *e, int i,
+                               struct problem *problem)
+{
+    struct experiment_policy *p = &e->policy[i];
+    struct json_at name_at = {.up = at, .key = "name"};
+    void *base[] = {p};
+    unsigned seen = 0;
+    fields_default(TABLE(policy_rows), 0, p);
+    enum status s = fields_read(TABLE(policy_rows), v, at, base, &seen, problem);
+    if (s == STATUS_OK && (seen & HAS_NAME) == 0)
+        s = json_fail(problem, STATUS_BAD_REQUEST, at, "needs a name");
+    for (int j = 0; s == STATUS_OK && j < i; j++)
+        if (strcmp(e->policy[j].name, p->name) == 0)
+            s = json_fail(problem, STATUS_BAD_REQUEST, &name_at, "already that of policy %d", j);
+    return s;
+}
+
+static enum status read_policies(json_t *root, struct experiment *e, struct problem *problem)
+{
+    struct json_at list = {.key = "policies"};
+    const json_t *v = json_object_get(root, "policies");
+    enum status s = spec_list(v, &list, 1, EXPERIMENT_POLICIES_MAX, problem);
+    int n = s == STATUS_OK ? (int)json_array_size(v) : 0;
+    for (int i = 0; s == STATUS_OK && i < n; i++) {
+        struct json_at here = {.index = i, .up = &list};
+        e->n_policies = i + 1;
+        s = read_policy(json_array_get(v, (size_t)i), &here, e, i, problem);
+        if (s == STATUS_OK && e->policy[i].labelled > (int64_t)e->n_reserve)
+            e->n_reserve = (size_t)e->policy[i].labelled;
+    }
+    return s;
+}
+
+/* The params of all policies, once the models are known. */
+static enum status set_up(json_t *root, struct experiment *e, struct problem *problem)
+{
+    struct json_at list = {.key = "policies"};
+    enum status s = STATUS_OK;
+    for (int i = 0; s == STATUS_OK && i < e->n_policies; i++) {
+        struct json_at here = {.index = i, .up = &list};
+        struct params *p = e->policy[i].params = malloc(sizeof *p);
+        if (p == NULL)
+            return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+        params_default(p);
+        s = setup_pool(p, &e->world.table, problem);
+        if (s == STATUS_OK)
+            s = patch(root, NULL, p, problem);
+        if (s == STATUS_OK)
+            s = patch(json_array_get(json_object_get(root, "policies"), (size_t)i), &here, p,
+                      problem);
+        if (s == STATUS_OK)
+            s = below(problem, &here, setup_check(p, &e->world.table, problem));
+    }
+    return s;
+}
+
+static enum status make_world(json_t *v, const char *near, struct experiment *e,
+                              struct problem *problem)
+{
+    struct json_at at = {.key = "world"};
+    char found[FOUND_CAP];
+    struct world_spec *spec = malloc(sizeof *spec);
+    if (spec == NULL)
+        return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    enum status s;
+    if (json_is_string(v)) {
+        s = below(problem, &at, world_load(json_string_value(v), near, spec, problem));
+        snprintf(e->source, sizeof e->source, "%s", json_string_value(v));
+    } else if (json_is_object(v)) {
+        s = world_read(v, &at, near, spec, problem);
+        const char *base = json_string_value(json_object_get(v, "base"));
+        snprintf(e->source, sizeof e->source, "%s%s", base != NULL ? "a variant of " : "inline",
+                 base != NULL ? base : "");
+    } else {
+        s = json_fail(problem, STATUS_BAD_REQUEST, &at,
+                      "expected a name, a path or an object, found %s", json_found(found, v));
+    }
+    if (s == STATUS_OK)
+        s = world_make(spec, e->n_reserve, &e->world, problem);
+    free(spec);
+    return s;
+}
+
+static enum status load_table(const json_t *v, const char *near, struct experiment *e,
+                              struct problem *problem)
+{
+    struct json_at at = {.key = "table"};
+    char found[FOUND_CAP], dir[SPEC_PATH_CAP];
+    const char *name = json_string_value(v);
+    if (name == NULL)
+        return json_fail(problem, STATUS_BAD_REQUEST, &at, "expected a folder, found %s",
+                         json_found(found, v));
+    if (e->by_mean)
+        return json_fail(problem, STATUS_BAD_REQUEST, &(struct json_at){.key = "adequate"},
+                         "a table does not tell true means: \"realised\" is what it has");
+    snprintf(e->source, sizeof e->source, "%s", name);
+    int n = name[0] == '/' || near[0] == '\0' ? snprintf(dir, sizeof dir, "%s", name)
+                                              : snprintf(dir, sizeof dir, "%s/%s", near, name);
+    if (n >= (int)sizeof dir)
+        return json_fail(problem, STATUS_BAD_REQUEST, &at, "the folder's name is too long");
+    return below(problem, &at, table_load(dir, &e->world.table, problem));
+}
+
+static enum status make_requests(json_t *root, const char *near, struct experiment *e,
+                                 struct problem *problem)
+{
+    json_t *world = json_object_get(root, "world"), *table = json_object_get(root, "table");
+    if ((world != NULL) == (table != NULL))
+        return problem_set(problem, STATUS_BAD_REQUEST, "",
+                           "needs a world or a table, one of the two");
+    return world != NULL ? make_world(world, near, e, problem)
+                         : load_table(table, near, e, problem);
+}
+
+struct ranked {
+    uint64_t hash;
+    uint32_t row;
+};
+
+static int by_hash(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* Writes all rows so that those to be taught come last. */
+static bool rank_rows(const struct experiment *e, uint32_t *row)
+{
+    const struct table *t = &e->world.table;
+    for (uint32_t i = 0; i < t->n; i++)
+        row[i] = i;
+    if (e->world.mean != NULL || e->n_reserve == 0) /* a world has made them last */
+        return true;
+    struct ranked *rank = malloc(t->n * sizeof *rank);
+    if (rank == NULL)
+        return false;
+    for (uint32_t i = 0; i < t->n; i++)
+        rank[i] = (struct ranked){hash64(table_id(t, i), strlen(table_id(t, i)), 0), i};
+    qsort(rank, t->n, sizeof *rank, by_hash);
+    for (size_t i = 0; i < t->n; i++)
+        row[t->n - 1 - i] = rank[i].row;
+    free(rank);
+    return true;
+}
+
+static enum status part_rows(struct experiment *e, struct problem *problem)
+{
+    size_t all = e->world.table.n;
+    if (e->n_reserve >= all)
+        return problem_set(problem, STATUS_BAD_REQUEST, "/policies",
+                           "%zu labelled of %zu requests leave none to count", e->n_reserve, all);
+    uint32_t *row = malloc(all * sizeof *row);
+    e->n = all - e->n_reserve;
+    e->count = malloc(e->n * sizeof *e->count);
+    e->reserve = calloc(e->n_reserve + 1, sizeof *e->reserve);
+    bool ok = row != NULL && e->count != NULL && e->reserve != NULL && rank_rows(e, row);
+    if (ok) {
+        memcpy(e->count, row, e->n * sizeof *row);
+        memcpy(e->reserve, row + e->n, e->n_reserve * sizeof *row);
+    }
+    free(row);
+    return ok ? STATUS_OK : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+}
+
+enum status experiment_read(json_t *root, const char *near, struct experiment *out,
+                            struct problem *problem)
+{
+    struct experiment e = {.n = 0};
+    void *base[] = {&e};
+    fields_default(TABLE(rows), 0, &e);
+    enum status s = fields_read(TABLE(rows), root, NULL, base, NULL, problem);
+    if (s == STATUS_OK)
+        s = read_policies(root, &e, problem);
+    if (s == STATUS_OK)
+        s = make_requests(root, near, &e, problem);
+    if (s == STATUS_OK)
+        s = set_up(root, &e, problem);
+    if (s == STATUS_OK)
+        s = part_rows(&e, problem);
+    if (s != STATUS_OK) {
+        experiment_free(&e);
+        return s;
+    }
+    e.judged = e.world.table;
+    if (e.by_mean)
+        e.judged.q = e.world.mean;
+    *out = e;
+    return STATUS_OK;
+}
+
+enum status experiment_load(const char *name, struct experiment *out, struct problem *problem)
+{
+    char path[SPEC_PATH_CAP], folder[SPEC_PATH_CAP];
+    json_t *root = NULL;
+    enum status s = spec_find(name, "", ".experiment.json", path, problem);
+    if (s == STATUS_OK)
+        s = spec_open(path, &root, problem);
+    if (s != STATUS_OK)
+        return s;
+    spec_folder(path, folder);
+    s = spec_blame(problem, path, experiment_read(root, folder, out, problem));
+    json_decref(root);
+    return s;
+}

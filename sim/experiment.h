@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_SIM_EXPERIMENT_H
+#define PURSER_SIM_EXPERIMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/params.h"
+#include "sim/world.h"
+
+/*
+ * An experiment: a world or a table, the policies to be compared on it, and how it is played. All
+ * policies count the same requests; what any of them is taught beforehand is kept apart from these.
+ */
+enum { EXPERIMENT_POLICIES_MAX = 32 };
+
+struct experiment_policy {
+    char name[NAME_CAP];
+    int64_t labelled;      /* requests taught with every model's outcome before counting starts */
+    struct params *params; /* owned */
+};
+
+struct experiment {
+    char source[256];    /* of the requests: a world's name or path, "inline", or a folder */
+    struct world world;  /* of a table: mean is NULL */
+    struct table judged; /* the world's table, with true means for qualities if by_mean; borrows */
+    bool by_mean;        /* adequacy and quality are those of the true means */
+    int64_t delay, seeds, first_seed;
+    uint32_t *count, *reserve; /* rows counted; rows to be taught, a policy takes the first */
+    size_t n, n_reserve;
+    int n_policies;
+    struct experiment_policy policy[EXPERIMENT_POLICIES_MAX];
+};
+
+/* experiment_load finds and reads a specification (docs/man/purser-sim.1) and makes its requests;
+ * problems name file and JSON path. On OK the caller frees with experiment_free. */
+MUST_CHECK enum status experiment_load(const char *name, struct experiment *out,
+                                       struct problem *problem);
+/* experiment_read does so from an object; names in it are looked for in folder `near`. */
+MUST_CHECK enum status experiment_read(json_t *root, const char *near, struct experiment *out,
+                                       struct problem *problem);
+void experiment_free(struct experiment *e);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* The command `purser-sim run`: an experiment from its file to stdout and, if asked for, CSV. */
+#include "sim/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REPORT_CAP = 1 << 22 }; /* 32 policies of 64 windows take 1 MB */
+
+static enum status write_csv(const char *path, const struct text *t, struct problem *problem)
+{
+    FILE *f = fopen(path, "w");
+    if (f == NULL)
+        return problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", path, strerror(errno));
+    bool ok = fputs(t->at, f) != EOF;
+    if (fclose(f) != 0 || !ok)
+        return problem_set(problem, STATUS_INTERNAL, "", "%s: cannot be written", path);
+    return STATUS_OK;
+}
+
+static enum status tell(const struct run_command *c, const struct experiment *e,
+                        const struct run_report *r, struct problem *problem)
+{
+    char *room = malloc(REPORT_CAP);
+    if (room == NULL)
+        return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    struct text text = text_over(room, REPORT_CAP);
+    (c->json ? run_json : run_table)(&text, e, r);
+    fputs(text.at, stdout);
+    enum status s = STATUS_OK;
+    if (c->csv != NULL) {
+        text = text_over(room, REPORT_CAP);
+        run_csv(&text, e, r);
+        s = write_csv(c->csv, &text, problem);
+    }
+    free(room);
+    return s;
+}
+
+enum status run_command_run(const struct run_command *c, struct problem *problem)
+{
+    struct experiment *e = calloc(1, sizeof *e);
+    struct run_report *r = calloc(1, sizeof *r);
+    enum status s = e != NULL && r != NULL
+                        ? experiment_load(c->experiment, e, problem)
+                        : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    if (s == STATUS_OK) {
+        if (c->seeds > 0)
+            e->seeds = c->seeds;
+        if (c->first_seed >= 0)
+            e->first_seed = c->first_seed;
+        s = run_experiment(e, &c->crew, r, problem);
+        if (s == STATUS_OK)
+            s = tell(c, e, r, problem);
+        experiment_free(e);
+    }
+    free(r);
+    free(e);
+    return s;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_TRANSPORT_CONTROL_STATS_H
+#define PURSER_TRANSPORT_CONTROL_STATS_H
+
+#include "core/router.h"
+#include "transport/outbuf.h"
+
+/* control_stats writes the fold's counters, the models and the tenants' learners as an object that
+ * is left open, for what only the service knows. False when memory is short. Loop thread. */
+MUST_CHECK bool control_stats(const struct router *r, struct outbuf *out);
+
+#endif
