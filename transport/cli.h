@@ -42,6 +42,9 @@ int cli_usage(struct cli *c, const char *what);
 /* cli_number reads an option as a number; false when it is there but is none (told on stderr). */
 bool cli_number(struct cli *c, const char *name, double *out, bool *present);
 
+/* cli_connect opens the client from options and environment (purser.c): for commands that ask the
+ * service only sometimes; the others find it open. Gives an exit code. */
+int cli_connect(struct cli *c);
 /* cli_call sends a message (taken; NULL is told as lack of memory) and gives the reply. NULL: the
  * error has been told, and *code is the exit code. */
 json_t *cli_call(struct cli *c, enum purser_client_door door, json_t *message, int *code);
@@ -72,6 +75,9 @@ int cli_weights(struct cli *c);
 int cli_policy(struct cli *c);
 int cli_learners(struct cli *c);
 int cli_explain(struct cli *c);
+/* cli_import_models.c, cli_import_pools.c */
+int cli_models_import(struct cli *c);
+int cli_pools_import(struct cli *c);
 /* cli_lens.c */
 int cli_lens(struct cli *c);
 int cli_snapshot(struct cli *c);

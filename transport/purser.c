@@ -57,8 +57,26 @@ static const struct {
     {"top", "live counters, spend and models", "top [--once]", cli_top, true},
     {"models", "the catalog in force, or change it",
      "models [list]\n       purser models set '[{\"name\":...}]' [--reason WHY]\n"
-     "       purser models rename OLD NEW [--reason WHY]",
+     "       purser models rename OLD NEW [--reason WHY]\n"
+     "       purser models import FILE ...   (purser models import --help)",
      cli_models, true},
+    {"models import", "prices from LiteLLM's or genai-prices' list",
+     "models import FILE [--format litellm|genai-prices|auto] [--models A,B] [--match GLOB]\n"
+     "         [--provider P] [--map NAME_IN_LIST=NAME ...] [--as-of DAY] [--free] [--tier T]\n"
+     "         [--into CONFIG.json|- | --apply [--add] [--reason WHY]]\n"
+     "       FILE is LiteLLM's model_prices_and_context_window.json or genai-prices' data.json\n"
+     "         --into    write new prices into a configuration (- prints it), and no more\n"
+     "         --apply   send them to the service; --add: also models that it does not have\n"
+     "         --models, --match   which; without, those that are there already\n"
+     "         --map     what the list calls NAME; --provider: of rows of one name, this one's\n"
+     "         --as-of   prices of that day, such as 2026-09-01; without, of today\n"
+     "         --free    take prices of 0; --tier: of new models; without, by price",
+     cli_models_import, false},
+    {"pools import", "budgets from LiteLLM's or Bifrost's definitions",
+     "pools import FILE [--format litellm|bifrost]\n"
+     "       prints {\"pools\":[...]} for a configuration; what no pool can express is told on\n"
+     "       standard error",
+     cli_pools_import, false},
     {"weights", "the reward weights in force, or change them",
      "weights [get]\n       purser weights set quality=1 cost=0.1 [--reason WHY]", cli_weights,
      true},
@@ -89,7 +107,7 @@ static int usage(FILE *f, int code)
 {
     fprintf(f, "usage: purser COMMAND [OPTIONS]      (purser COMMAND --help for each)\n\n");
     for (int i = 0; i < COMMANDS; i++)
-        fprintf(f, "  %-9s %s\n", commands[i].name, commands[i].what);
+        fprintf(f, "  %-13s %s\n", commands[i].name, commands[i].what);
     fprintf(f, "\n"
                "options of all commands:\n"
                "  --json          print JSON, for programs\n"
@@ -113,7 +131,7 @@ static const char *url_of(struct cli *c, const char *option, const char *variabl
     return s && *s ? s : standard;
 }
 
-static int open_client(struct cli *c)
+int cli_connect(struct cli *c)
 {
     double timeout = 2000, retries = 3;
     bool present;
@@ -168,7 +186,7 @@ static int run(struct cli *c, int which)
     }
     c->json = cli_flag(c, "--json");
     if (commands[which].online) {
-        int code = open_client(c);
+        int code = cli_connect(c);
         if (code != CLI_OK)
             return code;
     }
@@ -179,9 +197,35 @@ static int run(struct cli *c, int which)
     return code;
 }
 
+/* How many arguments a command's name takes when it is the one that is asked for, else 0: names of
+ * two words are more than the one that they begin with. */
+static int names(const char *command, int argc, char **argv)
+{
+    const char *space = strchr(command, ' ');
+    if (!space)
+        return strcmp(argv[1], command) == 0;
+    size_t n = (size_t)(space - command);
+    bool same = argc > 2 && strlen(argv[1]) == n && strncmp(argv[1], command, n) == 0 &&
+                strcmp(argv[2], space + 1) == 0;
+    return 2 * same;
+}
+
+static int find(int argc, char **argv, int *words)
+{
+    int best = -1;
+    *words = 0;
+    for (int i = 0; i < COMMANDS; i++) {
+        int n = names(commands[i].name, argc, argv);
+        if (n > *words) {
+            best = i;
+            *words = n;
+        }
+    }
+    return best;
+}
+
 int main(int argc, char **argv)
 {
-    struct cli c = {.argc = argc > 2 ? argc - 2 : 0, .argv = argv + 2};
     if (argc < 2)
         return usage(stderr, CLI_USAGE);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
@@ -190,13 +234,14 @@ int main(int argc, char **argv)
         printf("purser %s\n", PURSER_VERSION);
         return CLI_OK;
     }
+    int words, which = find(argc, argv, &words);
+    struct cli c = {.argc = argc - 1 - words, .argv = argv + 1 + words};
     if (c.argc > CLI_ARGS_MAX) {
         fprintf(stderr, "purser: more than %d arguments\n", CLI_ARGS_MAX);
         return CLI_USAGE;
     }
-    for (int i = 0; i < COMMANDS; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return run(&c, i);
+    if (which >= 0)
+        return run(&c, which);
     fprintf(stderr, "purser: no command '%s'\n", argv[1]);
     return usage(stderr, CLI_USAGE);
 }

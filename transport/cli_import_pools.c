@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * purser pools import: budgets that others define, as the "pools" of a configuration. This file
+ * alone knows what a pool looks like and which windows there are; the readers of LiteLLM's and
+ * Bifrost's definitions say whose budget it is and what it caps.
+ *
+ * Money spent so far is not taken over: pools begin empty. Caps of requests per minute are told and
+ * left out, a pool counts dollars and tokens.
+ */
+#include "transport/cli_import_pools.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/json.h"
+
+/* The keys of a pool. */
+#define POOL_NAME "name"
+#define POOL_PARENT "parent"
+#define POOL_WINDOW "window"
+#define POOL_ROLLING "rolling_hours"
+#define POOL_USD "usd"
+#define POOL_SOFT "soft_usd"
+#define POOL_TOKENS "tokens"
+#define POOL_MODE "mode"
+/* Both check before a call what was spent by earlier ones, as a pool of this mode does. */
+#define POOL_MODE_VALUE "quantile"
+
+/* "30d" and the like: number and unit, of LiteLLM (s m h d w mo) and Bifrost (s m h d w M Q Y). */
+static bool period_read(const char *s, long *n, char unit[4])
+{
+    char *end;
+    *n = strtol(s, &end, 10);
+    snprintf(unit, 4, "%.3s", end);
+    return end != s && *n > 0 && *n < 1000000 && strlen(end) < 3;
+}
+
+static const char *const calendar_day = "day", *const calendar_week = "week",
+                         *const calendar_month = "month", *const calendar_quarter = "quarter";
+
+/* The calendar's window of that length, NULL if there is none; hours 0 = not whole hours. */
+static const char *window_of(long n, const char *unit, long *hours)
+{
+    static const struct {
+        const char *unit;
+        long seconds;
+    } units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}};
+    *hours = 0;
+    if (strcmp(unit, "mo") == 0 || strcmp(unit, "M") == 0)
+        return n == 1 ? calendar_month : n == 3 ? calendar_quarter : NULL;
+    if (strcmp(unit, "Q") == 0)
+        return n == 1 ? calendar_quarter : NULL;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(unit, units[i].unit) != 0)
+            continue;
+        long s = n * units[i].seconds;
+        *hours = s % 3600 == 0 ? s / 3600 : 0;
+        return s == 60        ? "minute"
+               : s == 3600    ? "hour"
+               : s == 86400   ? calendar_day
+               : s == 604800  ? calendar_week
+               : s == 2592000 ? calendar_month
+                              : NULL;
+    }
+    return NULL;
+}
+
+/* Gives (new) the window, NULL with the reason told. */
+static json_t *window(struct import_pools *all, const struct import_pool *d, const char *period)
+{
+    long n, hours;
+    char unit[4];
+    if (!period)
+        return json_string("once");
+    if (!period_read(period, &n, unit)) {
+        import_tell(&all->report, IMPORT_REFUSED, "window", d->name, "\"%.20s\" is no period",
+                    period);
+        return NULL;
+    }
+    const char *calendar = window_of(n, unit, &hours);
+    bool month = calendar == calendar_month || calendar == calendar_quarter;
+    if (hours > 0 && (!calendar || (d->rolls && !month))) {
+        if (!d->rolls)
+            import_tell(&all->report, IMPORT_NOTE, "rolls", d->name, "%.20s", period);
+        return json_pack("{s:I}", POOL_ROLLING, (json_int_t)hours);
+    }
+    if (calendar && (d->rolls || strcmp(period, "30d") == 0))
+        import_tell(&all->report, IMPORT_NOTE, "calendar", d->name, "%.20s is a %s here", period,
+                    calendar);
+    if (calendar)
+        return json_string(calendar);
+    import_tell(&all->report, IMPORT_REFUSED, "window", d->name, "%.20s", period);
+    return NULL;
+}
+
+/* An amount as the configuration writes it; NULL with the reason told. Dollars are kept to the
+ * nanodollar. */
+static json_t *amount(struct import_pools *all, const struct import_pool *d, const json_t *v,
+                      int shift, const char *what)
+{
+    int64_t n;
+    bool exact;
+    if (!import_number(v, shift, &n, &exact)) {
+        import_tell(&all->report, IMPORT_REFUSED, "amount", d->name, "%s", what);
+        return NULL;
+    }
+    if (!exact)
+        import_tell(&all->report, IMPORT_NOTE, "rounded", d->name, "%s", what);
+    if (n == 0)
+        import_tell(&all->report, IMPORT_NOTE, "zero_budget", d->name, "%s", what);
+    return shift ? json_real((double)n / 1e9) : json_integer(n);
+}
+
+static bool said(const json_t *v)
+{
+    return v && !json_is_null(v);
+}
+
+/* A pool with all but its caps; NULL with the reason told. */
+static json_t *begin(struct import_pools *all, const struct import_pool *d, const char *suffix,
+                     const char *period)
+{
+    char name[NAME_CAP];
+    json_t *w = window(all, d, period);
+    if (!w)
+        return NULL;
+    snprintf(name, sizeof name, "%.*s%s", (int)(NAME_LEN - strlen(suffix)), d->name, suffix);
+    json_t *p = json_pack("{s:s}", POOL_NAME, name);
+    if (d->parent[0])
+        json_object_set_new(p, POOL_PARENT, json_string(d->parent)); /* the owner, until the end */
+    for (int i = 0; i < MATCH_MAX && d->key[i]; i++) {
+        const char *value = json_string_value(d->value[i]);
+        if (value && !json_name_ok(value))
+            import_tell(&all->report, IMPORT_NOTE, "identifier", d->name, "%s %.80s", d->key[i],
+                        value);
+        json_object_set_new(p, d->key[i], json_deep_copy(d->value[i]));
+    }
+    json_object_set_new(p, POOL_WINDOW, w);
+    return p;
+}
+
+static void end(struct import_pools *all, json_t *p)
+{
+    json_object_set_new(p, POOL_MODE, json_string(POOL_MODE_VALUE));
+    json_array_append_new(all->pool, p);
+}
+
+static bool same_period(const struct import_pool *d)
+{
+    const char *a = d->period, *b = d->tokens_period;
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+void import_pool_add(struct import_pools *all, struct import_pool *d)
+{
+    bool dollars = said(d->usd) || said(d->soft_usd), tokens = said(d->tokens);
+    bool together = dollars && tokens && same_period(d);
+    json_t *v, *p = dollars ? begin(all, d, "", d->period) : NULL;
+    if (p) {
+        if (said(d->usd) && (v = amount(all, d, d->usd, 9, "dollars")))
+            json_object_set_new(p, POOL_USD, v);
+        if (said(d->soft_usd) && (v = amount(all, d, d->soft_usd, 9, "soft dollars")))
+            json_object_set_new(p, POOL_SOFT, v);
+        if (together && (v = amount(all, d, d->tokens, 0, "tokens")))
+            json_object_set_new(p, POOL_TOKENS, v);
+        bool caps = json_object_get(p, POOL_USD) || json_object_get(p, POOL_SOFT);
+        if (caps && d->owner[0])
+            json_object_set_new(all->owner, d->owner, json_string(d->name));
+        if (caps)
+            end(all, p);
+        else
+            json_decref(p);
+    }
+    if (!tokens || together)
+        return;
+    p = begin(all, d, dollars ? ":tokens" : "", d->tokens_period);
+    v = p ? amount(all, d, d->tokens, 0, "tokens") : NULL;
+    if (v) {
+        json_object_set_new(p, POOL_TOKENS, v);
+        end(all, p);
+    } else {
+        json_decref(p);
+    }
+}
+
+void import_pool_name(char out[NAME_CAP], const char *what, const char *name)
+{
+    char both[256];
+    snprintf(both, sizeof both, "%s%s%.200s", what, *what ? ":" : "", name);
+    cli_identifier(out, both);
+}
+
+void import_pool_below(struct import_pools *all, const struct import_pool *d)
+{
+    if (d->owner[0] && d->parent[0])
+        json_object_set_new(all->above, d->owner, json_string(d->parent));
+}
+
+/* The pool of an owner, or of the next one above that has one; NULL if none has. */
+static const json_t *nearest(const struct import_pools *all, const char *owner)
+{
+    for (int level = 0; level < 8 && *owner; level++) {
+        const json_t *pool = json_object_get(all->owner, owner);
+        if (pool)
+            return pool;
+        owner = cli_text(all->above, owner);
+    }
+    return NULL;
+}
+
+/* Parents by name, where they have a pool; names made different. */
+static void finish(struct import_pools *all)
+{
+    size_t i;
+    json_t *p, *names = json_object();
+    json_array_foreach(all->pool, i, p)
+    {
+        const json_t *parent = nearest(all, cli_text(p, POOL_PARENT));
+        if (parent)
+            json_object_set_new(p, POOL_PARENT, json_copy((json_t *)(uintptr_t)parent));
+        else
+            json_object_del(p, POOL_PARENT);
+        if (json_object_get(names, cli_text(p, POOL_NAME)))
+            import_tell(&all->report, IMPORT_NOTE, "name_twice", cli_text(p, POOL_NAME), "%s", "");
+        json_object_set_new(names, cli_text(p, POOL_NAME), json_true());
+    }
+    json_decref(names);
+}
+
+static void account(const struct cli *c, const struct import_pools *all)
+{
+    json_t *out = json_pack("{s:O}", "pools", all->pool);
+    if (c->json) {
+        json_object_set(out, "report", all->report.line);
+        cli_print_json(out);
+    } else {
+        json_dumpf(out, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+        putchar('\n');
+        fprintf(stderr, "%zu pools, %d not imported\n", json_array_size(all->pool),
+                all->report.count[IMPORT_REFUSED]);
+        import_report_print(&all->report, stderr);
+    }
+    json_decref(out);
+}
+
+static int import(struct cli *c, const char *path, const char *format)
+{
+    struct import_file f;
+    struct problem p = {0};
+    if (import_open(path, &f, &p) != STATUS_OK)
+        return cli_problem(c, path, &p, CLI_REFUSED);
+    struct import_pools all = {
+        .pool = json_array(), .owner = json_object(), .above = json_object()};
+    bool bifrost = format ? strcmp(format, "bifrost") == 0
+                          : json_object_get(f.root, "governance") ||
+                                json_object_get(f.root, "virtual_keys") ||
+                                json_object_get(f.root, "budgets");
+    int code = CLI_REFUSED;
+    if (all.pool && all.owner && all.above && import_report_init(&all.report)) {
+        (bifrost ? import_bifrost : import_litellm)(&all, f.root);
+        finish(&all);
+        account(c, &all);
+        code = json_array_size(all.pool) > 0 ? CLI_OK : CLI_REFUSED;
+        if (code != CLI_OK)
+            fprintf(stderr, "purser pools import: %s: no budget in it that a pool can hold\n",
+                    path);
+    }
+    import_report_free(&all.report);
+    json_decref(all.pool);
+    json_decref(all.owner);
+    json_decref(all.above);
+    import_close(&f);
+    return code;
+}
+
+int cli_pools_import(struct cli *c)
+{
+    const char *format = cli_option(c, "--format"), *path = cli_operand(c);
+    if (format && strcmp(format, "litellm") != 0 && strcmp(format, "bifrost") != 0)
+        return cli_usage(c, "--format is litellm or bifrost");
+    if (!path)
+        return cli_usage(c, "FILE is needed: budgets as JSON");
+    return cli_end(c) ? import(c, path, format) : CLI_USAGE;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_TRANSPORT_CLI_IMPORT_POOLS_H
+#define PURSER_TRANSPORT_CLI_IMPORT_POOLS_H
+
+#include "transport/cli_import.h"
+
+enum { MATCH_MAX = 2 };
+
+/* A cap as others define it, before it is written as a pool. */
+struct import_pool {
+    char name[NAME_CAP];
+    const char *key[MATCH_MAX]; /* what it applies to: key and value; NULL = no more */
+    const json_t *value[MATCH_MAX];
+    char owner[160], parent[160]; /* "team/ID": what it is and stands below; "" = nothing */
+    const json_t *usd, *soft_usd; /* NULL or null = none */
+    const char *period;           /* of the dollars; NULL = never reset */
+    const json_t *tokens;
+    const char *tokens_period;
+    bool rolls; /* periods begin when something is spent, not with the calendar */
+};
+
+struct import_pools {
+    json_t *pool;  /* array */
+    json_t *owner; /* object: "team/ID" -> name of its pool */
+    json_t *above; /* object: "team/ID" -> what it stands below, with a pool or without */
+    struct import_report report;
+};
+
+/* import_pool_add writes it as one pool, or two if dollars and tokens have different periods. */
+void import_pool_add(struct import_pools *all, struct import_pool *d);
+/* import_pool_below says what an owner stands below. */
+void import_pool_below(struct import_pools *all, const struct import_pool *d);
+/* import_pool_name makes "what:name", as an identifier. */
+void import_pool_name(char out[NAME_CAP], const char *what, const char *name);
+void import_litellm(struct import_pools *all, const json_t *root);
+void import_bifrost(struct import_pools *all, const json_t *root);
+
+#endif
