@@ -155,7 +155,8 @@ static enum status read_document(json_t *root, struct params *p, struct settings
     void *base[PARTS] = {[PART_PARAMS] = p, [PART_SETTINGS] = s};
     enum status st = fields_read(config_table(), root, NULL, base, NULL, problem);
     const json_t *v = json_object_get(root, "v"), *tiers = json_object_get(root, "tiers");
-    const json_t *models = json_object_get(root, "models"), *rules = json_object_get(root, "rules");
+    const json_t *models = json_object_get(root, "models"), *rules = json_object_get(root, "rules"),
+                 *ignore = json_object_get(json_object_get(root, "feedback"), "ignore_sources");
     if (st == STATUS_OK && v && !(json_is_number(v) && json_number_value(v) == 1))
         st = problem_set(problem, STATUS_UNSUPPORTED_VERSION, "/v", "expected 1");
     if (st == STATUS_OK && tiers)
@@ -164,6 +165,8 @@ static enum status read_document(json_t *root, struct params *p, struct settings
         st = config_models_read(p, models, problem);
     if (st == STATUS_OK && rules)
         st = config_rules_read(p, rules, problem);
+    if (st == STATUS_OK && ignore)
+        st = config_ignore_read(p, ignore, problem);
     if (st != STATUS_OK)
         return st;
     settle_retired(&p->catalog);
@@ -222,7 +225,9 @@ size_t config_render(const struct params *params, char *out, size_t cap)
     struct text t = text_over(out, cap);
     text_put(&t, "{\"v\":1,");
     fields_render(config_table(), PART_PARAMS, params, &t);
-    text_put(&t, ",\"tiers\":[");
+    text_put(&t, ",\"feedback\":{\"ignore_sources\":[");
+    config_ignore_render(params, &t);
+    text_put(&t, "]},\"tiers\":[");
     for (int i = 0; i < params->catalog.n_tiers; i++) {
         text_put(&t, i > 0 ? "," : "");
         text_json_string(&t, params->catalog.tier[i]);

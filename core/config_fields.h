@@ -22,6 +22,10 @@ MUST_CHECK enum status config_models_read(struct params *p, const json_t *array,
                                           struct problem *problem);
 MUST_CHECK enum status config_rules_read(struct params *p, const json_t *array,
                                          struct problem *problem);
+/* config_ignore_read replaces the sources that are not listened to. */
+MUST_CHECK enum status config_ignore_read(struct params *p, const json_t *array,
+                                          struct problem *problem);
+void config_ignore_render(const struct params *p, struct text *out);
 void config_models_render(const struct catalog *c, struct text *out);
 void config_rules_render(const struct params *p, struct text *out);
 

@@ -20,6 +20,21 @@ static uint64_t name_hash(const char *name)
     return h ? h : 1;
 }
 
+const char *source_name(const struct feedback *f)
+{
+    return f->source[0] ? f->source : "default";
+}
+
+bool batch_named(const char *batch_id, const char *name)
+{
+    size_t n = strlen(name);
+    if (strncmp(batch_id, name, n) != 0)
+        return false;
+    const char *rest = batch_id + n;
+    return rest[0] == '\0' ||
+           (rest[0] == '-' && rest[1] != '\0' && rest[1 + strspn(rest + 1, "0123456789")] == '\0');
+}
+
 /* ---- taking a message ---- */
 
 static enum status check_seen(const struct label_book *b, const struct feedback *f, uint64_t id,
@@ -38,9 +53,11 @@ static enum status check_seen(const struct label_book *b, const struct feedback 
                                "this feedback_id was used for this decision with another body; "
                                "give a new feedback_id, or the same body to repeat it");
     }
-    if (b->n_seen == SEEN_MAX)
+    if (b->n_seen >= (f->retract ? SEEN_MAX : SEEN_REPORTS))
         return problem_set(problem, STATUS_CONFLICT, "/decision_id",
-                           "a decision takes at most %d distinct feedback messages", SEEN_MAX);
+                           "a decision takes at most %d distinct feedback messages, and %d more "
+                           "that retract",
+                           SEEN_REPORTS, SEEN_MAX - SEEN_REPORTS);
     return STATUS_OK;
 }
 
@@ -116,7 +133,7 @@ enum status book_take(struct label_book *b, const struct feedback *f, enum feedb
     *result = FEEDBACK_DUPLICATE;
     if (duplicate)
         return STATUS_OK;
-    uint64_t source = name_hash(f->source[0] ? f->source : "default");
+    uint64_t source = name_hash(source_name(f));
     int at = find_source(b, source);
     if (at < 0 && b->n_sources == SOURCES_MAX)
         return problem_set(problem, STATUS_CONFLICT, "/source",

@@ -15,7 +15,9 @@ enum {
     EMBEDDING_MAX = 4096,        /* floats in a caller's embedding */
     FALLBACKS_MAX = 8,           /* models named behind the chosen one */
     SOURCES_MAX = 4,             /* feedback sources kept apart per decision */
-    SEEN_MAX = 12,               /* distinct feedback messages per decision */
+    SEEN_REPORTS = 12,           /* distinct feedback messages per decision */
+    SEEN_MAX = 16,               /* with retractions, so that a full book can be corrected */
+    IGNORE_SOURCES_MAX = 16,     /* sources whose labels are not taken */
     BATCH_ITEMS_MAX = 256,       /* items in one route_many or feedback_many */
     TEACH_OUTCOMES_MAX = 2048,   /* outcomes in one teach message */
     TEACH_BATCHES = 64,          /* recent teach messages that are known again when repeated */

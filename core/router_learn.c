@@ -142,6 +142,21 @@ static void note_batch(struct router *r, const char *id)
     c->batch[c->batches++ % TEACH_BATCHES] = router_batch_hash(id);
 }
 
+/* Takes out what an outcome from elsewhere taught. The name of its batch stays known: what was
+ * taken out is not to come in again by a repetition. */
+static void untaught(struct router *r, const struct decision_row *row, const float *x,
+                     struct label_book *book, const struct credit *c)
+{
+    const struct credit nothing = {.has_cost = false};
+    for (int t = 0; t < TARGETS; t++) {
+        book->applied |= (uint8_t)((unsigned)c->has[t] << t);
+        book->label[t] = c->label[t];
+    }
+    learn_targets(r, row, x, book, &nothing);
+    learner_cost(&r->learner, row, c->has_cost, c->cost_nano, c->priced_nano, false, 0, 0);
+    r->counters.taught--;
+}
+
 /* An outcome from elsewhere: labels and cost ratio are learned, nothing is counted as spent. */
 enum status router_learn_taught(struct router *r, const struct event *ev, struct problem *problem)
 {
@@ -150,16 +165,33 @@ enum status router_learn_taught(struct router *r, const struct event *ev, struct
     struct label_book book;
     struct credit c;
     enum feedback_result result;
+    struct feedback said = f->feedback;
+    bool undo = said.retract;
+    said.retract = false;
     book_init(&book);
     if (row->arm >= r->params.catalog.n || row->schema != r->learner.schema)
         return problem_set(problem, STATUS_INTERNAL, "", "what was taught does not fit the models");
-    enum status s = book_take(&book, &f->feedback, &result, problem);
+    enum status s = book_take(&book, &said, &result, problem);
     if (s != STATUS_OK)
         return s;
     credit_of(&book, row, &c);
+    if (undo) {
+        untaught(r, row, f->x, &book, &c);
+        return STATUS_OK;
+    }
     learn_targets(r, row, f->x, &book, &c);
     learner_cost(&r->learner, row, false, 0, 0, c.has_cost, c.cost_nano, c.priced_nano);
     r->counters.taught++;
     note_batch(r, f->feedback.feedback_id);
     return STATUS_OK;
+}
+
+void router_settle(struct router *r)
+{
+    struct learner *l = &r->learner;
+    l->since_pool[TARGET_QUALITY] = l->labels[TARGET_QUALITY] + 1; /* due, however few */
+    learner_refresh(l, &r->params, r->clock_ms);
+    for (int a = 0; a < l->n_arms; a++)
+        for (int t = 0; t < TARGETS; t++)
+            (void)ridge_refresh(l->ridge[a][t], r->clock_ms);
 }
