@@ -9,6 +9,7 @@
 #include "sim/fintech.h"
 #include "sim/lens_command.h"
 #include "sim/options.h"
+#include "sim/refold_command.h"
 #include "sim/replay.h"
 #include "sim/report.h"
 #include "sim/score.h"
@@ -258,6 +259,8 @@ static int run(struct options *o, const char *command, char **rest, int n)
         return run_service_command(o, command, rest, n);
     if (strcmp(command, "lens") == 0 && n > 1 && strcmp(rest[0], "fit") == 0)
         return lens_command(o, rest + 1, n - 1);
+    if (strcmp(command, "refold") == 0)
+        return n == 0 ? refold_command(o) : options_refuse("refold takes only options", rest[0]);
     if (strcmp(command, "scenario") == 0) {
         if (n != 1)
             return options_refuse("scenario takes one name", NULL);

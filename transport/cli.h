@@ -71,6 +71,8 @@ int cli_models(struct cli *c);
 int cli_weights(struct cli *c);
 int cli_policy(struct cli *c);
 int cli_explain(struct cli *c);
+/* cli_unlearn.c */
+int cli_unlearn(struct cli *c);
 /* cli_lens.c */
 int cli_lens(struct cli *c);
 int cli_snapshot(struct cli *c);
