@@ -128,9 +128,9 @@ uint64_t router_schema(const struct router *r);
 /* router_weights gives the weights of a model (catalog slot) for a target, *d of them, as of the
  * last refresh; valid until the next event. */
 const double *router_weights(const struct router *r, int arm, enum target t, int *d);
-/* router_settle estimates the shared prior and all weights anew as of the fold's clock, whether or
- * not that is due, so that two folds can be compared. Not an event: the state is no longer that of
- * the log, so do not go on with it. */
+/* router_settle chooses the scales of the shared prior, it and all weights anew as of the fold's
+ * clock, whether or not that is due, so that two folds can be compared. Not an event: the state is
+ * no longer that of the log, so do not go on with it. */
 void router_settle(struct router *r);
 
 /* Counters of the fold, for status and reports. Sums since the store began, by catalog slot. */

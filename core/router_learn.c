@@ -188,9 +188,17 @@ enum status router_learn_taught(struct router *r, const struct event *ev, struct
 
 void router_settle(struct router *r)
 {
+    enum { PASSES_MOST = 16 }; /* each knob goes at most that many steps from end to end */
     struct learner *l = &r->learner;
-    l->since_pool[TARGET_QUALITY] = l->labels[TARGET_QUALITY] + 1; /* due, however few */
-    learner_refresh(l, &r->params, r->clock_ms);
+    struct precision_scale before;
+    for (int i = 0; i < PASSES_MOST; i++) {
+        before = l->scale;
+        l->tuned_at = 0;
+        l->since_pool[TARGET_QUALITY] = l->labels[TARGET_QUALITY] + 1; /* due, however few */
+        learner_refresh(l, &r->params, r->clock_ms);
+        if (memcmp(&before, &l->scale, sizeof before) == 0)
+            break;
+    }
     for (int a = 0; a < l->n_arms; a++)
         for (int t = 0; t < TARGETS; t++)
             (void)ridge_refresh(l->ridge[a][t], r->clock_ms);

@@ -577,8 +577,8 @@ static void test_ignored(void **state)
     done(&s);
 }
 
-/* With the shared prior at work: its scales were chosen while the lies were in, and stay until
- * labels have doubled; what a fold without the lies gives is near, not the same. */
+/* With the shared prior at work. Its scales were chosen while the lies were in; taking them back
+ * has them chosen anew. (For the comparison both folds choose theirs, until nothing changes.) */
 static void test_pooled(void **state)
 {
     enum { ROWS = 600 };
@@ -594,7 +594,7 @@ static void test_pooled(void **state)
     assert_int_equal(unlearn(&s, "--source bot"), 0);
     double most = compare(&s, "--without-source bot");
     print_message("greatest difference of a weight: poisoned %.3g, after %.3g\n", poisoned, most);
-    assert_true(most < poisoned / 2);
+    assert_true(most < poisoned / 10);
     done(&s);
 }
 
