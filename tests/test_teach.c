@@ -507,6 +507,51 @@ static void test_unteach(void **state)
     host_free(one);
 }
 
+/* The scales of the shared prior that lies brought about go with the lies. */
+static void test_unteach_scales(void **state)
+{
+    static struct event taught;
+    struct host *both = host_new(), *one = host_new();
+    double most = 0;
+    (void)state;
+    reconfigure(both, "{\"learner\":{\"drift_threshold\":0}}");
+    reconfigure(one, "{\"learner\":{\"drift_threshold\":0}}");
+    for (int row = 0; row < 120; row++) {
+        teach_row(both, row, 0, 1, "good");
+        teach_row(both, row, 1, 1, "good");
+        teach_row(one, row, 0, 1, "good");
+        teach_row(one, row, 1, 1, "good");
+    }
+    uint64_t from = both->n + 1;
+    for (int row = 0; row < 200; row++) /* noise: no feature helps */
+        teach_row(both, row * 7, (row * row / 3) % 2, 1, "bad");
+    uint64_t to = both->n;
+    for (uint64_t i = from; i <= to; i++) {
+        assert_int_equal(event_decode(both->record[i], both->len[i], &taught, &problem), STATUS_OK);
+        if (taught.kind != EVENT_TAUGHT)
+            continue;
+        assert_int_equal(router_unteach(both->router, both->now, &taught, &both->ev, &problem),
+                         STATUS_OK);
+        note(both);
+        settle(both);
+        if (i % 16 == 0)
+            (void)predict(both, 0); /* a tick: each moves the scales a step */
+    }
+    (void)predict(both, 0);
+    must_replay(both);
+    router_settle(one->router);
+    for (int m = 0; m < 2; m++) {
+        int d;
+        const double *a = router_weights(both->router, m, TARGET_QUALITY, &d),
+                     *b = router_weights(one->router, m, TARGET_QUALITY, &d);
+        for (int j = 0; j < d; j++)
+            most = fmax(most, fabs(a[j] - b[j]));
+    }
+    assert_true(most < 1e-9);
+    host_free(both);
+    host_free(one);
+}
+
 /* ---- the service ---- */
 
 static int run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -699,12 +744,12 @@ static void test_op(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strengths),   cmocka_unit_test(test_wire),
-        cmocka_unit_test(test_wire_bounds), cmocka_unit_test(test_as_lived),
-        cmocka_unit_test(test_weight),      cmocka_unit_test(test_rename),
-        cmocka_unit_test(test_batches),     cmocka_unit_test(test_train),
-        cmocka_unit_test(test_unteach),     cmocka_unit_test(test_train_commands),
-        cmocka_unit_test(test_op),
+        cmocka_unit_test(test_strengths),      cmocka_unit_test(test_wire),
+        cmocka_unit_test(test_wire_bounds),    cmocka_unit_test(test_as_lived),
+        cmocka_unit_test(test_weight),         cmocka_unit_test(test_rename),
+        cmocka_unit_test(test_batches),        cmocka_unit_test(test_train),
+        cmocka_unit_test(test_unteach),        cmocka_unit_test(test_unteach_scales),
+        cmocka_unit_test(test_train_commands), cmocka_unit_test(test_op),
     };
     cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */
     return cmocka_run_group_tests(tests, NULL, NULL);

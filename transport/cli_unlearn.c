@@ -243,10 +243,13 @@ static void read_answer(struct unlearn *u, const json_t *item, const json_t *a)
         t->back++;
 }
 
+/* Each batch has what was learned estimated anew: the shared prior's scales move a step at a time.
+ */
 static json_t *message(const struct unlearn *u, json_t *items)
 {
-    json_t *m = json_pack("{s:i,s:s,s:O,s:I,s:b}", "v", 1, "op", "unlearn", "items", items,
-                          "seen_to", (json_int_t)(u->next - 1), "dry_run", u->dry);
+    json_t *m =
+        json_pack("{s:i,s:s,s:O,s:I,s:b,s:b}", "v", 1, "op", "unlearn", "items", items, "seen_to",
+                  (json_int_t)(u->next - 1), "dry_run", u->dry, "settle", !u->dry);
     if (m && u->reason)
         json_object_set_new(m, "reason", json_string(u->reason));
     return m;
@@ -379,17 +382,10 @@ static void tell_json(const struct unlearn *u, const json_t *after)
     json_decref(all);
 }
 
-/* Has what was learned estimated anew, and tells. */
 static int finish(struct unlearn *u)
 {
     int code = CLI_OK;
-    json_t *after = NULL;
-    if (!u->dry) {
-        json_t *m = json_pack("{s:i,s:s,s:[],s:b}", "v", 1, "op", "unlearn", "items", "settle", 1);
-        json_t *reply = cli_call(u->cli, PURSER_CLIENT_CONTROL, m, &code);
-        json_decref(reply);
-        after = reply ? cli_control(u->cli, "stats", &code) : NULL;
-    }
+    json_t *after = u->dry ? NULL : cli_control(u->cli, "stats", &code);
     if (code != CLI_OK)
         return code;
     if (u->cli->json)
