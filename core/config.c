@@ -162,6 +162,7 @@ static enum status read_document(json_t *root, struct params *p, struct settings
     const json_t *models = json_object_get(root, "models"), *rules = json_object_get(root, "rules");
     const json_t *learners = json_object_get(root, "learners");
     const json_t *silence = json_object_get(root, "silence");
+    const json_t *ignore = json_object_get(json_object_get(root, "feedback"), "ignore_sources");
     if (st == STATUS_OK && v && !(json_is_number(v) && json_number_value(v) == 1))
         st = problem_set(problem, STATUS_UNSUPPORTED_VERSION, "/v", "expected 1");
     if (st == STATUS_OK && tiers)
@@ -174,6 +175,8 @@ static enum status read_document(json_t *root, struct params *p, struct settings
         st = config_learners_read(p, learners, problem);
     if (st == STATUS_OK && silence)
         st = config_silence_read(p, silence, problem);
+    if (st == STATUS_OK && ignore)
+        st = config_ignore_read(p, ignore, problem);
     if (st != STATUS_OK)
         return st;
     settle_retired(&p->catalog);
@@ -232,7 +235,9 @@ size_t config_render(const struct params *params, char *out, size_t cap)
     struct text t = text_over(out, cap);
     text_put(&t, "{\"v\":1,");
     fields_render(config_table(), PART_PARAMS, params, &t);
-    text_put(&t, ",\"tiers\":[");
+    text_put(&t, ",\"feedback\":{\"ignore_sources\":[");
+    config_ignore_render(params, &t);
+    text_put(&t, "]},\"tiers\":[");
     for (int i = 0; i < params->catalog.n_tiers; i++) {
         text_put(&t, i > 0 ? "," : "");
         text_json_string(&t, params->catalog.tier[i]);

@@ -31,6 +31,10 @@ MUST_CHECK enum status config_silence_read(struct params *p, const json_t *array
 /* config_silence_check refuses deadlines behind the join window. */
 MUST_CHECK enum status config_silence_check(const struct params *p, struct problem *problem);
 void config_silence_render(const struct params *p, struct text *out);
+/* config_ignore_read replaces the sources that are not listened to. */
+MUST_CHECK enum status config_ignore_read(struct params *p, const json_t *array,
+                                          struct problem *problem);
+void config_ignore_render(const struct params *p, struct text *out);
 void config_models_render(const struct catalog *c, struct text *out);
 void config_rules_render(const struct params *p, struct text *out);
 void config_learners_render(const struct learner_list *l, struct text *out);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keyword rules of a configuration document. A rule names a model or a tier, never both: which of
- * two would win is a question nobody should have to look up.
+ * Lists of a configuration document: keyword rules, and sources whose feedback is refused. A rule
+ * names a model or a tier, never both: which of two would win is a question nobody should have to
+ * look up.
  */
 #include "core/config_fields.h"
 
@@ -154,5 +155,34 @@ void config_rules_render(const struct params *p, struct text *out)
     for (int i = 0; i < p->n_rules; i++) {
         text_put(out, i > 0 ? "," : "");
         rule_render(&p->catalog, &p->rule[i], out);
+    }
+}
+
+enum status config_ignore_read(struct params *p, const json_t *array, struct problem *problem)
+{
+    static const struct field name = {.kind = FIELD_NAME, .min = 1, .max = NAME_LEN};
+    struct json_at up = {.key = "feedback"}, list = {.up = &up, .key = "ignore_sources"};
+    char found[FOUND_CAP];
+    if (!json_is_array(array) || json_array_size(array) > IGNORE_SOURCES_MAX)
+        return json_fail(problem, STATUS_BAD_REQUEST, &list,
+                         "expected an array of at most %d names of sources, found %s",
+                         IGNORE_SOURCES_MAX, json_found(found, array));
+    memset(&p->feedback, 0, sizeof p->feedback);
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        struct json_at at = {.up = &list, .index = (int)i};
+        enum status st =
+            field_read(&name, json_array_get(array, i), &at, p->feedback.ignore[i], problem);
+        if (st != STATUS_OK)
+            return st;
+    }
+    p->feedback.n_ignore = (int)json_array_size(array);
+    return STATUS_OK;
+}
+
+void config_ignore_render(const struct params *p, struct text *out)
+{
+    for (int i = 0; i < p->feedback.n_ignore; i++) {
+        text_put(out, i > 0 ? "," : "");
+        text_json_string(out, p->feedback.ignore[i]);
     }
 }

@@ -20,6 +20,21 @@ static uint64_t name_hash(const char *name)
     return h ? h : 1;
 }
 
+const char *source_name(const struct feedback *f)
+{
+    return f->source[0] ? f->source : "default";
+}
+
+bool batch_named(const char *batch_id, const char *name)
+{
+    size_t n = strlen(name);
+    if (strncmp(batch_id, name, n) != 0)
+        return false;
+    const char *rest = batch_id + n;
+    return rest[0] == '\0' ||
+           (rest[0] == '-' && rest[1] != '\0' && rest[1 + strspn(rest + 1, "0123456789")] == '\0');
+}
+
 /* ---- taking a message ---- */
 
 static int find_source(const struct label_book *b, uint64_t source)
@@ -61,9 +76,11 @@ static enum status check_seen(const struct label_book *b, const struct feedback 
                                "this feedback_id was used for this decision with another body; "
                                "give a new feedback_id, or the same body to repeat it");
     }
-    if (full(b->n_seen, SEEN_MAX, b, f))
+    if (full(b->n_seen, f->retract ? SEEN_MAX : SEEN_REPORTS + 1, b, f))
         return problem_set(problem, STATUS_CONFLICT, "/decision_id",
-                           "a decision takes at most %d distinct feedback messages", SEEN_MAX - 1);
+                           "a decision takes at most %d distinct feedback messages, and %d more "
+                           "that retract",
+                           SEEN_REPORTS, SEEN_MAX - 1 - SEEN_REPORTS);
     return STATUS_OK;
 }
 
@@ -131,7 +148,7 @@ enum status book_take(struct label_book *b, const struct feedback *f, enum feedb
     *result = FEEDBACK_DUPLICATE;
     if (duplicate)
         return STATUS_OK;
-    uint64_t source = name_hash(f->source[0] ? f->source : "default");
+    uint64_t source = name_hash(source_name(f));
     int at = find_source(b, source);
     if (at < 0 && full(b->n_sources, SOURCES_MAX, b, f))
         return problem_set(problem, STATUS_CONFLICT, "/source",

@@ -16,6 +16,13 @@
 MUST_CHECK enum status book_take(struct label_book *b, const struct feedback *f,
                                  enum feedback_result *result, struct problem *problem);
 
+/* source_name gives who said it, with the name of those who gave none. */
+const char *source_name(const struct feedback *f);
+
+/* batch_named tells whether a batch of history has this name, or is one of the run of this name:
+ * purser train calls them RUN-LINE. */
+bool batch_named(const char *batch_id, const char *name);
+
 /* What a book amounts to, in natural units. */
 struct credit {
     bool has[TARGETS];

@@ -160,7 +160,8 @@ struct event {
         } lens;
         struct event_decided decided;
         struct event_feedback
-            feedback; /* of EVENT_TAUGHT too: recalled, row.seq and feedback.seq 0 */
+            feedback; /* of EVENT_TAUGHT too: recalled, row.seq 0; feedback.seq 0, or with
+                         retract the TAUGHT record that is taken out again */
         struct {
             double multiplier;
         } paced;

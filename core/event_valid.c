@@ -84,7 +84,7 @@ static bool row_valid(const struct event_feedback *f)
 static bool feedback_valid(const struct event_feedback *e, bool taught)
 {
     const struct feedback *f = &e->feedback;
-    if (taught ? f->seq != 0 || !e->recalled || e->row.seq != 0
+    if (taught ? (f->seq != 0) != f->retract || !e->recalled || e->row.seq != 0
                : f->seq == 0 || (e->recalled && e->row.seq == 0))
         return false;
     if (f->has > HAS_ALL || ((f->has & FB_QUALITY) && !in_unit(f->quality)))

@@ -381,13 +381,16 @@ static void tune(struct learner *l, const struct params *p, int64_t now_ms)
 }
 
 /* Re-estimates what all models have in common and lets each start from it. The scales of the priors
- * are tuned each time the labels have doubled. */
+ * are tuned each time the labels have doubled, and when labels they were tuned on have been taken
+ * back.
+ */
 static void pool(struct learner *l, const struct params *p, int64_t now_ms)
 {
     const enum target t = TARGET_QUALITY;
     struct trial now;
     l->since_pool[t] = 0;
-    if (l->labels[t] >= 2 * l->tuned_at && l->labels[t] >= TUNE_FROM) {
+    bool grown = l->labels[t] >= 2 * l->tuned_at, shrunk = l->labels[t] < l->tuned_at;
+    if ((grown || shrunk) && l->labels[t] >= TUNE_FROM) {
         l->tuned_at = l->labels[t];
         tune(l, p, now_ms);
     }

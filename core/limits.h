@@ -4,20 +4,22 @@
 
 /* Compiled-in bounds. Every buffer of the engine is sized by these; configuration stays within. */
 enum {
-    NAME_LEN = 64,               /* bytes in an identifier: [A-Za-z0-9._:/@-]{1,64} */
-    NAME_CAP = NAME_LEN + 1,     /* with the terminating zero */
-    MODELS_MAX = 64,             /* models ever seen by one store, retired ones included */
-    LEARNERS_MAX = 64,           /* tenants that ever had a learner of their own */
-    TIERS_MAX = 8,               /* ordered classes of models */
-    NEEDS_MAX = 32,              /* distinct capability names in a catalog */
-    RULES_MAX = 64,              /* keyword rules */
-    DIM_MAX = 128,               /* entries of a context vector, bias included */
-    FEATURES_MAX = 64,           /* named features a caller may send with one request */
-    EMBEDDING_MAX = 4096,        /* floats in a caller's embedding */
-    FALLBACKS_MAX = 8,           /* models named behind the chosen one */
-    SOURCES_MAX = 5,             /* feedback sources kept apart per decision, silence included */
-    SEEN_MAX = 13,               /* distinct feedback messages per decision, silence included */
-    SILENCE_MAX = 16,            /* entries that tell what silence means */
+    NAME_LEN = 64,           /* bytes in an identifier: [A-Za-z0-9._:/@-]{1,64} */
+    NAME_CAP = NAME_LEN + 1, /* with the terminating zero */
+    MODELS_MAX = 64,         /* models ever seen by one store, retired ones included */
+    LEARNERS_MAX = 64,       /* tenants that ever had a learner of their own */
+    TIERS_MAX = 8,           /* ordered classes of models */
+    NEEDS_MAX = 32,          /* distinct capability names in a catalog */
+    RULES_MAX = 64,          /* keyword rules */
+    DIM_MAX = 128,           /* entries of a context vector, bias included */
+    FEATURES_MAX = 64,       /* named features a caller may send with one request */
+    EMBEDDING_MAX = 4096,    /* floats in a caller's embedding */
+    FALLBACKS_MAX = 8,       /* models named behind the chosen one */
+    SOURCES_MAX = 5,         /* feedback sources kept apart per decision, silence included */
+    SEEN_REPORTS = 12,       /* distinct feedback messages per decision */
+    SEEN_MAX = 17,    /* with silence's, and retractions so that a full book can be corrected */
+    SILENCE_MAX = 16, /* entries that tell what silence means */
+    IGNORE_SOURCES_MAX = 16,     /* sources whose labels are not taken */
     BATCH_ITEMS_MAX = 256,       /* items in one route_many or feedback_many */
     TEACH_OUTCOMES_MAX = 2048,   /* outcomes in one teach message */
     TEACH_BATCHES = 64,          /* recent teach messages that are known again when repeated */

@@ -159,6 +159,8 @@ static const struct field table[] = {
          "average spend that the pacer holds; 0 = no pacing"),
     REAL("guard/alpha", P(guard.alpha), 0, 1, 0,
          "quality may fall this share below the baseline's; 0 = no guard"),
+    OTHER("feedback/ignore_sources", "0 to 16 names",
+          "sources whose feedback is refused as forbidden; \"default\" is whoever names none"),
     NAME("baseline", P(baseline), 0, "", "model that savings are told against; \"\" = the dearest"),
 };
 

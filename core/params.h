@@ -98,6 +98,10 @@ struct params {
     struct {
         double alpha; /* quality may fall this share below the baseline's; 0 = no guard */
     } guard;
+    struct {
+        char ignore[IGNORE_SOURCES_MAX][NAME_CAP]; /* sources whose labels are refused */
+        int n_ignore;
+    } feedback;
     char baseline[NAME_CAP]; /* model that savings are told against; "" = the dearest */
 };
 

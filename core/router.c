@@ -288,20 +288,25 @@ static enum status locate(const struct router *r, const struct feedback *f,
     return out->row.epoch == f->epoch ? STATUS_OK : unknown_decision(problem);
 }
 
-enum status router_feedback(struct router *r, int64_t now_ms, const struct feedback *f,
-                            const struct recalled *recalled, struct event *ev,
-                            enum feedback_result *result, struct problem *problem)
+static enum status refuse_ignored(const struct router *r, const struct feedback *f,
+                                  struct problem *problem)
+{
+    for (int i = 0; i < r->params.feedback.n_ignore; i++)
+        if (strcmp(source_name(f), r->params.feedback.ignore[i]) == 0)
+            return problem_set(problem, STATUS_FORBIDDEN, "/source",
+                               "feedback of this source is not taken: the configuration names it "
+                               "in feedback.ignore_sources; do not repeat it before the operator "
+                               "has taken it off that list");
+    return STATUS_OK;
+}
+
+/* Puts a located message into the log. */
+static enum status record(struct router *r, const struct feedback *f, struct event *ev,
+                          enum feedback_result *result, struct problem *problem)
 {
     struct event_feedback *out = &ev->feedback;
-    router_begin(r, now_ms, EVENT_NONE, ev);
-    enum status s = locate(r, f, recalled, out, problem);
-    if (s != STATUS_OK)
-        return s;
-    *result = FEEDBACK_LATE;
-    if ((double)(ev->time_ms - out->row.time_ms) > r->params.learner.join_window_hours * 3600e3)
-        return STATUS_OK;
     struct label_book trial = out->book;
-    s = book_take(&trial, f, result, problem);
+    enum status s = book_take(&trial, f, result, problem);
     if (s != STATUS_OK)
         return s;
     if (*result == FEEDBACK_DUPLICATE || *result == FEEDBACK_SUPERSEDED) {
@@ -311,6 +316,36 @@ enum status router_feedback(struct router *r, int64_t now_ms, const struct feedb
     out->feedback = *f;
     ev->kind = EVENT_FEEDBACK;
     return router_apply(r, ev, problem);
+}
+
+enum status router_feedback(struct router *r, int64_t now_ms, const struct feedback *f,
+                            const struct recalled *recalled, struct event *ev,
+                            enum feedback_result *result, struct problem *problem)
+{
+    router_begin(r, now_ms, EVENT_NONE, ev);
+    enum status s = locate(r, f, recalled, &ev->feedback, problem);
+    if (s == STATUS_OK)
+        s = refuse_ignored(r, f, problem);
+    if (s != STATUS_OK)
+        return s;
+    *result = FEEDBACK_LATE;
+    int64_t age_ms = ev->time_ms - ev->feedback.row.time_ms;
+    if ((double)age_ms > r->params.learner.join_window_hours * 3600e3)
+        return STATUS_OK;
+    return record(r, f, ev, result, problem);
+}
+
+enum status router_correct(struct router *r, int64_t now_ms, const struct feedback *f,
+                           const struct recalled *recalled, struct event *ev,
+                           enum feedback_result *result, struct problem *problem)
+{
+    router_begin(r, now_ms, EVENT_NONE, ev);
+    enum status s = locate(r, f, recalled, &ev->feedback, problem);
+    if (s == STATUS_OK && r->params.learner.frozen && ev->feedback.recalled)
+        s = problem_set(problem, STATUS_CONFLICT, "",
+                        "the learner is frozen and this decision has left memory, so its label "
+                        "would stay learned: set learner.frozen to false first");
+    return s == STATUS_OK ? record(r, f, ev, result, problem) : s;
 }
 
 enum status router_teach(struct router *r, int64_t now_ms, const struct request *req,
@@ -332,6 +367,24 @@ enum status router_teach(struct router *r, int64_t now_ms, const struct request 
     out->feedback.seq = 0;
     out->recalled = true;
     book_init(&out->book);
+    ev->kind = EVENT_TAUGHT;
+    return router_apply(r, ev, problem);
+}
+
+enum status router_unteach(struct router *r, int64_t now_ms, const struct event *taught,
+                           struct event *ev, struct problem *problem)
+{
+    router_begin(r, now_ms, EVENT_NONE, ev);
+    if (taught->kind != EVENT_TAUGHT || taught->feedback.feedback.retract)
+        return problem_set(problem, STATUS_CONFLICT, "", "record %llu teaches nothing",
+                           (unsigned long long)taught->seq);
+    if (taught->feedback.row.schema != r->learner.schema)
+        return problem_set(problem, STATUS_CONFLICT, "",
+                           "record %llu was learned under other features: it cannot be taken out",
+                           (unsigned long long)taught->seq);
+    ev->feedback = taught->feedback;
+    ev->feedback.feedback.seq = taught->seq;
+    ev->feedback.feedback.retract = true;
     ev->kind = EVENT_TAUGHT;
     return router_apply(r, ev, problem);
 }

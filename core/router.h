@@ -58,6 +58,12 @@ MUST_CHECK enum status router_feedback(struct router *r, int64_t now_ms, const s
                                        const struct recalled *recalled, struct event *ev,
                                        enum feedback_result *result, struct problem *problem);
 
+/* router_correct is router_feedback for the operator who takes back, or puts back, what a source
+ * said: never late, and not refused for a source that is ignored. */
+MUST_CHECK enum status router_correct(struct router *r, int64_t now_ms, const struct feedback *f,
+                                      const struct recalled *recalled, struct event *ev,
+                                      enum feedback_result *result, struct problem *problem);
+
 /* router_teach learns an outcome that was not decided here: labelled history. outcome says what
  * model did on the request; its feedback_id names the batch it came with ("" = none), other ids are
  * ignored; weight in (0,1] is what it counts beside a
@@ -65,6 +71,11 @@ MUST_CHECK enum status router_feedback(struct router *r, int64_t now_ms, const s
 MUST_CHECK enum status router_teach(struct router *r, int64_t now_ms, const struct request *req,
                                     const char *model, const struct feedback *outcome,
                                     double weight, struct event *ev, struct problem *problem);
+/* router_unteach takes out again what the record `taught` taught. The event names that record, so
+ * the log tells what has been taken out; the fold does not remember: the caller must have looked.
+ * CONFLICT: it teaches nothing, or was learned under other features than those in force. */
+MUST_CHECK enum status router_unteach(struct router *r, int64_t now_ms, const struct event *taught,
+                                      struct event *ev, struct problem *problem);
 /* router_taught tells whether a batch of this name is among the TEACH_BATCHES latest: whoever
  * repeats it for want of an answer must not have it learned twice. */
 bool router_taught(const struct router *r, const char *batch_id);
@@ -114,6 +125,15 @@ const struct params *router_params(const struct router *r);
 struct lens;
 const struct lens *router_lens(const struct router *r);
 const uint8_t *router_mac_key(const struct router *r);
+/* router_schema names the features in force: rows of another schema teach nothing any more. */
+uint64_t router_schema(const struct router *r);
+/* router_weights gives the weights of a model (catalog slot) for a target, *d of them, as of the
+ * last refresh; valid until the next event. */
+const double *router_weights(const struct router *r, int arm, enum target t, int *d);
+/* router_settle chooses the scales of the shared prior, it and all weights anew as of the fold's
+ * clock, whether or not that is due, so that two folds can be compared. Not an event: the state is
+ * no longer that of the log, so do not go on with it. */
+void router_settle(struct router *r);
 
 /* Counters of the fold, for status and reports. Sums since the store began, by catalog slot. */
 struct model_stats {

@@ -5,6 +5,7 @@
  * it amounts to now goes to the regressions, the cost sums, the pacer and the counters, so that a
  * message is learned once whatever comes before or after it.
  */
+#include <limits.h>
 #include <string.h>
 #include "bandit/rng.h"
 #include "core/credit.h"
@@ -167,6 +168,24 @@ static void note_batch(struct router *r, const char *id)
     c->batch[c->batches++ % TEACH_BATCHES] = router_batch_hash(id);
 }
 
+/* Takes out what an outcome from elsewhere taught. The name of its batch stays known: what was
+ * taken out is not to come in again by a repetition. */
+static void untaught(struct router *r, const struct decision_row *row, const float *x,
+                     struct label_book *book, const struct credit *c)
+{
+    const struct credit nothing = {.has_cost = false};
+    for (int t = 0; t < TARGETS; t++) {
+        book->applied |= (uint8_t)((unsigned)c->has[t] << t);
+        book->label[t] = c->label[t];
+    }
+    book->has_cost = c->has_cost;
+    book->learned_nano = c->learned_nano;
+    book->priced_nano = c->priced_nano;
+    learn_targets(r, row, x, book, &nothing);
+    learn_cost(r, row, book, &nothing);
+    r->counters.taught--;
+}
+
 /* An outcome from elsewhere: labels and cost ratio are learned, nothing is counted as spent. */
 enum status router_learn_taught(struct router *r, const struct event *ev, struct problem *problem)
 {
@@ -175,18 +194,45 @@ enum status router_learn_taught(struct router *r, const struct event *ev, struct
     struct label_book book;
     struct credit c;
     enum feedback_result result;
+    struct feedback said = f->feedback;
+    bool undo = said.retract;
+    said.retract = false;
     book_init(&book);
     if (row->arm >= r->params.catalog.n || row->schema != r->learner.schema ||
         !router_learner(r, row->learner))
         return problem_set(problem, STATUS_INTERNAL, "", "what was taught does not fit the models");
-    enum status s = book_take(&book, &f->feedback, &result, problem);
+    enum status s = book_take(&book, &said, &result, problem);
     if (s != STATUS_OK)
         return s;
     credit_of(&book, row, &c);
     influence_bound(&c, row, r->params.learner.most_off);
+    if (undo) {
+        untaught(r, row, f->x, &book, &c);
+        return STATUS_OK;
+    }
     learn_targets(r, row, f->x, &book, &c);
     learn_cost(r, row, &book, &c);
     r->counters.taught++;
     note_batch(r, f->feedback.feedback_id);
     return STATUS_OK;
+}
+
+void router_settle(struct router *r)
+{
+    enum { PASSES_MOST = 16 }; /* each knob goes at most that many steps from end to end */
+    struct learner *l = &r->learner;
+    struct precision_scale before;
+    for (int i = 0; i < PASSES_MOST; i++) {
+        before = l->scale;
+        l->tuned_at = 0;
+        l->since_pool[TARGET_QUALITY] = l->labels[TARGET_QUALITY] + 1; /* due, however few */
+        (void)learner_refresh(l, &r->params, INT_MAX, r->clock_ms);
+        if (memcmp(&before, &l->scale, sizeof before) == 0)
+            break;
+    }
+    for (int a = 0; a < l->n_arms; a++)
+        for (int t = 0; t < TARGETS; t++)
+            (void)ridge_refresh(l->ridge[a][t], r->clock_ms);
+    for (int i = 1; i <= LEARNERS_MAX && r->learners[i]; i++)
+        (void)learner_refresh(r->learners[i], &r->params, INT_MAX, r->clock_ms);
 }

@@ -46,6 +46,17 @@ const uint8_t *router_mac_key(const struct router *r)
     return r->init.mac_key;
 }
 
+uint64_t router_schema(const struct router *r)
+{
+    return r->learner.schema;
+}
+
+const double *router_weights(const struct router *r, int arm, enum target t, int *d)
+{
+    *d = r->learner.d;
+    return ridge_theta(r->learner.ridge[arm][t]);
+}
+
 uint64_t router_batch_hash(const char *id)
 {
     return hash64(id, strlen(id), 1);

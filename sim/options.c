@@ -23,6 +23,7 @@ static const char usage[] =
     "                                                  weigh what purser play recorded\n"
     "       purser-sim lens fit FILE_OR_DIR... [--out lens.bin] [options]\n"
     "                                                  learn from prompts how texts differ\n"
+    "       purser-sim refold --store DIR [options]    what a store has learned, and would have\n"
     "\n"
     "what is learned before counting\n"
     "  --split P             the rows whose id hashes below P are learned first (0 <= P < 1)\n"
@@ -60,6 +61,11 @@ static const char usage[] =
     "  --split P             hold out the rows whose id does not hash below P, to score them\n"
     "  --seed S, --whiten W  W from 0 (default) to 1: how far directions are\n"
     "                        made to count alike\n"
+    "of refold: what to leave out; a live store is only read\n"
+    "  --without-source S, --without-tenant T   feedback of a source, on a tenant's decisions\n"
+    "  --without-batch B     history taught under this name (purser log shows it)\n"
+    "  --until TIME|SEQ      feedback and history recorded after it; TIME as\n"
+    "                        2026-11-24T16:05:07, UTC\n"
     "how it is run and told\n"
     "  --workers N           processes (default: one per core); changes no result\n"
     "  --json                one JSON object instead of a table\n"
@@ -100,6 +106,11 @@ enum option_key {
     OPT_RESUME,
     OPT_CHANGE,
     OPT_ORDER,
+    OPT_STORE,
+    OPT_WITHOUT_SOURCE,
+    OPT_WITHOUT_TENANT,
+    OPT_WITHOUT_BATCH,
+    OPT_UNTIL,
     OPT_HELP,
     OPT_VERSION
 };
@@ -137,6 +148,11 @@ static const struct option long_options[] = {
     {"resume", required_argument, NULL, OPT_RESUME},
     {"change", required_argument, NULL, OPT_CHANGE},
     {"order", required_argument, NULL, OPT_ORDER},
+    {"store", required_argument, NULL, OPT_STORE},
+    {"without-source", required_argument, NULL, OPT_WITHOUT_SOURCE},
+    {"without-tenant", required_argument, NULL, OPT_WITHOUT_TENANT},
+    {"without-batch", required_argument, NULL, OPT_WITHOUT_BATCH},
+    {"until", required_argument, NULL, OPT_UNTIL},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -289,6 +305,20 @@ static bool take_plain(struct options *o, int key, const char *v)
     }
 }
 
+/* What refold leaves out; false when it is none of these. */
+static bool take_refold(struct options *o, int key, const char *v)
+{
+    const char **to = key == OPT_STORE            ? &o->store
+                      : key == OPT_WITHOUT_SOURCE ? &o->without_source
+                      : key == OPT_WITHOUT_TENANT ? &o->without_tenant
+                      : key == OPT_WITHOUT_BATCH  ? &o->without_batch
+                      : key == OPT_UNTIL          ? &o->until
+                                                  : NULL;
+    if (to)
+        *to = v;
+    return to != NULL;
+}
+
 int options_read(int argc, char **argv, struct options *o)
 {
     for (;;) {
@@ -305,7 +335,8 @@ int options_read(int argc, char **argv, struct options *o)
             puts("purser-sim " PURSER_VERSION);
             return EXIT_SUCCESS;
         }
-        if (!take_plain(o, key, optarg) && !take_value(o, key, optarg))
+        if (!take_plain(o, key, optarg) && !take_refold(o, key, optarg) &&
+            !take_value(o, key, optarg))
             return options_refuse("an option has a value that is not allowed", optarg);
     }
 }

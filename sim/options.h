@@ -12,6 +12,7 @@ enum { EXIT_USAGE = 2, SETS_MAX = 64 };
 struct options {
     const char *dir, *scenario, *learn_from, *out, *config, *policy, *features, *choices, *lens;
     const char *history, *policies, *budgets, *csv, *resume; /* of compare; NULL = default */
+    const char *store, *without_source, *without_tenant, *without_batch, *until; /* of refold */
     const char *set[SETS_MAX];
     int n_sets;
     struct change change[CHANGES_MAX];

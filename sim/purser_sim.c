@@ -10,6 +10,7 @@
 #include "sim/fintech.h"
 #include "sim/lens_command.h"
 #include "sim/options.h"
+#include "sim/refold_command.h"
 #include "sim/replay.h"
 #include "sim/report.h"
 #include "sim/run.h"
@@ -368,6 +369,8 @@ static int run(struct options *o, const char *command, char **rest, int n)
         return n == 1 ? run_command(o, rest[0]) : options_refuse("run takes one EXPERIMENT", NULL);
     if (strcmp(command, "compare") == 0)
         return compare_command(o, rest, n);
+    if (strcmp(command, "refold") == 0)
+        return n == 0 ? refold_command(o) : options_refuse("refold takes only options", rest[0]);
     if (strcmp(command, "scenario") == 0) {
         if (n != 1)
             return options_refuse("scenario takes one name", NULL);

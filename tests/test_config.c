@@ -210,6 +210,12 @@ static const struct refusal {
      STATUS_BAD_REQUEST},
     {"C5 words", "{" MODELS ",\"rules\":[{\"model\":\"a\",\"words\":3}]}", "/rules/0/words",
      "at most 8", STATUS_BAD_REQUEST},
+    {"C5 sources", "{" MODELS ",\"feedback\":{\"ignore_sources\":\"bot\"}}",
+     "/feedback/ignore_sources", "at most 16 names", STATUS_BAD_REQUEST},
+    {"C5 source", "{" MODELS ",\"feedback\":{\"ignore_sources\":[\"a\",\"b c\"]}}",
+     "/feedback/ignore_sources/1", "a name of", STATUS_BAD_REQUEST},
+    {"C5 source near", "{" MODELS ",\"feedback\":{\"ignore_source\":[]}}",
+     "/feedback/ignore_source", "did you mean", STATUS_UNKNOWN_FIELD},
     {"J5 duplicate", "{" MODELS ",\"baseline\":\"a\",\"baseline\":\"a\"}", "", "duplicate key",
      STATUS_BAD_JSON},
     {"J9 depth", "{\"x_\":[[[[[[[[]]]]]]]]}", "", "deeper", STATUS_TOO_LARGE},
@@ -265,6 +271,10 @@ static void render_reads_back(void **state)
     assert_int_equal(params.n_silence, 2);
     must_patch("{\"silence\":[]}");
     check_round_trip();
+    must_parse("{" MODELS ",\"feedback\":{\"ignore_sources\":[\"bot\",\"default\"]}}");
+    assert_int_equal(params.feedback.n_ignore, 2);
+    assert_string_equal(params.feedback.ignore[1], "default");
+    check_round_trip();
     /* Longer than the default retention allows: a logged document has no settings to ask. */
     must_parse("{" MODELS ",\"store\":{\"retention_days\":100},\"learner\":{\"join_window_hours\":"
                "2000}}");
@@ -313,6 +323,9 @@ static void patch_changes_only_what_it_names(void **state)
     assert_int_equal(params.catalog.model[1].price_cached, 300000);
     assert_int_equal(params.catalog.n_needs, 2); /* nobody has "tools" any more */
     check_round_trip();
+    must_patch("{\"feedback\":{\"ignore_sources\":[\"a\",\"b\"]}}");
+    must_patch("{\"feedback\":{\"ignore_sources\":[\"c\"]}}");
+    assert_int_equal(params.feedback.n_ignore, 1);
     must_patch("{\"baseline\":\"\",\"rules\":[{\"tier\":\"medium\"}]}");
     must_patch("{\"tiers\":[\"medium\",\"small\",\"x\",\"y\"]}");
     must_patch("{\"tiers\":[\"medium\",\"small\"]}"); /* v/b is retired, its tier may go */

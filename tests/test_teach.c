@@ -456,6 +456,102 @@ static void test_batches(void **state)
     host_free(h);
 }
 
+/* What was taught is taken out again: the rest is as if it had come alone. Which rows are out is
+ * told by the records, so a record that takes one out cannot be taken out itself. */
+static void test_unteach(void **state)
+{
+    static struct event taught, other;
+    struct host *both = host_new(), *one = host_new();
+    uint64_t first[30];
+    (void)state;
+    reconfigure(both, "{\"learner\":{\"pool_labels\":0}}");
+    reconfigure(one, "{\"learner\":{\"pool_labels\":0}}");
+    for (int row = 0; row < 30; row++) {
+        first[row] = both->n + 1;
+        teach_row(both, row, row % 2, 0.7, "bad");
+        teach_row(both, row + 30, row % 2, 1, "good");
+        teach_row(one, row + 30, row % 2, 1, "good");
+    }
+    for (int row = 0; row < 30; row++) {
+        uint64_t i = first[row];
+        assert_int_equal(event_decode(both->record[i], both->len[i], &taught, &problem), STATUS_OK);
+        assert_int_equal(router_unteach(both->router, both->now, &taught, &both->ev, &problem),
+                         STATUS_OK);
+        assert_int_equal(both->ev.feedback.feedback.seq, i);
+        note(both);
+        other = both->ev;
+        settle(both);
+    }
+    assert_int_equal(router_unteach(both->router, both->now, &other, &both->ev, &problem),
+                     STATUS_CONFLICT);
+    (void)predict(both, 0); /* a tick: what is learned is estimated anew */
+    (void)predict(one, 0);
+    for (int m = 0; m < 2; m++)
+        for (int k = 0; k < TARGETS; k++) {
+            int d;
+            const double *a = router_weights(both->router, m, (enum target)k, &d),
+                         *b = router_weights(one->router, m, (enum target)k, &d);
+            for (int j = 0; j < d; j++)
+                assert_true(fabs(a[j] - b[j]) < 1e-9);
+        }
+    struct router_stats s;
+    router_stats(both->router, &s);
+    assert_int_equal(s.taught, 30);
+    assert_int_equal(s.model[1].labels[TARGET_QUALITY], 15);
+    assert_true(router_taught(both->router, "bad")); /* not to be learned again by a repetition */
+    reconfigure(both, "{\"features\":{\"shape\":false}}");
+    assert_int_equal(router_unteach(both->router, both->now, &taught, &both->ev, &problem),
+                     STATUS_CONFLICT);
+    must_replay(both);
+    host_free(both);
+    host_free(one);
+}
+
+/* The scales of the shared prior that lies brought about go with the lies. */
+static void test_unteach_scales(void **state)
+{
+    static struct event taught;
+    struct host *both = host_new(), *one = host_new();
+    double most = 0;
+    (void)state;
+    reconfigure(both, "{\"learner\":{\"drift_threshold\":0}}");
+    reconfigure(one, "{\"learner\":{\"drift_threshold\":0}}");
+    for (int row = 0; row < 120; row++) {
+        teach_row(both, row, 0, 1, "good");
+        teach_row(both, row, 1, 1, "good");
+        teach_row(one, row, 0, 1, "good");
+        teach_row(one, row, 1, 1, "good");
+    }
+    uint64_t from = both->n + 1;
+    for (int row = 0; row < 200; row++) /* noise: no feature helps */
+        teach_row(both, row * 7, (row * row / 3) % 2, 1, "bad");
+    uint64_t to = both->n;
+    for (uint64_t i = from; i <= to; i++) {
+        assert_int_equal(event_decode(both->record[i], both->len[i], &taught, &problem), STATUS_OK);
+        if (taught.kind != EVENT_TAUGHT)
+            continue;
+        assert_int_equal(router_unteach(both->router, both->now, &taught, &both->ev, &problem),
+                         STATUS_OK);
+        note(both);
+        settle(both);
+        if (i % 16 == 0)
+            (void)predict(both, 0); /* a tick: each moves the scales a step */
+    }
+    (void)predict(both, 0);
+    must_replay(both);
+    router_settle(one->router);
+    for (int m = 0; m < 2; m++) {
+        int d;
+        const double *a = router_weights(both->router, m, TARGET_QUALITY, &d),
+                     *b = router_weights(one->router, m, TARGET_QUALITY, &d);
+        for (int j = 0; j < d; j++)
+            most = fmax(most, fabs(a[j] - b[j]));
+    }
+    assert_true(most < 1e-9);
+    host_free(both);
+    host_free(one);
+}
+
 /* ---- the service ---- */
 
 static int run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -652,6 +748,7 @@ int main(void)
         cmocka_unit_test(test_wire_bounds),    cmocka_unit_test(test_as_lived),
         cmocka_unit_test(test_weight),         cmocka_unit_test(test_rename),
         cmocka_unit_test(test_batches),        cmocka_unit_test(test_train),
+        cmocka_unit_test(test_unteach),        cmocka_unit_test(test_unteach_scales),
         cmocka_unit_test(test_train_commands), cmocka_unit_test(test_op),
     };
     cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */

@@ -78,6 +78,8 @@ int cli_explain(struct cli *c);
 /* cli_import_models.c, cli_import_pools.c */
 int cli_models_import(struct cli *c);
 int cli_pools_import(struct cli *c);
+/* cli_unlearn.c */
+int cli_unlearn(struct cli *c);
 /* cli_lens.c */
 int cli_lens(struct cli *c);
 int cli_snapshot(struct cli *c);

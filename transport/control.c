@@ -19,7 +19,9 @@
 #include "core/snapshot.h"
 #include "store/maintain.h"
 #include "transport/control_lens.h"
+#include "transport/control_log.h"
 #include "transport/control_stats.h"
+#include "transport/control_unlearn.h"
 #include "transport/log.h"
 
 struct call {
@@ -266,40 +268,19 @@ static enum status explain(struct call *c, struct problem *p)
     return STATUS_OK;
 }
 
-enum { LOG_MOST = 1000 };
-
-struct log_scan {
-    struct call *call;
-    int64_t n, most;
-    uint64_t next;
-};
-
-static bool on_record(void *ctx, const struct event *e)
-{
-    struct log_scan *scan = ctx;
-    if (scan->n >= scan->most || !reserve(scan->call, OUTBUF_ITEM))
-        return false;
-    text_put(scan->call->out, scan->n++ ? "," : "");
-    event_describe(e, scan->call->out);
-    scan->next = e->seq + 1;
-    return true;
-}
-
 static enum status log_range(struct call *c, struct problem *p)
 {
-    const json_t *from = json_object_get(c->root, "from"), *to = json_object_get(c->root, "to"),
-                 *limit = json_object_get(c->root, "limit");
-    struct log_scan scan = {.call = c, .most = limit ? json_integer_value(limit) : 100};
-    if ((from && json_integer_value(from) < 1) || (to && json_integer_value(to) < 1) ||
-        scan.most < 1 || scan.most > LOG_MOST)
-        return problem_set(p, STATUS_BAD_REQUEST, "/limit",
-                           "from and to are sequence numbers from 1, limit is 1 to %d", LOG_MOST);
-    scan.next = from ? (uint64_t)json_integer_value(from) : 1;
-    text_put(c->out, "{\"v\":1,\"items\":[");
-    enum status s = db_scan(c->control->desk->db, scan.next,
-                            to ? (uint64_t)json_integer_value(to) : 0, on_record, &scan, p);
-    text_printf(c->out, "],\"next\":%" PRIu64 "}", scan.next);
-    return s;
+    return control_log(c->control->desk, c->root, slot_out(c->slot), p);
+}
+
+static enum status labels_range(struct call *c, struct problem *p)
+{
+    return control_labels(c->control->desk, c->root, slot_out(c->slot), p);
+}
+
+static enum status unlearn(struct call *c, struct problem *p)
+{
+    return control_unlearn(c->control->desk, c->root, slot_out(c->slot), p);
 }
 
 static enum status lens(struct call *c, struct problem *p)
@@ -395,6 +376,8 @@ static const struct {
     {"backup", backup, " to "},
     {"explain", explain, " decision_id "},
     {"log", log_range, " from to limit "},
+    {"labels", labels_range, " from source tenant batch history "},
+    {"unlearn", unlearn, " items seen_to dry_run settle "},
 };
 
 static enum status unknown_field(struct problem *p, const char *key, const char *common,
@@ -441,7 +424,8 @@ static enum status run(struct call *c, const char *op, struct problem *p)
                        "unknown op %.40s; control knows stats, status, models.list, models.set, "
                        "models.rename, lens.get, lens.set, "
                        "weights.get, weights.set, policy.get, policy.set, learners.get, "
-                       "learners.set, config.get, snapshot, backup, explain, log, teach",
+                       "learners.set, config.get, snapshot, backup, explain, log, labels, unlearn, "
+                       "teach",
                        op);
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include "core/decision_id.h"
 #include "core/snapshot.h"
+#include "transport/desk_inside.h"
 #include "transport/log.h"
 
 static void desk_break(struct desk *d, const char *what)
@@ -87,6 +88,12 @@ void desk_follow(struct desk *d)
         follow(d, wallclock_now(&d->clock));
 }
 
+void desk_record(struct desk *d, int64_t now)
+{
+    append(d, &d->event);
+    follow(d, now);
+}
+
 static bool find_in(const struct tray *t, uint64_t seq, struct event *out)
 {
     const uint8_t *bytes;
@@ -95,13 +102,18 @@ static bool find_in(const struct tray *t, uint64_t seq, struct event *out)
            event_decode(bytes, n, out, NULL) == STATUS_OK;
 }
 
+enum status desk_read(struct desk *d, uint64_t seq, struct event *out, struct problem *problem)
+{
+    if (find_in(&d->filling, seq, out) || (d->flying && find_in(&d->other, seq, out)))
+        return STATUS_OK;
+    return db_read_event(d->db, seq, out, problem);
+}
+
 enum status desk_find(struct desk *d, uint64_t seq, struct event *out, struct problem *problem)
 {
-    if (!find_in(&d->filling, seq, out) && !(d->flying && find_in(&d->other, seq, out))) {
-        enum status s = db_read_event(d->db, seq, out, problem);
-        if (s != STATUS_OK)
-            return s;
-    }
+    enum status s = desk_read(d, seq, out, problem);
+    if (s != STATUS_OK)
+        return s;
     if (out->kind != EVENT_DECIDED)
         return problem_set(problem, STATUS_UNKNOWN_DECISION, "/decision_id",
                            "no decision has this id");
@@ -120,7 +132,7 @@ static enum status find_book(struct desk *d, uint64_t seq, struct label_book *ou
     return STATUS_OK;
 }
 
-static enum status storage_full(struct problem *p)
+enum status desk_storage_full(struct problem *p)
 {
     enum status s = problem_set(p, STATUS_STORAGE_FULL, "",
                                 "the store is full and nothing can be recorded: free space on the "
@@ -143,7 +155,7 @@ static enum status route(struct desk *d, const struct message *m, int i, struct 
         return s;
     if (result == ROUTE_RETRY) {
         d->retried++;
-        return d->full ? storage_full(p) : desk_find(d, d->event.seq, &d->event, p);
+        return d->full ? desk_storage_full(p) : desk_find(d, d->event.seq, &d->event, p);
     }
     if (result == ROUTE_DECIDED) {
         append(d, &d->event);
@@ -171,8 +183,8 @@ static void route_item(struct desk *d, const struct message *m, int i, struct te
 }
 
 /* Fetches the record and labels of a decision that has left memory. *out NULL: there is none. */
-static enum status recall(struct desk *d, const struct feedback *f, const struct recalled **out,
-                          struct problem *p)
+enum status desk_recall(struct desk *d, const struct feedback *f, const struct recalled **out,
+                        struct problem *p)
 {
     *out = NULL;
     if (router_has(d->router, f->seq))
@@ -204,16 +216,15 @@ static enum status feed(struct desk *d, const struct message *m, int i,
         return problem_set(p, STATUS_UNKNOWN_DECISION, "/decision_id",
                            "this service gave no decision this id");
     if (d->full)
-        return storage_full(p);
-    s = recall(d, f, &recalled, p);
+        return desk_storage_full(p);
+    s = desk_recall(d, f, &recalled, p);
     if (s != STATUS_OK)
         return s;
     int64_t now = wallclock_now(&d->clock);
     s = router_feedback(d->router, now, f, recalled, &d->event, result, p);
     if (s != STATUS_OK)
         return s;
-    append(d, &d->event);
-    follow(d, now);
+    desk_record(d, now);
     return STATUS_OK;
 }
 
@@ -325,7 +336,7 @@ void desk_answer(struct desk *d, const struct message *m, struct outbuf *out)
     if (!outbuf_reserve(out, OUTBUF_ITEM))
         return; /* an empty reply: no memory even to say so */
     if (m->op == WIRE_TEACH && d->full) {
-        storage_full(&p);
+        desk_storage_full(&p);
         desk_error(out, &p);
         return;
     }
@@ -359,7 +370,7 @@ enum status desk_configure(struct desk *d, const struct params *params, const ch
                            uint64_t file_hash, struct problem *problem)
 {
     if (d->full)
-        return storage_full(problem);
+        return desk_storage_full(problem);
     enum status s = router_configure(d->router, wallclock_now(&d->clock), params, origin, file_hash,
                                      d->json, sizeof d->json, &d->event, problem);
     if (s == STATUS_OK)
@@ -371,7 +382,7 @@ enum status desk_lens(struct desk *d, const uint8_t *bytes, size_t n, const char
                       struct problem *problem)
 {
     if (d->full)
-        return storage_full(problem);
+        return desk_storage_full(problem);
     enum status s =
         router_set_lens(d->router, wallclock_now(&d->clock), bytes, n, origin, &d->event, problem);
     if (s == STATUS_OK)
@@ -383,7 +394,7 @@ enum status desk_rename(struct desk *d, const char *old_name, const char *new_na
                         const char *origin, struct problem *problem)
 {
     if (d->full)
-        return storage_full(problem);
+        return desk_storage_full(problem);
     enum status s = router_rename(d->router, wallclock_now(&d->clock), old_name, new_name, origin,
                                   d->json, sizeof d->json, &d->event, problem);
     if (s == STATUS_OK)

@@ -90,6 +90,24 @@ void desk_prune(struct desk *d, int64_t retention_ms, int64_t most);
 MUST_CHECK enum status desk_find(struct desk *d, uint64_t seq, struct event *out,
                                  struct problem *problem);
 
+/* desk_read reads any record likewise; of a configuration without its document. */
+MUST_CHECK enum status desk_read(struct desk *d, uint64_t seq, struct event *out,
+                                 struct problem *problem);
+
+/* What the operator takes back or puts back. correct gets the answer; of a dry run (nothing is
+ * applied) result says nothing. */
+struct corrected {
+    enum feedback_result result;
+    int arm;      /* catalog slot of the model it is about */
+    bool learned; /* false: learned under other features, so the weights keep it */
+};
+/* desk_correct does item i of a message of feedback items, by router_correct; desk_unteach the
+ * record `seq` of history, by router_unteach, under its conditions. */
+MUST_CHECK enum status desk_correct(struct desk *d, const struct message *m, int i, bool dry,
+                                    struct corrected *out, struct problem *problem);
+MUST_CHECK enum status desk_unteach(struct desk *d, uint64_t seq, bool dry, struct corrected *out,
+                                    struct problem *problem);
+
 /* desk_crowded: the filling batch is full. */
 bool desk_crowded(const struct desk *d);
 /* desk_launch makes the filling batch the flying one and gives it; desk_landed empties it again. */

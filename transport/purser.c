@@ -53,6 +53,13 @@ static const struct {
      "         {\"prompt\":..,\"pair\":[\"MODEL\",\"MODEL\"],\"preference\":0..1}\n"
      "       prompt may be features or embedding; man purser says more",
      cli_train, true},
+    {"unlearn", "take back what a source said, or all since a time",
+     "unlearn [--source S] [--tenant T] [--since TIME|SEQ] [--until TIME|SEQ] [--dry-run] [--yes]\n"
+     "         [--reason WHY]\n"
+     "       purser unlearn --batch B [--dry-run] [--yes] [--reason WHY]\n"
+     "       TIME is 2026-11-24T16:05:07, UTC; --since alone rolls back to that time;\n"
+     "       --batch takes out the history that was taught under this name",
+     cli_unlearn, true},
     {"status", "whether it serves, and from which state", "status [--digest]", cli_status, true},
     {"top", "live counters, spend and models", "top [--once]", cli_top, true},
     {"models", "the catalog in force, or change it",

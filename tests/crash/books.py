@@ -12,7 +12,7 @@ from typing import Optional
 import records
 from records import CELLS, Decided, Feedback
 
-SEEN_MAX, SOURCES_MAX = 12, 4
+SEEN_MAX, SOURCES_MAX = 16, 4
 SILENCE = "silence"  # its labels count while no other source has one, and take nobody's place
 TARGET_NAMES = ("quality", "tokens", "latency", "failure")
 

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_TRANSPORT_DESK_INSIDE_H
+#define PURSER_TRANSPORT_DESK_INSIDE_H
+
+#include "transport/desk.h"
+
+/* What desk.c and desk_correct.c share. Private to them. */
+/* desk_record puts d->event, which the router has applied, into the batch, and what follows from
+ * it.
+ */
+void desk_record(struct desk *d, int64_t now);
+/* desk_recall fetches record and labels of a decision that has left memory. *out NULL: it is in
+ * memory, or there is none. */
+MUST_CHECK enum status desk_recall(struct desk *d, const struct feedback *f,
+                                   const struct recalled **out, struct problem *p);
+/* desk_storage_full refuses what would have to be recorded. */
+enum status desk_storage_full(struct problem *p);
+
+#endif
