@@ -22,7 +22,10 @@ struct settings {
     int64_t max_connections;             /* per listener, default 1024 */
     int64_t drain_ms;                    /* bound on a graceful stop, default 10000 */
     int64_t send_timeout_ms;             /* for a client that does not read, default 500 */
-    int64_t seed;                        /* of the draws; 0 = chosen once per store */
+    double meter_hour_days;              /* hours older than this become days, default 40 */
+    double meter_day_days;               /* days older than this are forgotten, default 1100 */
+    double invoice_tolerance; /* reported / computed cost - 1 without alarm, default 0.1 */
+    int64_t seed;             /* of the draws; 0 = chosen once per store */
 };
 
 /*

@@ -193,7 +193,7 @@ static bool average_but(const struct label_book *b, enum feedback_field field, i
     return n > 0;
 }
 
-static bool average(const struct label_book *b, enum feedback_field field, double *out)
+bool credit_average(const struct label_book *b, enum feedback_field field, double *out)
 {
     return average_but(b, field, -1, out);
 }
@@ -201,7 +201,7 @@ static bool average(const struct label_book *b, enum feedback_field field, doubl
 /* Of the quality labels: silence counts only while nobody else speaks. */
 static bool average_quality(const struct label_book *b, double *out)
 {
-    return average_but(b, FB_QUALITY, find_silence(b), out) || average(b, FB_QUALITY, out);
+    return average_but(b, FB_QUALITY, find_silence(b), out) || credit_average(b, FB_QUALITY, out);
 }
 
 static int64_t to_nano(double pico)
@@ -215,11 +215,12 @@ static void credit_cost(const struct label_book *b, const struct decision_row *r
 {
     double in = (double)row->prompt_tokens, cached = (double)row->cached_tokens, tokens = 0,
            cost = 0;
-    (void)average(b, FB_PROMPT_TOKENS, &in);
-    (void)average(b, FB_CACHED_TOKENS, &cached);
+    (void)credit_average(b, FB_PROMPT_TOKENS, &in);
+    (void)credit_average(b, FB_CACHED_TOKENS, &cached);
     double fresh = in > cached ? in - cached : 0;
     double input = (double)row->price_in * fresh + (double)row->price_cached * cached;
-    bool has_tokens = average(b, FB_OUTPUT_TOKENS, &tokens), reported = average(b, FB_COST, &cost);
+    bool has_tokens = credit_average(b, FB_OUTPUT_TOKENS, &tokens),
+         reported = credit_average(b, FB_COST, &cost);
     if (!has_tokens && reported && row->price_out > 0) {
         double implied = (cost * 1000 - input) / (double)row->price_out;
         tokens = implied > 0 ? implied : 0;
@@ -243,7 +244,7 @@ void credit_of(const struct label_book *b, const struct decision_row *row, struc
     double v;
     memset(out, 0, sizeof *out);
     credit_cost(b, row, out);
-    bool latency = average(b, FB_LATENCY, &v);
+    bool latency = credit_average(b, FB_LATENCY, &v);
     if (latency)
         out->label[TARGET_LATENCY] = repro_log(1 + v);
     out->has[TARGET_LATENCY] = latency;
@@ -251,7 +252,7 @@ void credit_of(const struct label_book *b, const struct decision_row *row, struc
     if (quality)
         out->label[TARGET_QUALITY] = v;
     double failed = 0;
-    bool told = average(b, FB_FAILED, &failed);
+    bool told = credit_average(b, FB_FAILED, &failed);
     out->has[TARGET_FAILURE] = told || out->has_cost || latency || quality;
     out->label[TARGET_FAILURE] = failed;
     out->has[TARGET_QUALITY] = quality && failed < 0.5;
@@ -262,6 +263,6 @@ void credit_of(const struct label_book *b, const struct decision_row *row, struc
 bool credit_awaits(const struct label_book *b)
 {
     double quality, failed = 0;
-    (void)average(b, FB_FAILED, &failed);
+    (void)credit_average(b, FB_FAILED, &failed);
     return failed < 0.5 && !average_quality(b, &quality);
 }

@@ -37,6 +37,8 @@ struct credit {
  * only, not as bad answers. Silence counts only while no other source has a quality label. Output
  * tokens that were not reported are implied by the cost, at the prices of the decision. */
 void credit_of(const struct label_book *b, const struct decision_row *row, struct credit *out);
+/* credit_average gives the mean of a field over the sources that hold it; false if none does. */
+bool credit_average(const struct label_book *b, enum feedback_field field, double *out);
 /* credit_awaits tells whether silence may still speak: no source has a quality label, silence
  * included, and the call is not reported failed. */
 bool credit_awaits(const struct label_book *b);

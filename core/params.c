@@ -161,6 +161,13 @@ static const struct field table[] = {
          "quality may fall this share below the baseline's; 0 = no guard"),
     OTHER("feedback/ignore_sources", "0 to 16 names",
           "sources whose feedback is refused as forbidden; \"default\" is whoever names none"),
+    INT("meter/keys", P(meter.keys), 1, 1e6, 4096,
+        "combinations of labels and model that an hour is metered by; more are summed up as other"),
+    REAL("meter/hour_days", S(meter_hour_days), 1, 36500, 40,
+         "age at which hours become days; at least the join window"),
+    REAL("meter/day_days", S(meter_day_days), 2, 36500, 1100, "age at which days are forgotten"),
+    REAL("meter/invoice_tolerance", S(invoice_tolerance), 0.001, 100, 0.1,
+         "share by which reported costs may differ from computed ones without alarm"),
     NAME("baseline", P(baseline), 0, "", "model that savings are told against; \"\" = the dearest"),
 };
 

@@ -47,6 +47,9 @@ struct silence {
  */
 struct params {
     struct catalog catalog;
+    struct {
+        int64_t keys; /* distinct combinations of labels metered in an hour; beyond: "other" */
+    } meter;
     struct objective objective;
     struct {
         char name[NAME_CAP];  /* one of bandit/policy.c */

@@ -69,6 +69,12 @@ void router_on_evict(struct router *r,
     r->evict_ctx = ctx;
 }
 
+void router_on_meter(struct router *r, meter_sink sink, void *ctx)
+{
+    r->meter = sink;
+    r->meter_ctx = ctx;
+}
+
 void router_begin(const struct router *r, int64_t now_ms, enum event_kind kind, struct event *ev)
 {
     ev->seq = r->seq + 1;
@@ -107,6 +113,8 @@ static void apply_decided(struct router *r, const struct event *ev)
     r->counters.baseline_nano += d->baseline_nano;
     r->counters.model[d->arm].decisions++;
     r->counters.model[d->arm].spent_nano += d->booked_nano;
+    if (r->meter)
+        r->meter(r->meter_ctx, ev, NULL, NULL);
 }
 
 /* The bound on open decisions is a fact of the log: what leaves memory must not depend on the host.

@@ -37,6 +37,14 @@ void router_on_evict(struct router *r,
                      void (*sink)(void *ctx, uint64_t seq, const struct label_book *book),
                      void *ctx);
 
+/* router_on_meter sets the sink for what is metered: called from within router_apply for a decision
+ * (ev holds it; before and after NULL) and for feedback, with the label book of the decision that
+ * it is about before and after. All are borrowed for the call. Not set while the host replays,
+ * since what it stored is in step with the log. */
+typedef void (*meter_sink)(void *ctx, const struct event *ev, const struct label_book *before,
+                           const struct label_book *after);
+void router_on_meter(struct router *r, meter_sink sink, void *ctx);
+
 enum route_result {
     ROUTE_DECIDED, /* ev holds a new decision, applied */
     ROUTE_DRY,     /* ev holds what would be decided; nothing was applied, seq is 0 */

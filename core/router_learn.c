@@ -127,7 +127,7 @@ enum status router_learn_feedback(struct router *r, const struct event *ev, stru
     const struct event_feedback *f = &ev->feedback;
     enum feedback_result result;
     int64_t slot = pending_find(&r->pending, f->feedback.seq);
-    struct label_book copy;
+    struct label_book copy, before;
     if (slot < 0 && !f->recalled)
         return problem_set(problem, STATUS_INTERNAL, "",
                            "feedback for decision %llu, not in memory",
@@ -139,9 +139,12 @@ enum status router_learn_feedback(struct router *r, const struct event *ev, stru
         return problem_set(problem, STATUS_INTERNAL, "",
                            "decision names model slot %d of %d, learner %d of %d", row->arm,
                            r->params.catalog.n, row->learner, r->params.learners.n);
+    before = copy;
     enum status s = book_take(&copy, &f->feedback, &result, problem);
     if (s != STATUS_OK)
         return s;
+    if (r->meter)
+        r->meter(r->meter_ctx, ev, &before, &copy);
     bool waited = slot >= 0 && router_awaits_quality(r, row, &copy);
     learn(r, row, x, &copy);
     bool waits = slot >= 0 && router_awaits_quality(r, row, &copy);

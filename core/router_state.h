@@ -47,6 +47,8 @@ struct router {
     int64_t duplicates; /* answered without an event: not part of the folded state */
     void (*evict)(void *ctx, uint64_t seq, const struct label_book *book);
     void *evict_ctx;
+    meter_sink meter;
+    void *meter_ctx;
     struct lens *lens, *next_lens; /* the one in force (id 0: none); room for another */
     uint8_t lens_dirty;            /* bit per snapshot generation */
     char *json; /* the configuration in force, as logged; room for CONFIG_MAX bytes */

@@ -29,6 +29,7 @@ void batch_free(struct batch *b)
 {
     if (b == NULL)
         return;
+    meter_fini(&b->meter);
     free(b->arena.at);
     free(b->event);
     free(b->book);
@@ -44,6 +45,9 @@ void batch_reset(struct batch *b)
     b->first_seq = b->snapshot_seq = b->prune_below = 0;
     b->prune_most = 0;
     b->snapshot_g = -1;
+    meter_clear(&b->meter);
+    b->meter_due = false;
+    b->keep_hours = b->keep_days = 0;
 }
 
 /* Gives an array with room for `need` elements of `size` bytes, NULL (nothing changed) if it
@@ -156,6 +160,22 @@ void batch_prune(struct batch *b, uint64_t below, int64_t most)
     b->prune_most = most;
 }
 
+struct meter *batch_meter(struct batch *b)
+{
+    return &b->meter;
+}
+
+void batch_meter_due(struct batch *b)
+{
+    b->meter_due = true;
+}
+
+void batch_meter_keep(struct batch *b, uint32_t hours, uint32_t days)
+{
+    b->keep_hours = hours;
+    b->keep_days = days;
+}
+
 bool batch_find_event(const struct batch *b, uint64_t seq, const uint8_t **bytes, size_t *n)
 {
     if (b->n_events == 0 || seq < b->first_seq || seq - b->first_seq >= b->n_events)
@@ -213,5 +233,5 @@ uint64_t batch_last_seq(const struct batch *b)
 bool batch_empty(const struct batch *b)
 {
     return b->n_events == 0 && b->n_books == 0 && b->n_items == 0 && b->snapshot_g < 0 &&
-           b->prune_below == 0;
+           b->prune_below == 0 && !(b->meter_due && b->meter.n > 0);
 }

@@ -34,6 +34,16 @@ void batch_snapshot_end(struct batch *b, int g, uint64_t seq);
  * books). */
 void batch_prune(struct batch *b, uint64_t below, int64_t most);
 
+/* batch_meter gives what is metered within the batch, to add to: it goes to the rollups with the
+ * batch, whose being empty it does not count for (refusals alone need not be written at once),
+ * unless batch_meter_due says that it should be written now. batch_meter_keep asks to make the
+ * oldest hour, if it is before `hours`, part of its day, and to forget days before `days` (both in
+ * hours since 1970, 0 = leave them). */
+struct meter;
+struct meter *batch_meter(struct batch *b);
+void batch_meter_due(struct batch *b);
+void batch_meter_keep(struct batch *b, uint32_t hours, uint32_t days);
+
 /* batch_find_event / batch_find_book look into the batch for a decision not yet on disk (recall).
  */
 bool batch_find_event(const struct batch *b, uint64_t seq, const uint8_t **bytes, size_t *n);

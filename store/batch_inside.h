@@ -2,6 +2,7 @@
 #ifndef PURSER_STORE_BATCH_INSIDE_H
 #define PURSER_STORE_BATCH_INSIDE_H
 
+#include "core/meter.h"
 #include "core/snapshot.h"
 #include "store/batch.h"
 
@@ -35,6 +36,9 @@ struct batch {
     uint64_t snapshot_seq;
     uint64_t prune_below; /* 0 = nothing */
     int64_t prune_most;
+    struct meter meter;
+    bool meter_due;
+    uint32_t keep_hours, keep_days; /* 0 = nothing is asked for */
 };
 
 #endif

@@ -230,7 +230,11 @@ static int tables_open(struct db *db, MDB_txn *txn)
         rc = mdb_dbi_open(txn, "state", flags, &db->state);
     if (rc == 0)
         rc = mdb_dbi_open(txn, "outcome", flags, &db->outcome);
-    return rc;
+    if (rc != 0)
+        return rc;
+    rc = mdb_dbi_open(txn, "rollup", flags, &db->rollup);
+    db->has_rollup = rc == 0;
+    return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 /* Opens the tables and reads meta, or makes both; in one transaction, so that a store is whole or

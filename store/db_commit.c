@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The one place that writes: a batch becomes one transaction, events, books, snapshot items,
- * pruning and the head together, so no crash can leave one without the others. Nothing is
+ * rollups, pruning and the head together, so no crash can leave one without the others. Nothing is
  * acknowledged before mdb_txn_commit has returned 0. Full disk or full map: the transaction is
  * aborted, nothing was written, the environment goes on. Any other failure: LMDB or the kernel may
  * be of two minds about what is on disk, so the db refuses to write again and the process should
@@ -134,7 +134,9 @@ static int prune(struct db *db, MDB_txn *txn, uint64_t limit, int64_t most)
 
 static int write_all(struct db *db, MDB_txn *txn, const struct batch *b, struct head *head)
 {
-    int rc = put_events(db, txn, b, head);
+    int rc = rollup_put(db, txn, b, head); /* first: it is told where the log ends so far */
+    if (rc == 0)
+        rc = put_events(db, txn, b, head);
     if (rc == 0)
         rc = put_books(db, txn, b);
     if (rc == 0)
@@ -167,7 +169,8 @@ static bool poisoned(struct db *db)
 static uint64_t growth(const struct batch *b)
 {
     uint64_t deletes = b->prune_most < 10000 ? (uint64_t)b->prune_most : 10000;
-    uint64_t pages = 64 + 3 * (b->n_events + b->n_books + b->n_items) + 2 * deletes;
+    uint64_t puts = b->n_events + b->n_books + b->n_items + b->meter.n;
+    uint64_t pages = 64 + 3 * puts + 2 * deletes;
     return 2 * b->arena.n + pages * 4096;
 }
 

@@ -21,7 +21,9 @@ struct head {
 
 struct db {
     MDB_env *env;
-    MDB_dbi log, state, outcome, meta;
+    MDB_dbi log, state, outcome, meta, rollup;
+    atomic_llong other; /* additions to "other" in the rollups */
+    bool has_rollup;    /* false: a store of before, opened to be read */
     char dir[PATH_CAP];
     int lock_fd; /* -1 = read only */
     bool read_only;
@@ -56,6 +58,10 @@ uint64_t seq_of(MDB_val key); /* 0 if it is not a key of the log */
 
 int head_get(MDB_txn *txn, const struct db *db, struct head *out);
 int head_put(MDB_txn *txn, const struct db *db, const struct head *head);
+/* rollup_put adds what the batch has metered to the rollups (rollup.c); before: the head before it.
+ */
+struct batch;
+int rollup_put(struct db *db, MDB_txn *txn, const struct batch *b, const struct head *before);
 /* db_grow makes sure that the data file covers its last page and `more` bytes beyond. */
 int db_grow(struct db *db, uint64_t more);
 

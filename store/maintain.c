@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include "core/snapshot.h"
 #include "store/db_inside.h"
+#include "store/rollup.h"
 
 enum {
     OPEN_AT_FIRST = 64
@@ -95,6 +96,8 @@ enum status store_verify(const char *dir, void (*progress)(void *ctx, uint64_t d
         s = check_fold(&c, &report, problem);
     if (s == STATUS_OK && report.from_seq > 0) /* the records before it are not folded: read them */
         s = db_scan(c.db, 1, report.from_seq, keep_going, NULL, problem);
+    if (s == STATUS_OK)
+        s = rollup_check(c.db, &report.rollups, problem);
     check_close(&c);
     if (s != STATUS_OK)
         return s;

@@ -11,10 +11,12 @@ struct verify_report {
     uint64_t from_seq; /* snapshot the replay began at, 0 = empty state */
     uint64_t records;  /* replayed and checked */
     uint64_t digest;   /* of the state at seq */
+    int64_t rollups;   /* rows of rollups compared with the log, -1 = it no longer reaches back */
     bool ok;           /* replay from the oldest snapshot = newest snapshot, every checksum right */
 };
 /* store_verify replays the log of the store in dir from its oldest snapshot, compares with the
- * newest one bit by bit and checks every record. Read only; safe beside a running service. */
+ * newest one bit by bit, checks every record, and adds up the rollups again where the log is still
+ * whole. Read only; safe beside a running service. */
 MUST_CHECK enum status store_verify(const char *dir,
                                     void (*progress)(void *ctx, uint64_t done, uint64_t of),
                                     void *ctx, struct verify_report *out, struct problem *problem);

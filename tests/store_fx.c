@@ -90,6 +90,28 @@ static void on_item(void *ctx, const uint8_t key[ITEM_KEY_LEN], const void *byte
     ok(fx, batch_item(fx->batch, db_next_generation(fx->db), key, ITEM_KEY_LEN, bytes, n));
 }
 
+/* As the desk does it: the sums go with the batch, the decision's record is read again. */
+static void on_meter(void *ctx, const struct event *ev, const struct label_book *before,
+                     const struct label_book *after)
+{
+    struct fx *fx = ctx;
+    struct meter_sums delta;
+    const uint8_t *bytes;
+    size_t n;
+    struct meter *m = batch_meter(fx->batch);
+    int64_t most = router_params(fx->router)->meter.keys;
+    if (ev->kind == EVENT_DECIDED) {
+        assert_true(meter_decided(m, ev, most, &delta));
+        return;
+    }
+    uint64_t seq = ev->feedback.feedback.seq;
+    if (batch_find_event(fx->batch, seq, &bytes, &n))
+        ok(fx, event_decode(bytes, n, &fx->decided, &fx->problem));
+    else
+        ok(fx, db_read_event(fx->db, seq, &fx->decided, &fx->problem));
+    assert_true(meter_feedback(m, &fx->decided, before, after, most, &delta));
+}
+
 /* Opens the store and starts a router on it, its first events in the batch. */
 void live_start(struct fx *fx)
 {
@@ -97,6 +119,7 @@ void live_start(struct fx *fx)
     ok(fx, open_store(fx, false));
     fx->router = fresh_router(fx);
     router_on_evict(fx->router, on_evict, fx);
+    router_on_meter(fx->router, on_meter, fx);
     router_start(fx->router, fx->now, &fx->ev);
     log_event(fx);
     ok(fx, config_parse(CONFIG, strlen(CONFIG), &params, NULL, &fx->problem));

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "core/meter.h"
 #include "core/snapshot.h"
 #include "store/db_inside.h"
 #include "store/maintain.h"
@@ -28,7 +29,7 @@ struct fx {
     struct db *db;
     struct router *router;
     struct batch *batch;
-    struct event ev;
+    struct event ev, decided;
     struct request request;
     char json[CONFIG_MAX];
     struct problem problem;

@@ -180,6 +180,8 @@ static void gauges(void *ctx, struct text *t)
         text_printf(t, ",\"intake_messages\":%lld", (long long)intake_messages(s->intake));
     if (s->publish)
         text_printf(t, ",\"published\":%lld", (long long)publish_sent(s->publish));
+    text_put(t, ",");
+    desk_meter_stats(d, t);
 }
 
 static void on_snapshot_wanted(void *ctx)

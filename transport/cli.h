@@ -78,6 +78,9 @@ int cli_explain(struct cli *c);
 /* cli_import_models.c, cli_import_pools.c */
 int cli_models_import(struct cli *c);
 int cli_pools_import(struct cli *c);
+/* cli_spend.c, cli_export.c */
+int cli_spend(struct cli *c);
+int cli_export(struct cli *c);
 /* cli_unlearn.c */
 int cli_unlearn(struct cli *c);
 /* cli_lens.c */

@@ -123,14 +123,17 @@ static void progress(void *ctx, uint64_t done, uint64_t of)
 
 static int show_report(const struct cli *c, const struct verify_report *r)
 {
+    char rollups[64] = "the log no longer reaches back to check the rollups";
+    if (r->rollups >= 0)
+        snprintf(rollups, sizeof rollups, "%" PRId64 " rollups added up again", r->rollups);
     if (c->json)
         printf("{\"seq\":%" PRIu64 ",\"from_seq\":%" PRIu64 ",\"records\":%" PRIu64
-               ",\"digest\":\"%016" PRIx64 "\",\"ok\":%s}\n",
-               r->seq, r->from_seq, r->records, r->digest, r->ok ? "true" : "false");
+               ",\"rollups\":%" PRId64 ",\"digest\":\"%016" PRIx64 "\",\"ok\":%s}\n",
+               r->seq, r->from_seq, r->records, r->rollups, r->digest, r->ok ? "true" : "false");
     else
         printf("%s: seq %" PRIu64 ", %" PRIu64 " records replayed from %" PRIu64
-               ", digest %016" PRIx64 "\n",
-               r->ok ? "ok" : "DAMAGED", r->seq, r->records, r->from_seq, r->digest);
+               ", digest %016" PRIx64 ", %s\n",
+               r->ok ? "ok" : "DAMAGED", r->seq, r->records, r->from_seq, r->digest, rollups);
     return r->ok ? CLI_OK : CLI_DAMAGED;
 }
 

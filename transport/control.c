@@ -20,6 +20,7 @@
 #include "store/maintain.h"
 #include "transport/control_lens.h"
 #include "transport/control_log.h"
+#include "transport/control_spend.h"
 #include "transport/control_stats.h"
 #include "transport/control_unlearn.h"
 #include "transport/log.h"
@@ -288,6 +289,13 @@ static enum status lens(struct call *c, struct problem *p)
     return control_lens(c->control->desk, c->root, c->out, p);
 }
 
+static enum status spend(struct call *c, struct problem *p)
+{
+    enum status s = control_spend(c->control, c->slot, c->root, p);
+    c->later = s == STATUS_OK;
+    return s;
+}
+
 struct backup_job {
     uv_work_t work;
     struct control *control;
@@ -334,7 +342,7 @@ static enum status backup(struct call *c, struct problem *p)
     if (!to || to[0] != '/' || strlen(to) >= sizeof job->to)
         return problem_set(p, STATUS_BAD_REQUEST, "/to",
                            "to is needed: an absolute path of a directory that does not exist yet");
-    if (c->control->jobs > 0)
+    if (c->control->jobs > c->control->queries)
         return problem_set(p, STATUS_OVERLOADED, "",
                            "a backup is under way: retry when it is done");
     job = calloc(1, sizeof *job);
@@ -377,6 +385,7 @@ static const struct {
     {"explain", explain, " decision_id "},
     {"log", log_range, " from to limit "},
     {"labels", labels_range, " from source tenant batch history "},
+    {"spend.get", spend, " from to by bucket where "},
     {"unlearn", unlearn, " items seen_to dry_run settle "},
 };
 
@@ -425,7 +434,7 @@ static enum status run(struct call *c, const char *op, struct problem *p)
                        "models.rename, lens.get, lens.set, "
                        "weights.get, weights.set, policy.get, policy.set, learners.get, "
                        "learners.set, config.get, snapshot, backup, explain, log, labels, unlearn, "
-                       "teach",
+                       "spend.get, teach",
                        op);
 }
 

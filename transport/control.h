@@ -22,7 +22,8 @@ struct control {
     /* done gives back a slot whose answer came later; it holds it like any other. */
     void (*done)(void *ctx, struct slot *slot);
     void *ctx;
-    int jobs; /* backups under way: at most one */
+    int jobs;    /* under way in the thread pool: at most one backup, and ... */
+    int queries; /* ... questions for spending */
 };
 
 /* control_answer handles a control message for slot. True: the reply is written. False: it will

@@ -18,7 +18,7 @@
 #include "transport/desk_inside.h"
 #include "transport/log.h"
 
-static void desk_break(struct desk *d, const char *what)
+void desk_break(struct desk *d, const char *what)
 {
     if (!d->broken)
         log_event(LOG_LEVEL_ERROR, "broken", "what", what, "seq", LOG_NUMBER(router_seq(d->router)),
@@ -50,6 +50,7 @@ struct desk *desk_new(struct db *db, struct router *router)
     wallclock_read(&wall, &mono);
     wallclock_init(&d->clock, router_clock(router), wall, mono);
     router_on_evict(router, on_evict, d);
+    desk_meter(d);
     return d;
 }
 
@@ -171,6 +172,7 @@ static void route_item(struct desk *d, const struct message *m, int i, struct te
     d->routed++;
     if (s != STATUS_OK) {
         d->refused++;
+        desk_meter_refused(d, s);
         reply_error(t, &p);
         return;
     }
@@ -407,6 +409,7 @@ void desk_tick(struct desk *d)
     if (d->full || d->broken)
         return;
     int64_t now = wallclock_now(&d->clock);
+    batch_meter_due(d->filling.batch);
     router_tick(d->router, now, &d->event);
     append(d, &d->event);
     follow(d, now);

@@ -40,7 +40,16 @@ struct desk {
     uint64_t snapshot_seq; /* of the last snapshot put into a batch */
     struct wallclock clock;
     int64_t routed, refused, retried, fed, unknown; /* items answered, for stats */
-    bool repeated; /* the teach message in hand was learned before */
+    /* Of the latest requests of each model: what an invoice will say against what we reckon. */
+    struct invoice {
+        double reported, computed; /* nanodollars */
+        int64_t n, unpriced;
+        bool off; /* alarm */
+    } invoice[MODELS_MAX];
+    double invoice_tolerance; /* share; of the settings */
+    int64_t invoice_alarms;
+    int64_t meter_other, meter_other_before; /* when last looked at, and the time before */
+    bool repeated;                           /* the teach message in hand was learned before */
     /* Scratch: too big for the stack. */
     struct request request;
     struct feedback feedback;
@@ -48,7 +57,7 @@ struct desk {
         char model[NAME_CAP];
         struct feedback outcome;
     } lesson[MODELS_MAX];
-    struct event event, extra;
+    struct event event, extra, metered;
     struct recalled recalled;
     char json[CONFIG_MAX];
 };
@@ -85,6 +94,12 @@ MUST_CHECK enum status desk_rename(struct desk *d, const char *old_name, const c
 void desk_snapshot(struct desk *d, int g);
 /* desk_prune asks for records older than retention, and covered by both snapshots, to go. */
 void desk_prune(struct desk *d, int64_t retention_ms, int64_t most);
+
+/* desk_meter_keep asks for the oldest hour of the rollups to become part of its day, if it is older
+ * than hour_days, and for days older than day_days to be forgotten. desk_meter_stats writes what is
+ * seen of invoices, as members of an object. */
+void desk_meter_keep(struct desk *d, double hour_days, double day_days);
+void desk_meter_stats(const struct desk *d, struct text *out);
 
 /* desk_find reads the record of a decision, wherever it is: filling, in flight, on disk. */
 MUST_CHECK enum status desk_find(struct desk *d, uint64_t seq, struct event *out,

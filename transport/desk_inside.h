@@ -13,6 +13,12 @@ void desk_record(struct desk *d, int64_t now);
  * memory, or there is none. */
 MUST_CHECK enum status desk_recall(struct desk *d, const struct feedback *f,
                                    const struct recalled **out, struct problem *p);
+/* desk_break: memory and log have parted. */
+void desk_break(struct desk *d, const char *what);
+/* desk_meter has the router's decisions and feedback metered from here on; desk_meter_refused
+ * counts d->request, refused with s. */
+void desk_meter(struct desk *d);
+void desk_meter_refused(struct desk *d, enum status s);
 /* desk_storage_full refuses what would have to be recorded. */
 enum status desk_storage_full(struct problem *p);
 

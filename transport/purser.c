@@ -60,6 +60,17 @@ static const struct {
      "       TIME is 2026-11-24T16:05:07, UTC; --since alone rolls back to that time;\n"
      "       --batch takes out the history that was taught under this name",
      cli_unlearn, true},
+    {"spend", "what was spent, on what, and what it was worth",
+     "spend [--by tenant,model,task,domain,group,cluster,complexity] [--bucket hour|day|all]\n"
+     "         [--since 7d|24h|TIME] [--until TIME] [--where NAME=VALUE ...] [--csv]\n"
+     "       --by is model unless given, \"\" = one row; TIME is 2026-11-24T16:05:07, UTC\n"
+     "       --where task= takes requests without a task",
+     cli_spend, true},
+    {"export", "spending for other programs: FOCUS, OpenTelemetry, CSV",
+     "export [--format focus|otel|csv] [--since 30d|TIME] [--until TIME] [--where NAME=VALUE ...]\n"
+     "         [--out FILE|-] [--account NAME] [--provider NAME]\n"
+     "       --account fills BillingAccountId, --provider the names of provider and issuer",
+     cli_export, true},
     {"status", "whether it serves, and from which state", "status [--digest]", cli_status, true},
     {"top", "live counters, spend and models", "top [--once]", cli_top, true},
     {"models", "the catalog in force, or change it",

@@ -245,8 +245,11 @@ void server_on_second(uv_timer_t *handle)
 {
     struct server *s = handle->data;
     desk_tick(s->desk);
-    if (++s->ticks % PRUNE_EACH_TICKS == 0)
+    s->desk->invoice_tolerance = s->settings.invoice_tolerance;
+    if (++s->ticks % PRUNE_EACH_TICKS == 0) {
+        desk_meter_keep(s->desk, s->settings.meter_hour_days, s->settings.meter_day_days);
         desk_prune(s->desk, (int64_t)(s->settings.retention_days * 86400e3), PRUNE_MOST);
+    }
     if (s->desk->broken && s->phase == PHASE_SERVING)
         server_fail(s, "engine and log have parted");
 }

@@ -181,6 +181,10 @@ class Client(threading.Thread):
             body["request_id"] = f"r-{n}"
         if self.rng.random() < 0.2:
             body["max_output_tokens"] = 500
+        if self.rng.random() < 0.4:
+            body["group"] = self.rng.choice(("free", "paid"))
+        if self.rng.random() < 0.3:
+            body["value"] = self.rng.choice((0.5, 3, 5))
         return self.known("route", body)
 
     def some_decision(self) -> Optional[Open]:

@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 from typing import Iterable, Optional
 
 import records
+import rollups
 from books import SILENCE, Book, Sums
 from lmdbfile import DataFile
 from records import Configured, Decided, Feedback, Record, Started
+from rollups import Rollups
 
 RECORDED = {"applied", "amended", "retracted", "duplicate"}  # a feedback so answered is in the log
 FAR = 64  # violations told at once
@@ -59,6 +61,7 @@ class Counts:
     records: int = 0
     lost: int = 0
     twice: int = 0
+    rollups: int = 0  # rows compared
 
 
 @dataclass
@@ -66,6 +69,7 @@ class Kept:
     """A decision of the log."""
     seq: int
     ordinal: int
+    time_ms: int
     body: Decided
     book: Book = field(default_factory=Book)
     feedback: list[Feedback] = field(default_factory=list)
@@ -107,6 +111,7 @@ class Oracle:
         self.path = data_file
         self.counts = Counts()
         self.sums = Sums()
+        self.rollups = Rollups()
         self.names: list[str] = []
         self.tenants: list[str] = []  # with a learner of their own
         self.decisions: dict[int, Kept] = {}
@@ -151,6 +156,7 @@ class Oracle:
                          key=lambda s: s["seq"])
         self._check = []
         self._read(deque(reports))
+        self._metered()
         touched = {}
         while self._answers:
             message, reply = self._answers.popleft()
@@ -182,6 +188,15 @@ class Oracle:
             data.close()
         while reports:
             self._compare(reports.popleft())
+
+    def _metered(self) -> None:
+        """The table of rollups, as the kill left it, against the log."""
+        try:
+            for text in self.rollups.differences(self.path, self.last_seq):
+                self._bad(f"metered: {text}")
+        except rollups.Bad as e:
+            raise Violation(f"metered: {e}") from e
+        self.counts.rollups += len(self.rollups.rows)
 
     def _compare(self, stats: dict) -> None:
         if stats["seq"] < self.last_seq:
@@ -222,11 +237,12 @@ class Oracle:
             self.tenants = [own["tenant"] for own in document["learners"]]
             self._configured[record.seq] = {"origin": body.origin, **document["objective"]}
         elif isinstance(body, Decided):
-            self._decided(record.seq, body)
+            self._decided(record, body)
         elif isinstance(body, Feedback):
             self._feedback(record, body)
 
-    def _decided(self, seq: int, d: Decided) -> None:
+    def _decided(self, record: Record, d: Decided) -> None:
+        seq = record.seq
         if d.epoch != self.epoch:
             self._bad(f"log: decision {seq}: epoch {d.epoch}, the service's is {self.epoch}")
         if abs(sum(d.pmf.values()) - 1) > 1e-9 or not d.pmf[d.arm] > 0:
@@ -237,7 +253,8 @@ class Oracle:
             self._bad(f"log: decision {seq} is of no request: {d.request_id}")
         in_memory = self.sums.first
         self.sums.decided(d)
-        kept = Kept(seq, self.sums.decisions, d)
+        kept = Kept(seq, self.sums.decisions, record.time_ms, d)
+        self.rollups.put(seq, kept.time_ms, d, kept.book)
         self.decisions[seq] = kept
         self._requests[d.request_id, d.prompt_tokens] += 1
         if not d.request_id:
@@ -264,6 +281,7 @@ class Oracle:
                       f"decision {f.decision}: {wrong}")
         kept.feedback.append(f)
         self.sums.credited(kept.body, kept.book)
+        self.rollups.put(f.decision, kept.time_ms, kept.body, kept.book)
         if f.source == SILENCE:
             self._silence(record, f, kept)
 

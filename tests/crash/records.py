@@ -51,6 +51,9 @@ class Configured(NamedTuple):
 class Decided(NamedTuple):
     request_id: str
     tenant: str
+    task: str
+    domain: str
+    group: str
     epoch: int
     n_arms: int
     arm: int
@@ -65,6 +68,10 @@ class Decided(NamedTuple):
     silence_due_ms: int  # 0 = never
     silence_quality: float
     u: float
+    value: float
+    cluster: int  # 255 = none
+    complexity: float  # -1 = not known
+    inferred_domain: str
     pmf: dict[int, float]  # of the eligible slots
 
 
@@ -139,22 +146,23 @@ class Cursor:
 
 def _decided(c: Cursor) -> Decided:
     request_id = c.text()
-    tenant = [c.text() for _ in range(6)][0]
+    tenant, task, domain, _tier, group, _session = (c.text() for _ in range(6))
     _digest, _schema, _config, epoch = c.get("QQQI")
     _policy, n_arms, arm, _baseline, learner, _shadow, n_fallbacks = c.get("BBBBBBB")
     c.raw(n_fallbacks)
     _reasons, eligible = c.get("IQ")
-    _floor, _quota, _quota_nano, u, *_ = c.get("2dq8d")
+    _floor, _quota, _quota_nano, u, value, *_ = c.get("2dq8d")
     prompt, cached, _most, p_in, p_cached, p_out, booked, baseline, _dearest = c.get("9q")
-    c.get("Bf")
-    c.text()
+    cluster, complexity = c.get("Bf")
+    inferred = c.text()
     *_, due, silence = c.get("3fqf")
     c.raw(4 * c.get("B")[0])
     pmf = {slot: c.get("d4f4f2fq")[0] for slot in range(64) if eligible >> slot & 1}
     if arm >= n_arms or arm not in pmf:
         raise Bad(f"slot {arm} was not eligible")
-    return Decided(request_id, tenant, epoch, n_arms, arm, learner, prompt, cached, p_in, p_cached,
-                   p_out, booked, baseline, due, silence, u, pmf)
+    return Decided(request_id, tenant, task, domain, group, epoch, n_arms, arm, learner, prompt,
+                   cached, p_in, p_cached, p_out, booked, baseline, due, silence, u, value, cluster,
+                   complexity, inferred, pmf)
 
 
 def _labels(c: Cursor) -> Labels:
