@@ -22,6 +22,7 @@
 #include <string.h>
 #include "bandit/pool.h"
 #include "bandit/repro.h"
+#include "bandit/rng.h"
 #include "core/features.h"
 
 /* Noise guesses, worth NOISE_WEIGHT observations: variance of quality in [0,1], of log(1+tokens),
@@ -181,11 +182,13 @@ bool learner_shape(struct learner *l, const struct params *p, const struct lens 
 {
     struct layout layout = features_layout(p, lens);
     uint64_t schema = features_schema(&layout);
-    if (!l->schema)
+    bool first = l->schema == 0, changed = first || schema != features_schema(&l->layout);
+    if (first)
         l->scale = SCALE_START;
-    if (schema != l->schema && !carry_over(l, &layout))
+    if (changed && !carry_over(l, &layout))
         return false;
-    l->schema = schema;
+    if (changed) /* entries that went and came back have lost what they knew: not the same schema */
+        l->schema = first ? schema : mix64(l->schema ^ schema);
     l->half_life_ms = half_life_of(p);
     l->n_arms = p->catalog.n;
     for (int a = 0; a < l->n_arms; a++)

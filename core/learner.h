@@ -26,7 +26,7 @@ struct learner {
     uint64_t shares_since;
     int d;
     int n_arms;
-    uint64_t schema;
+    uint64_t schema;      /* of the layout since it was last changed; 0 = not shaped yet */
     struct layout layout; /* of x */
     struct ridge *ridge[MODELS_MAX][TARGETS];
     struct ratio smear[MODELS_MAX][TARGETS]; /* TOKENS and LATENCY only */

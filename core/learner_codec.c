@@ -21,6 +21,7 @@ static void get_ratio(struct reader *r, struct ratio *q)
 
 void learner_put(struct filler *w, const struct learner *l)
 {
+    put_u64(w, features_schema(&l->layout));
     put_u64(w, l->schema);
     put_u8(w, (uint8_t)l->d);
     put_u8(w, (uint8_t)l->n_arms);
@@ -53,7 +54,10 @@ void learner_put(struct filler *w, const struct learner *l)
 
 bool learner_get(struct reader *r, struct learner *l)
 {
-    if (get_u64(r) != l->schema || get_u8(r) != l->d || get_u8(r) != l->n_arms)
+    if (get_u64(r) != features_schema(&l->layout))
+        return false;
+    l->schema = get_u64(r);
+    if (get_u8(r) != l->d || get_u8(r) != l->n_arms)
         return false;
     l->scale.declared = get_f64(r);
     l->scale.text = get_f64(r);
