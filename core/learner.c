@@ -42,11 +42,6 @@ static const double QUALITY_MIDDLE = 0.5, QUALITY_PER_DECADE = 0.08;
 static const double FAILURE_TYPICAL = 0.01;
 static const double TOKENS_LIMIT = 1e6, LATENCY_LIMIT = 1e7;
 
-static int64_t half_life_of(const struct params *p)
-{
-    return (int64_t)(p->learner.half_life_hours * 3600e3);
-}
-
 static double log10_price(const struct model *m)
 {
     double price = (double)(m->price_in + m->price_out);
@@ -141,10 +136,11 @@ static bool shape_arm(struct learner *l, const struct params *p, int arm, int64_
         l->quota_until[arm] = p->learner.quota_labels; /* joins a learner that knows the others */
     for (int t = 0; t < TARGETS; t++) {
         if (!l->ridge[arm][t])
-            l->ridge[arm][t] = ridge_new(l->d, l->half_life_ms, noise_guess[t], NOISE_WEIGHT);
+            l->ridge[arm][t] =
+                ridge_new(l->d, l->forgets.half_life_ms, noise_guess[t], NOISE_WEIGHT);
         if (!l->ridge[arm][t])
             return false;
-        ridge_set_half_life(l->ridge[arm][t], l->half_life_ms, now_ms);
+        ridge_set_half_life(l->ridge[arm][t], l->forgets.half_life_ms, now_ms);
         set_prior(l, p, arm, (enum target)t);
         refresh(l, p, arm, (enum target)t, now_ms);
     }
@@ -189,7 +185,7 @@ bool learner_shape(struct learner *l, const struct params *p, const struct lens 
         return false;
     if (changed) /* entries that went and came back have lost what they knew: not the same schema */
         l->schema = first ? schema : mix64(l->schema ^ schema);
-    l->half_life_ms = half_life_of(p);
+    learner_forget(l, p, first, now_ms);
     l->n_arms = p->catalog.n;
     for (int a = 0; a < l->n_arms; a++)
         if (!shape_arm(l, p, a, now_ms))
@@ -203,13 +199,13 @@ bool learner_shape(struct learner *l, const struct params *p, const struct lens 
 static double smear_value(const struct learner *l, int arm, enum target t)
 {
     double toward = takes(l) ? smear_value(l->parent, arm, t) : 1;
-    return ratio_value(&l->smear[arm][t], l->half_life_ms, toward, clock_of(l));
+    return ratio_value(&l->smear[arm][t], &l->forgets, toward, clock_of(l));
 }
 
 double learner_cost_ratio(const struct learner *l, int arm)
 {
     double toward = takes(l) ? learner_cost_ratio(l->parent, arm) : 1;
-    return ratio_value(&l->cost[arm], l->half_life_ms, toward, clock_of(l));
+    return ratio_value(&l->cost[arm], &l->forgets, toward, clock_of(l));
 }
 
 /* ---- predicting ---- */
@@ -330,11 +326,9 @@ static void smear_change(struct learner *l, const struct decision_row *row, enum
     double raw = t == TARGET_TOKENS ? (double)row->tokens_raw : (double)row->latency_raw;
     struct ratio *r = &l->smear[row->arm][t];
     if (c.had)
-        ratio_add(r, l->half_life_ms, repro_exp(c.before), raw + 1, row->time_ms,
-                  -(double)row->weight);
+        ratio_add(r, &l->forgets, repro_exp(c.before), raw + 1, row->time_ms, -(double)row->weight);
     if (c.has)
-        ratio_add(r, l->half_life_ms, repro_exp(c.after), raw + 1, row->time_ms,
-                  (double)row->weight);
+        ratio_add(r, &l->forgets, repro_exp(c.after), raw + 1, row->time_ms, (double)row->weight);
 }
 
 /* The priors of the pooled target under a trial of its scales. */
@@ -465,10 +459,10 @@ void learner_cost(struct learner *l, const struct decision_row *row, bool had,
 {
     struct ratio *r = &l->cost[row->arm];
     if (had)
-        ratio_add(r, l->half_life_ms, (double)reported_before, (double)priced_before, row->time_ms,
+        ratio_add(r, &l->forgets, (double)reported_before, (double)priced_before, row->time_ms,
                   -(double)row->weight);
     if (has)
-        ratio_add(r, l->half_life_ms, (double)reported, (double)priced, row->time_ms,
+        ratio_add(r, &l->forgets, (double)reported, (double)priced, row->time_ms,
                   (double)row->weight);
 }
 

@@ -228,12 +228,62 @@ static void test_features_return(void **state)
     fold_free(f);
 }
 
+/* Forgetting that was made slower or faster: old rows weigh what they weighed. */
+static void test_half_life_changes(void **state)
+{
+    (void)state;
+    enum { ROWS = 60 };
+    static const char *const then[] = {"{\"learner\":{\"half_life_hours\":0}}",
+                                       "{\"learner\":{\"half_life_hours\":1000}}",
+                                       "{\"learner\":{\"half_life_hours\":1}}"};
+    static struct router_stats stats;
+    for (size_t k = 0; k < sizeof then / sizeof then[0]; k++) {
+        struct fold *f = fold_new("{\"learner\":{\"pool_labels\":0,\"drift_threshold\":0,"
+                                  "\"half_life_hours\":3}}",
+                                  1000);
+        struct fold *clean = fold_new("{\"learner\":{\"pool_labels\":0,\"drift_threshold\":0,"
+                                      "\"half_life_hours\":3}}",
+                                      1000);
+        uint64_t seq[ROWS];
+        for (int i = 0; i < ROWS; i++) {
+            f->now = clean->now += 1000;
+            seq[i] = fold_route(f, "a", "chat");
+            (void)fold_route(clean, "a", "chat");
+            struct feedback r = fold_report(f, seq[i], "bot", 0);
+            r.has |= FB_COST | FB_OUTPUT_TOKENS;
+            r.cost_nano = 1000000;
+            r.output_tokens = 10;
+            fold_feed(f, &r);
+        }
+        f->now = clean->now += 30 * HOUR;
+        fold_configure(f, then[k]);
+        fold_configure(clean, then[k]);
+        f->now = clean->now += HOUR;
+        for (int i = 0; i < ROWS; i++) {
+            struct feedback back = fold_report(f, seq[i], "bot", 0);
+            back.retract = true;
+            back.has = 0; /* all that it said */
+            assert_int_equal(fold_correct(f, &back), STATUS_OK);
+        }
+        struct view a = look(clean), b = look(f);
+        same(&a, &b);
+        live(f, 30, 0.5); /* not from below nothing */
+        router_stats(f->router, &stats);
+        for (int m = 0; m < MODELS; m++)
+            assert_true(fabs(stats.model[m].cost_ratio - 1) < 1e-6);
+        fold_check(f);
+        fold_free(f);
+        fold_free(clean);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_silence_in_full_book), cmocka_unit_test(test_silence_taken_back),
         cmocka_unit_test(test_silence_ignored),      cmocka_unit_test(test_history_and_sharing),
         cmocka_unit_test(test_history_and_bounds),   cmocka_unit_test(test_features_return),
+        cmocka_unit_test(test_half_life_changes),
     };
     cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */
     return cmocka_run_group_tests_name("together", tests, NULL, NULL);
