@@ -20,7 +20,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { D_MAX = 256, FADES_AT = 18, HEAD = FADES_AT + 2 * FADES_MAX, FORMAT = 1 };
+enum {
+    D_MAX = 256,
+    FADES_AT = 18,
+    HALVES_AT = FADES_AT + 2 * FADES_MAX,
+    HEAD = HALVES_AT + 2 * HALVES_MAX,
+    FORMAT = 1
+};
 
 static const double rebase_after = 40;     /* half-lives: weights stay below 2^40 */
 static const double integer_most = 0x1p53; /* integers up to here are exact doubles */
@@ -36,9 +42,9 @@ static size_t block_len(int d)
 /* Half-lives from the epoch to t; 0 when nothing is forgotten. As doubles: cannot overflow. */
 static double age(const struct ridge *r, int64_t t_ms)
 {
-    if (r->half_life_ms <= 0)
+    if (r->forgets.half_life_ms <= 0)
         return 0;
-    return ((double)t_ms - (double)r->epoch_ms) / (double)r->half_life_ms;
+    return ((double)t_ms - (double)r->epoch_ms) / (double)r->forgets.half_life_ms;
 }
 
 double ridge_scale(const struct ridge *r, int64_t now_ms)
@@ -51,7 +57,7 @@ static void rebase(struct ridge *r, int64_t to_ms)
 {
     double f = ridge_scale(r, to_ms);
     r->epoch_ms = to_ms;
-    if (r->half_life_ms <= 0)
+    if (r->forgets.half_life_ms <= 0)
         return;
     for (size_t i = 0; i < r->packed; i++)
         r->s[i] *= f;
@@ -73,7 +79,7 @@ void ridge_rebase_if_old(struct ridge *r, int64_t now_ms)
 static double weight_of(struct ridge *r, int64_t t_ms, double v)
 {
     ridge_rebase_if_old(r, t_ms);
-    double w = v * repro_exp2(age(r, t_ms));
+    double w = v * repro_exp2(forgetting_age(&r->forgets, t_ms, r->epoch_ms));
     for (int i = 0; i < FADES_MAX; i++)
         if (r->fade[i] > 0 && (double)t_ms <= r->fade_ms[i])
             w *= r->fade[i];
@@ -126,7 +132,7 @@ struct ridge *ridge_new(int d, int64_t half_life_ms, double sigma2_0, double nu_
         return NULL;
     r->d = d;
     r->packed = packed_len(d);
-    r->half_life_ms = half_life_clamped(half_life_ms);
+    r->forgets.half_life_ms = half_life_clamped(half_life_ms);
     r->sigma2_0 = sigma2_0;
     r->nu_0 = nu_0;
     r->loan_share = 1;
@@ -152,10 +158,10 @@ void ridge_prior(struct ridge *r, const double *precision, const double *mean)
 
 void ridge_set_half_life(struct ridge *r, int64_t half_life_ms, int64_t now_ms)
 {
-    if (r->half_life_ms == half_life_clamped(half_life_ms))
+    if (r->forgets.half_life_ms == half_life_clamped(half_life_ms))
         return;
     rebase(r, now_ms);
-    r->half_life_ms = half_life_clamped(half_life_ms);
+    forgetting_change(&r->forgets, half_life_clamped(half_life_ms), now_ms);
 }
 
 /* ---- rows ---- */
@@ -244,7 +250,7 @@ void ridge_fade(struct ridge *r, double factor, int64_t now_ms)
 
 void ridge_merge(struct ridge *into, const struct ridge *from)
 {
-    assert(into->d == from->d && into->half_life_ms == from->half_life_ms);
+    assert(into->d == from->d && into->forgets.half_life_ms == from->forgets.half_life_ms);
     ridge_rebase_if_old(into, from->epoch_ms);
     double f = repro_exp2(age(into, from->epoch_ms));
     for (size_t i = 0; i < into->packed; i++)
@@ -313,7 +319,7 @@ void ridge_save(const struct ridge *r, double *out)
     const double head[HEAD] = {
         FORMAT,
         r->d,
-        (double)r->half_life_ms,
+        (double)r->forgets.half_life_ms,
         (double)r->epoch_ms,
         (double)r->count,
         (double)r->stale,
@@ -333,6 +339,8 @@ void ridge_save(const struct ridge *r, double *out)
     memcpy(out, head, sizeof head);
     memcpy(out + FADES_AT, r->fade_ms, sizeof r->fade_ms);
     memcpy(out + FADES_AT + FADES_MAX, r->fade, sizeof r->fade);
+    memcpy(out + HALVES_AT, r->forgets.until_ms, sizeof r->forgets.until_ms);
+    memcpy(out + HALVES_AT + HALVES_MAX, r->forgets.was_ms, sizeof r->forgets.was_ms);
     memcpy(out + HEAD, r->state, block_len(r->d) * sizeof *out);
 }
 
@@ -369,7 +377,7 @@ bool ridge_load(struct ridge *r, const double *in)
 {
     if (!(in[0] == FORMAT && in[1] == r->d) || !state_fits(r, in))
         return false;
-    r->half_life_ms = (int64_t)in[2];
+    r->forgets.half_life_ms = (int64_t)in[2];
     r->epoch_ms = (int64_t)in[3];
     r->count = (int64_t)in[4];
     r->stale = (int64_t)in[5];
@@ -387,6 +395,8 @@ bool ridge_load(struct ridge *r, const double *in)
     r->loan_share = in[17];
     memcpy(r->fade_ms, in + FADES_AT, sizeof r->fade_ms);
     memcpy(r->fade, in + FADES_AT + FADES_MAX, sizeof r->fade);
+    memcpy(r->forgets.until_ms, in + HALVES_AT, sizeof r->forgets.until_ms);
+    memcpy(r->forgets.was_ms, in + HALVES_AT + HALVES_MAX, sizeof r->forgets.was_ms);
     memcpy(r->state, in + HEAD, block_len(r->d) * sizeof *in);
     return true;
 }

@@ -42,8 +42,8 @@ struct ridge *ridge_reshape(const struct ridge *from, int d, const int *map);
 /* ridge_prior sets the prior: precision (diagonal, d values > 0) and mean (d values). Takes effect
  * at the next refresh; before the first one at once, so that a new ridge predicts its prior. */
 void ridge_prior(struct ridge *r, const double *precision, const double *mean);
-/* ridge_set_half_life changes the forgetting of rows from now on: the sums are rebased first.
- * Rows added before can no longer be removed or amended exactly: their weight is recomputed. */
+/* ridge_set_half_life changes the forgetting from now on: what went before was forgotten as it was,
+ * also of rows of then that are added, amended or removed later (bandit/forgetting.h). */
 void ridge_set_half_life(struct ridge *r, int64_t half_life_ms, int64_t now_ms);
 
 /* ridge_add adds one labelled row, ridge_remove takes one out again, ridge_amend replaces its

@@ -3,12 +3,13 @@
 #define PURSER_BANDIT_RIDGE_INSIDE_H
 
 /* The body of struct ridge, for ridge*.c and pool.c only. */
+#include "bandit/forgetting.h"
 #include "bandit/ridge.h"
 
 struct ridge {
     int d;
     size_t packed; /* d (d+1) / 2 */
-    int64_t half_life_ms;
+    struct forgetting forgets;
     int64_t epoch_ms;
     int64_t count;
     int64_t stale;

@@ -19,7 +19,7 @@ static double packed_at(const double *s, int d, int i, int k)
 
 struct ridge *ridge_reshape(const struct ridge *from, int d, const int *map)
 {
-    struct ridge *r = ridge_new(d, from->half_life_ms, from->sigma2_0, from->nu_0);
+    struct ridge *r = ridge_new(d, from->forgets.half_life_ms, from->sigma2_0, from->nu_0);
     if (r == NULL)
         return NULL;
     for (int j = 0; j < d; j++) {
@@ -31,6 +31,7 @@ struct ridge *ridge_reshape(const struct ridge *from, int d, const int *map)
                 r->s[packed_column(d, j) + (size_t)(i - j)] =
                     packed_at(from->s, from->d, map[i], map[j]);
     }
+    r->forgets = from->forgets;
     r->epoch_ms = from->epoch_ms;
     r->count = from->count;
     r->stale = from->count;

@@ -76,7 +76,8 @@ static enum status check_seen(const struct label_book *b, const struct feedback 
                                "this feedback_id was used for this decision with another body; "
                                "give a new feedback_id, or the same body to repeat it");
     }
-    if (full(b->n_seen, f->retract ? SEEN_MAX : SEEN_REPORTS + 1, b, f))
+    bool silence = strcmp(f->source, SILENCE_SOURCE) == 0; /* its place comes after all others */
+    if (full(b->n_seen, f->retract || silence ? SEEN_MAX : SEEN_REPORTS + 1, b, f))
         return problem_set(problem, STATUS_CONFLICT, "/decision_id",
                            "a decision takes at most %d distinct feedback messages, and %d more "
                            "that retract",
@@ -264,5 +265,5 @@ bool credit_awaits(const struct label_book *b)
 {
     double quality, failed = 0;
     (void)credit_average(b, FB_FAILED, &failed);
-    return failed < 0.5 && !average_quality(b, &quality);
+    return failed < 0.5 && !average_quality(b, &quality) && find_silence(b) < 0;
 }

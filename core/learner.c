@@ -22,6 +22,7 @@
 #include <string.h>
 #include "bandit/pool.h"
 #include "bandit/repro.h"
+#include "bandit/rng.h"
 #include "core/features.h"
 
 /* Noise guesses, worth NOISE_WEIGHT observations: variance of quality in [0,1], of log(1+tokens),
@@ -40,11 +41,6 @@ static const double LABEL_RATE_SPAN = 512; /* decisions that the label rate is a
 static const double QUALITY_MIDDLE = 0.5, QUALITY_PER_DECADE = 0.08;
 static const double FAILURE_TYPICAL = 0.01;
 static const double TOKENS_LIMIT = 1e6, LATENCY_LIMIT = 1e7;
-
-static int64_t half_life_of(const struct params *p)
-{
-    return (int64_t)(p->learner.half_life_hours * 3600e3);
-}
 
 static double log10_price(const struct model *m)
 {
@@ -140,10 +136,11 @@ static bool shape_arm(struct learner *l, const struct params *p, int arm, int64_
         l->quota_until[arm] = p->learner.quota_labels; /* joins a learner that knows the others */
     for (int t = 0; t < TARGETS; t++) {
         if (!l->ridge[arm][t])
-            l->ridge[arm][t] = ridge_new(l->d, l->half_life_ms, noise_guess[t], NOISE_WEIGHT);
+            l->ridge[arm][t] =
+                ridge_new(l->d, l->forgets.half_life_ms, noise_guess[t], NOISE_WEIGHT);
         if (!l->ridge[arm][t])
             return false;
-        ridge_set_half_life(l->ridge[arm][t], l->half_life_ms, now_ms);
+        ridge_set_half_life(l->ridge[arm][t], l->forgets.half_life_ms, now_ms);
         set_prior(l, p, arm, (enum target)t);
         refresh(l, p, arm, (enum target)t, now_ms);
     }
@@ -181,12 +178,14 @@ bool learner_shape(struct learner *l, const struct params *p, const struct lens 
 {
     struct layout layout = features_layout(p, lens);
     uint64_t schema = features_schema(&layout);
-    if (!l->schema)
+    bool first = l->schema == 0, changed = first || schema != features_schema(&l->layout);
+    if (first)
         l->scale = SCALE_START;
-    if (schema != l->schema && !carry_over(l, &layout))
+    if (changed && !carry_over(l, &layout))
         return false;
-    l->schema = schema;
-    l->half_life_ms = half_life_of(p);
+    if (changed) /* entries that went and came back have lost what they knew: not the same schema */
+        l->schema = first ? schema : mix64(l->schema ^ schema);
+    learner_forget(l, p, first, now_ms);
     l->n_arms = p->catalog.n;
     for (int a = 0; a < l->n_arms; a++)
         if (!shape_arm(l, p, a, now_ms))
@@ -200,13 +199,13 @@ bool learner_shape(struct learner *l, const struct params *p, const struct lens 
 static double smear_value(const struct learner *l, int arm, enum target t)
 {
     double toward = takes(l) ? smear_value(l->parent, arm, t) : 1;
-    return ratio_value(&l->smear[arm][t], l->half_life_ms, toward, clock_of(l));
+    return ratio_value(&l->smear[arm][t], &l->forgets, toward, clock_of(l));
 }
 
 double learner_cost_ratio(const struct learner *l, int arm)
 {
     double toward = takes(l) ? learner_cost_ratio(l->parent, arm) : 1;
-    return ratio_value(&l->cost[arm], l->half_life_ms, toward, clock_of(l));
+    return ratio_value(&l->cost[arm], &l->forgets, toward, clock_of(l));
 }
 
 /* ---- predicting ---- */
@@ -327,11 +326,9 @@ static void smear_change(struct learner *l, const struct decision_row *row, enum
     double raw = t == TARGET_TOKENS ? (double)row->tokens_raw : (double)row->latency_raw;
     struct ratio *r = &l->smear[row->arm][t];
     if (c.had)
-        ratio_add(r, l->half_life_ms, repro_exp(c.before), raw + 1, row->time_ms,
-                  -(double)row->weight);
+        ratio_add(r, &l->forgets, repro_exp(c.before), raw + 1, row->time_ms, -(double)row->weight);
     if (c.has)
-        ratio_add(r, l->half_life_ms, repro_exp(c.after), raw + 1, row->time_ms,
-                  (double)row->weight);
+        ratio_add(r, &l->forgets, repro_exp(c.after), raw + 1, row->time_ms, (double)row->weight);
 }
 
 /* The priors of the pooled target under a trial of its scales. */
@@ -462,10 +459,10 @@ void learner_cost(struct learner *l, const struct decision_row *row, bool had,
 {
     struct ratio *r = &l->cost[row->arm];
     if (had)
-        ratio_add(r, l->half_life_ms, (double)reported_before, (double)priced_before, row->time_ms,
+        ratio_add(r, &l->forgets, (double)reported_before, (double)priced_before, row->time_ms,
                   -(double)row->weight);
     if (has)
-        ratio_add(r, l->half_life_ms, (double)reported, (double)priced, row->time_ms,
+        ratio_add(r, &l->forgets, (double)reported, (double)priced, row->time_ms,
                   (double)row->weight);
 }
 

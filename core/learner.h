@@ -26,12 +26,12 @@ struct learner {
     uint64_t shares_since;
     int d;
     int n_arms;
-    uint64_t schema;
+    uint64_t schema;      /* of the layout since it was last changed; 0 = not shaped yet */
     struct layout layout; /* of x */
     struct ridge *ridge[MODELS_MAX][TARGETS];
     struct ratio smear[MODELS_MAX][TARGETS]; /* TOKENS and LATENCY only */
     struct ratio cost[MODELS_MAX];           /* reported / computed */
-    int64_t half_life_ms;
+    struct forgetting forgets;               /* of the quotients; regressions have their own */
     int64_t now_ms; /* the fold's clock, set by the router with each event; 0 in a child */
     struct drift drift[MODELS_MAX][TARGETS];
     int alarm; /* 1 + arm * TARGETS + target of a change found, not yet acted on; 0 = none */
@@ -64,6 +64,8 @@ struct prediction {
  * no longer wait. A parent is shaped before its children. False when memory is short. */
 bool learner_shape(struct learner *l, const struct params *p, const struct lens *lens,
                    int64_t now_ms);
+/* learner_forget sets the half-life; that of a learner without rows has none before it. */
+void learner_forget(struct learner *l, const struct params *p, bool first, int64_t now_ms);
 void learner_free(struct learner *l);
 /* learner_attach makes l, before it is shaped, the learner of spec, whose index is given; parent is
  * borrowed as long as l lives. */

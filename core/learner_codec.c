@@ -21,6 +21,7 @@ static void get_ratio(struct reader *r, struct ratio *q)
 
 void learner_put(struct filler *w, const struct learner *l)
 {
+    put_u64(w, features_schema(&l->layout));
     put_u64(w, l->schema);
     put_u8(w, (uint8_t)l->d);
     put_u8(w, (uint8_t)l->n_arms);
@@ -30,6 +31,10 @@ void learner_put(struct filler *w, const struct learner *l)
     put_i64(w, l->tuned_at);
     put_f64(w, l->label_rate);
     put_u64(w, l->shares_since);
+    for (int i = 0; i < HALVES_MAX; i++) {
+        put_f64(w, l->forgets.until_ms[i]);
+        put_f64(w, l->forgets.was_ms[i]);
+    }
     for (int t = 0; t < TARGETS; t++) {
         put_i64(w, l->labels[t]);
         put_i64(w, l->since_pool[t]);
@@ -53,7 +58,10 @@ void learner_put(struct filler *w, const struct learner *l)
 
 bool learner_get(struct reader *r, struct learner *l)
 {
-    if (get_u64(r) != l->schema || get_u8(r) != l->d || get_u8(r) != l->n_arms)
+    if (get_u64(r) != features_schema(&l->layout))
+        return false;
+    l->schema = get_u64(r);
+    if (get_u8(r) != l->d || get_u8(r) != l->n_arms)
         return false;
     l->scale.declared = get_f64(r);
     l->scale.text = get_f64(r);
@@ -61,6 +69,10 @@ bool learner_get(struct reader *r, struct learner *l)
     l->tuned_at = get_i64(r);
     l->label_rate = get_f64(r);
     l->shares_since = get_u64(r);
+    for (int i = 0; i < HALVES_MAX; i++) {
+        l->forgets.until_ms[i] = get_f64(r);
+        l->forgets.was_ms[i] = get_f64(r);
+    }
     for (int t = 0; t < TARGETS; t++) {
         l->labels[t] = get_i64(r);
         l->since_pool[t] = get_i64(r);

@@ -3,9 +3,10 @@
 #define PURSER_CORE_RATIO_H
 
 #include <stdint.h>
+#include "bandit/forgetting.h"
 
-/* A running quotient of two sums that decay with a half-life (<= 0: no decay), as the regressions
- * do. Zeros are an empty one. */
+/* A running quotient of two sums that are forgotten as the regressions are. Zeros are an empty one.
+ */
 struct ratio {
     double num, den, weight;
     int64_t epoch_ms;
@@ -13,10 +14,13 @@ struct ratio {
 
 /* ratio_add adds (sign 1) or takes back (-1) an observation of time t_ms; sign may be any weight.
  */
-void ratio_add(struct ratio *r, int64_t half_life_ms, double num, double den, int64_t t_ms,
+void ratio_add(struct ratio *r, const struct forgetting *f, double num, double den, int64_t t_ms,
                double sign);
 /* ratio_value gives the quotient as of now_ms, within [0.01, 100], drawn to toward by ten average
  * observations of today; toward itself when there is none. */
-double ratio_value(const struct ratio *r, int64_t half_life_ms, double toward, int64_t now_ms);
+double ratio_value(const struct ratio *r, const struct forgetting *f, double toward,
+                   int64_t now_ms);
+/* ratio_rebase has the sums as of now_ms; needed before the forgetting changes. */
+void ratio_rebase(struct ratio *r, const struct forgetting *f, int64_t now_ms);
 
 #endif

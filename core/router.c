@@ -374,7 +374,9 @@ enum status router_teach(struct router *r, int64_t now_ms, const struct request 
     out->feedback = *outcome;
     out->feedback.seq = 0;
     out->recalled = true;
-    book_init(&out->book);
+    enum status s = router_lesson(r, out, problem);
+    if (s != STATUS_OK)
+        return s;
     ev->kind = EVENT_TAUGHT;
     return router_apply(r, ev, problem);
 }
@@ -436,6 +438,6 @@ void router_follow(struct router *r, int64_t now_ms, struct event *ev)
     } else {
         return;
     }
-    enum status s = router_apply(r, ev, NULL);
-    (void)s; /* what the state itself asked for always fits */
+    if (router_apply(r, ev, NULL) != STATUS_OK) /* what the state itself asked for always fits, */
+        ev->kind = EVENT_NONE;                  /* and what was not applied must not be logged */
 }

@@ -171,21 +171,50 @@ static void note_batch(struct router *r, const char *id)
     c->batch[c->batches++ % TEACH_BATCHES] = router_batch_hash(id);
 }
 
-/* Takes out what an outcome from elsewhere taught. The name of its batch stays known: what was
+enum status router_lesson(const struct router *r, struct event_feedback *f, struct problem *problem)
+{
+    struct label_book *b = &f->book;
+    struct credit c;
+    enum feedback_result result;
+    book_init(b);
+    enum status s = book_take(b, &f->feedback, &result, problem);
+    if (s != STATUS_OK)
+        return s;
+    credit_of(b, &f->row, &c);
+    influence_bound(&c, &f->row, r->params.learner.most_off);
+    for (int t = 0; t < TARGETS; t++) {
+        b->applied |= (uint8_t)((unsigned)c.has[t] << t);
+        b->label[t] = c.label[t];
+    }
+    b->has_cost = c.has_cost;
+    b->learned_nano = c.learned_nano;
+    b->priced_nano = c.priced_nano;
+    return STATUS_OK;
+}
+
+/* What the book of such an outcome says that it taught. */
+static struct credit taught_by(const struct label_book *b)
+{
+    struct credit c = {
+        .has_cost = b->has_cost, .learned_nano = b->learned_nano, .priced_nano = b->priced_nano};
+    for (int t = 0; t < TARGETS; t++) {
+        c.has[t] = b->applied >> t & 1;
+        c.label[t] = b->label[t];
+    }
+    return c;
+}
+
+/* Takes out what an outcome from elsewhere taught, of the learners that it taught: as with a
+ * decision, its number tells whether it was shared. The name of its batch stays known: what was
  * taken out is not to come in again by a repetition. */
-static void untaught(struct router *r, const struct decision_row *row, const float *x,
-                     struct label_book *book, const struct credit *c)
+static void untaught(struct router *r, const struct event_feedback *f)
 {
     const struct credit nothing = {.has_cost = false};
-    for (int t = 0; t < TARGETS; t++) {
-        book->applied |= (uint8_t)((unsigned)c->has[t] << t);
-        book->label[t] = c->label[t];
-    }
-    book->has_cost = c->has_cost;
-    book->learned_nano = c->learned_nano;
-    book->priced_nano = c->priced_nano;
-    learn_targets(r, row, x, book, &nothing);
-    learn_cost(r, row, book, &nothing);
+    struct decision_row row = f->row;
+    struct label_book book = f->book;
+    row.seq = f->feedback.seq;
+    learn_cost(r, &row, &book, &nothing);
+    learn_targets(r, &row, f->x, &book, &nothing);
     r->counters.taught--;
 }
 
@@ -195,24 +224,15 @@ enum status router_learn_taught(struct router *r, const struct event *ev, struct
     const struct event_feedback *f = &ev->feedback;
     const struct decision_row *row = &f->row;
     struct label_book book;
-    struct credit c;
-    enum feedback_result result;
-    struct feedback said = f->feedback;
-    bool undo = said.retract;
-    said.retract = false;
-    book_init(&book);
     if (row->arm >= r->params.catalog.n || row->schema != r->learner.schema ||
         !router_learner(r, row->learner))
         return problem_set(problem, STATUS_INTERNAL, "", "what was taught does not fit the models");
-    enum status s = book_take(&book, &said, &result, problem);
-    if (s != STATUS_OK)
-        return s;
-    credit_of(&book, row, &c);
-    influence_bound(&c, row, r->params.learner.most_off);
-    if (undo) {
-        untaught(r, row, f->x, &book, &c);
+    if (f->feedback.retract) {
+        untaught(r, f);
         return STATUS_OK;
     }
+    struct credit c = taught_by(&f->book);
+    book_init(&book);
     learn_targets(r, row, f->x, &book, &c);
     learn_cost(r, row, &book, &c);
     r->counters.taught++;

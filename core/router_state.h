@@ -100,6 +100,10 @@ void router_pend(struct router *r, const struct decision_row *row, const float *
 void router_catch_up(struct router *r);
 MUST_CHECK enum status router_learn_feedback(struct router *r, const struct event *ev,
                                              struct problem *problem);
+/* router_lesson fills the book of an outcome from elsewhere with what it is to teach, a fact of its
+ * record: the bounds in force may be others when it is taken out again. */
+MUST_CHECK enum status router_lesson(const struct router *r, struct event_feedback *f,
+                                     struct problem *problem);
 MUST_CHECK enum status router_learn_taught(struct router *r, const struct event *ev,
                                            struct problem *problem);
 /* snapshot_scratch gives the bytes that router.scratch must have. */

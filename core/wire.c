@@ -248,13 +248,13 @@ static void take_values(struct feedback_doc *doc, unsigned seen)
     doc->f.quality = doc->accepted ? 1 : 0;
 }
 
-static enum status feedback_check(const struct feedback *f, unsigned seen,
+static enum status feedback_check(const struct feedback *f, unsigned seen, bool corrects,
                                   const struct wire_item *it, struct problem *p)
 {
     struct json_at source_at = {.up = it->at, .key = "source"},
                    accepted_at = {.up = it->at, .key = "accepted"},
                    cached_at = {.up = it->at, .key = "cached_tokens"};
-    if (strcmp(f->source, SILENCE_SOURCE) == 0)
+    if (strcmp(f->source, SILENCE_SOURCE) == 0 && !corrects)
         return json_fail(p, STATUS_BAD_REQUEST, &source_at,
                          "\"silence\" is reserved for labels that nobody reported: name the "
                          "reporter, or declare /silence in the configuration");
@@ -287,7 +287,7 @@ enum status wire_feedback(const struct message *m, int i, struct feedback *out,
     if (st != STATUS_OK)
         return st;
     take_values(&doc, seen);
-    st = feedback_check(&doc.f, seen, &it, problem);
+    st = feedback_check(&doc.f, seen, m->corrects, &it, problem);
     if (st == STATUS_OK)
         st = read_decision_id(&it, &doc.f, problem);
     if (st != STATUS_OK)
@@ -312,7 +312,7 @@ enum status wire_outcome_read(const struct wire_item *it, char model[NAME_CAP],
     if (!(seen & SAID_MODEL))
         return json_fail(problem, STATUS_BAD_REQUEST, &model_at, "missing: whose outcome this is");
     take_values(&doc, seen);
-    st = feedback_check(&doc.f, seen, it, problem);
+    st = feedback_check(&doc.f, seen, false, it, problem);
     if (st != STATUS_OK)
         return st;
     doc.f.digest = feedback_digest(&doc.f);

@@ -29,6 +29,7 @@ struct message {
     char op_name[NAME_CAP];  /* as sent, e.g. "weights.get" */
     char batch_id[NAME_CAP]; /* of a teach message; "" = none: a repetition is learned again */
     int items;               /* 1, or the batch's length */
+    bool corrects;           /* the operator's: may speak for silence */
     void *root;              /* parsed document; NULL when closed */
 };
 

@@ -6,6 +6,9 @@
  * ones. A decision that had left memory comes with its label book in the record, and that book may
  * hold what is left out: books of the second fold are its own, on a shelf.
  *
+ * What silence says follows anew, as alarms do: a report that is left out no longer speaks in its
+ * place. Decisions whose silence is left out lose their deadline in the second fold.
+ *
  * Residuals, which the drift test sees, are told against the predictions that were logged, and
  * those knew the messages. So an alarm more or less than in a life without them is possible.
  *
@@ -34,6 +37,7 @@ struct fold {
     const struct refold_filter *filter;
     struct db *db;
     struct bookshelf shelf;
+    int64_t quiet_ms; /* silence that falls due after this is left out */
     struct shift *shift;
     size_t n_shifts, cap;
     void (*progress)(uint64_t done, uint64_t of);
@@ -99,6 +103,31 @@ static bool left_out(struct fold *f, const struct event *e)
            moment_after(&k->until, e->seq, e->time_ms) || (k->tenant && of_tenant(f, said->seq));
 }
 
+/* Labels of silence follow by themselves; what an operator says in its name is a message. */
+static bool of_silence(const struct event *e)
+{
+    const struct feedback *said = &e->feedback.feedback;
+    return e->kind == EVENT_FEEDBACK && strcmp(said->source, SILENCE_SOURCE) == 0 &&
+           said->feedback_id[0] == '\0';
+}
+
+static void silenced(const struct fold *f, struct event_decided *d)
+{
+    const struct refold_filter *k = f->filter;
+    if ((k->source && strcmp(k->source, SILENCE_SOURCE) == 0) ||
+        (k->tenant && strcmp(k->tenant, d->labels.tenant) == 0) || d->silence_due_ms > f->quiet_ms)
+        d->silence_due_ms = 0;
+}
+
+/* When the last record that stays was written. */
+static int64_t end_of(struct fold *f, const struct moment *until)
+{
+    if (!until->given || until->seq == 0)
+        return until->given ? until->time_ms : INT64_MAX;
+    return db_read_event(f->db, until->seq, &f->extra, NULL) == STATUS_OK ? f->extra.time_ms
+                                                                          : INT64_MAX;
+}
+
 /* ---- the second fold ---- */
 
 static void on_evict(void *ctx, uint64_t seq, const struct label_book *book)
@@ -133,6 +162,15 @@ static bool has_followers(enum event_kind k)
     return k == EVENT_DECIDED || k == EVENT_FEEDBACK || k == EVENT_TAUGHT;
 }
 
+static enum status follow_all(struct fold *f, int64_t time_ms)
+{
+    do
+        router_follow(f->out->without, time_ms, &f->extra);
+    while (f->extra.kind != EVENT_NONE);
+    return f->shelf.failed ? problem_set(f->problem, STATUS_UNAVAILABLE, "", "out of memory")
+                           : STATUS_OK;
+}
+
 static enum status fold_without(struct fold *f, const struct event *e)
 {
     struct router *r = f->out->without;
@@ -145,20 +183,18 @@ static enum status fold_without(struct fold *f, const struct event *e)
     }
     if (e->kind == EVENT_DRIFTED || e->kind == EVENT_PACED)
         return STATUS_OK; /* followed anew */
+    if (of_silence(e))
+        return follow_all(f, e->time_ms);
     if (!note_shift(f, e->seq))
         return problem_set(f->problem, STATUS_UNAVAILABLE, "", "out of memory");
     f->copy = *e;
     f->copy.seq = router_seq(r) + 1;
     if (e->kind == EVENT_FEEDBACK)
         translate(f, &f->copy.feedback);
+    if (e->kind == EVENT_DECIDED)
+        silenced(f, &f->copy.decided);
     enum status s = router_apply(r, &f->copy, f->problem);
-    if (s != STATUS_OK || !has_followers(e->kind))
-        return s;
-    do
-        router_follow(r, e->time_ms, &f->extra);
-    while (f->extra.kind != EVENT_NONE);
-    return f->shelf.failed ? problem_set(f->problem, STATUS_UNAVAILABLE, "", "out of memory")
-                           : STATUS_OK;
+    return s == STATUS_OK && has_followers(e->kind) ? follow_all(f, e->time_ms) : s;
 }
 
 /* ---- both ---- */
@@ -278,6 +314,7 @@ enum status refold_store(const char *dir, const struct refold_filter *filter,
     f->problem = problem;
     enum status s = db_open(dir, &(struct db_options){.read_only = true}, &f->db, problem);
     if (s == STATUS_OK) {
+        f->quiet_ms = end_of(f, &filter->until);
         s = fold_all(f, problem);
         db_close(f->db);
     }

@@ -143,10 +143,35 @@ void fold_feed(struct fold *f, const struct feedback *report)
     keep(f);
 }
 
+enum status fold_correct(struct fold *f, const struct feedback *report)
+{
+    enum status s = router_correct(f->router, f->now, report, recall(f, report->seq), &f->ev,
+                                   &f->result, &f->problem);
+    if (s == STATUS_OK)
+        keep(f);
+    return s;
+}
+
+enum status fold_unteach(struct fold *f, uint64_t taught)
+{
+    static struct event record;
+    assert_int_equal(event_decode(f->record[taught], f->len[taught], &record, NULL), STATUS_OK);
+    enum status s = router_unteach(f->router, f->now, &record, &f->ev, &f->problem);
+    if (s == STATUS_OK)
+        keep(f);
+    return s;
+}
+
 void fold_teach(struct fold *f, const char *task, const char *model, const struct feedback *outcome)
 {
+    fold_teach_of(f, "", task, model, outcome);
+}
+
+void fold_teach_of(struct fold *f, const char *tenant, const char *task, const char *model,
+                   const struct feedback *outcome)
+{
     static struct request r;
-    request_of("", task, &r);
+    request_of(tenant, task, &r);
     if (router_teach(f->router, f->now, &r, model, outcome, 1, &f->ev, &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
     keep(f);

@@ -34,9 +34,15 @@ uint64_t fold_route(struct fold *f, const char *tenant, const char *task);
  * fold_feed takes one; it must be accepted. */
 struct feedback fold_report(const struct fold *f, uint64_t seq, const char *source, double quality);
 void fold_feed(struct fold *f, const struct feedback *report);
-/* fold_teach tells what a model made of a request elsewhere. */
+/* fold_teach tells what a model made of a request elsewhere; fold_teach_of, of a tenant's. */
 void fold_teach(struct fold *f, const char *task, const char *model,
                 const struct feedback *outcome);
+void fold_teach_of(struct fold *f, const char *tenant, const char *task, const char *model,
+                   const struct feedback *outcome);
+/* fold_correct is the operator's fold_feed; fold_unteach takes out again what a record taught. Both
+ * give the refusal, if any. */
+enum status fold_correct(struct fold *f, const struct feedback *report);
+enum status fold_unteach(struct fold *f, uint64_t taught);
 /* fold_follow takes what follows, until nothing does, and gives the number of labels by silence. */
 int fold_follow(struct fold *f);
 void fold_tick(struct fold *f);

@@ -475,9 +475,9 @@ static void compare_ratios(const struct learner *l, const struct ratio *a, const
                            double unit)
 {
     double fa = 1, fb = 1;
-    if (l->half_life_ms > 0) {
-        fa = exp2((double)(a->epoch_ms - l->now_ms) / (double)l->half_life_ms);
-        fb = exp2((double)(b->epoch_ms - l->now_ms) / (double)l->half_life_ms);
+    if (l->forgets.half_life_ms > 0) {
+        fa = exp2((double)(a->epoch_ms - l->now_ms) / (double)l->forgets.half_life_ms);
+        fb = exp2((double)(b->epoch_ms - l->now_ms) / (double)l->forgets.half_life_ms);
     }
     assert_near(fa * a->num, fb * b->num, unit, "ratio above", 0);
     assert_near(fa * a->den, fb * b->den, unit, "ratio below", 0);

@@ -544,6 +544,52 @@ static void test_full_book(void **state)
     done(&s);
 }
 
+/* Waits until so many reports have been taken, those of silence included. */
+static void await_feedbacks(struct service *s, int64_t n)
+{
+    for (int i = 0; i < 1000 && service_stat(s, "feedbacks") < n; i++)
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    assert_int_equal(service_stat(s, "feedbacks"), n);
+}
+
+/* Silence among the sources: whoever is taken back, it speaks in his place; it can be taken back
+ * itself, and a rollback takes it back with all else. */
+static void test_silence(void **state)
+{
+    enum { ROWS = 60 };
+    struct service s = started("", PLAIN ",\"silence\":[{\"quality\":1,\"after_hours\":0.0003}]");
+    char options[160];
+    (void)state;
+    ask(&s, 0, ROWS);
+    for (int i = 0; i < ROWS; i++) {
+        if (i % 3 == 0) /* in time */
+            assert_string_equal(report(&s, i, i % 2 ? "judge" : "bot", 0.2), "applied");
+    }
+    await_feedbacks(&s, ROWS);
+    int64_t then = service_stat(&s, "seq");
+    for (int i = 0; i < ROWS; i++)
+        if (i % 3 == 1) /* after all */
+            assert_string_equal(report(&s, i, i % 2 ? "judge" : "bot", 0.2), "applied");
+    assert_true(compare(&s, "--without-source nobody") <= 0); /* followed anew, bit for bit */
+    assert_int_equal(unlearn(&s, "--source bot"), 0);
+    assert_int_equal(reported(&s, "retracted"), ROWS / 3);
+    await_feedbacks(&s, ROWS + ROWS / 3 + ROWS / 3 + ROWS / 6); /* who had been in time is silent */
+    assert_true(compare(&s, "--without-source bot") < 1e-9);
+    snprintf(options, sizeof options, "--since %lld", (long long)then + 1);
+    assert_int_equal(unlearn(&s, options), 0);
+    snprintf(options, sizeof options, "--until %lld", (long long)then);
+    assert_true(compare(&s, options) < 1e-9);
+    int64_t n = service_stat(&s, "feedbacks");
+    assert_int_equal(unlearn(&s, "--source silence"), 0);
+    assert_true(service_stat(&s, "feedbacks") > n);
+    snprintf(options, sizeof options, "--without-source silence --until %lld", (long long)then);
+    assert_true(compare(&s, options) < 1e-9);
+    n = service_stat(&s, "feedbacks");
+    assert_int_equal(unlearn(&s, "--source silence"), 0);
+    assert_int_equal(service_stat(&s, "feedbacks"), n);
+    done(&s);
+}
+
 /* Waits until a report of the bot's on row 0 is answered like this. */
 static void ignoring(struct service *s, const char *sources, const char *wanted)
 {
@@ -798,13 +844,14 @@ static void test_commands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_moment),  cmocka_unit_test(test_source),
-        cmocka_unit_test(test_beside),  cmocka_unit_test(test_rollback),
-        cmocka_unit_test(test_history), cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_late),    cmocka_unit_test(test_full_book),
-        cmocka_unit_test(test_ignored), cmocka_unit_test(test_pooled),
-        cmocka_unit_test(test_drift),   cmocka_unit_test(test_beyond),
-        cmocka_unit_test(test_pruned),  cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_moment),   cmocka_unit_test(test_source),
+        cmocka_unit_test(test_beside),   cmocka_unit_test(test_rollback),
+        cmocka_unit_test(test_history),  cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_late),     cmocka_unit_test(test_full_book),
+        cmocka_unit_test(test_ignored),  cmocka_unit_test(test_pooled),
+        cmocka_unit_test(test_silence),  cmocka_unit_test(test_drift),
+        cmocka_unit_test(test_beyond),   cmocka_unit_test(test_pruned),
+        cmocka_unit_test(test_commands),
     };
     cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */
     return cmocka_run_group_tests(tests, NULL, NULL);

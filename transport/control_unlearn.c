@@ -109,6 +109,7 @@ static enum status do_items(struct desk *d, const json_t *root, struct undone *u
     /* The wire's readers take a tree that they do not change. */
     const struct message m = {.op = WIRE_FEEDBACK_MANY,
                               .items = (int)json_array_size(items),
+                              .corrects = true,
                               .root = (void *)(uintptr_t)root};
     bool dry = json_is_true(json_object_get(root, "dry_run"));
     for (int i = 0; i < m.items; i++) {

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The forgetting of a learner's quotients; its regressions see to their own. */
+#include "core/learner.h"
+
+void learner_forget(struct learner *l, const struct params *p, bool first, int64_t now_ms)
+{
+    int64_t half_life_ms = (int64_t)(p->learner.half_life_hours * 3600e3);
+    if (first)
+        l->forgets.half_life_ms = half_life_ms;
+    if (l->forgets.half_life_ms == half_life_ms)
+        return;
+    for (int a = 0; a < MODELS_MAX; a++) {
+        for (int t = 0; t < TARGETS; t++)
+            ratio_rebase(&l->smear[a][t], &l->forgets, now_ms);
+        ratio_rebase(&l->cost[a], &l->forgets, now_ms);
+    }
+    forgetting_change(&l->forgets, half_life_ms, now_ms);
+}
