@@ -79,6 +79,14 @@ bool pools_init(struct pools *p, const struct pool_config *config);
 void pools_fini(struct pools *p);
 bool pools_configure(struct pools *p, const struct pool_config *config);
 
+/* pools_rename has the instances of a model follow its new name. Derived data must be made anew by
+ * pools_configure. */
+void pools_rename(struct pools *p, const char *old_name, const char *new_name);
+/* pools_room makes room for `cap` slots at least; what is in use stays, what is derived
+ * must be made anew (pools_reindex). False when memory is short.
+ */
+bool pools_room(struct pools *p, int64_t cap);
+
 /* ---- questions: they change nothing ---- */
 
 /* Labels of a request, NULL or "" = not said; borrowed. */
