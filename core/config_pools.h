@@ -17,14 +17,6 @@ MUST_CHECK enum status config_zones_read(struct pool_config *c, const json_t *ar
                                          struct problem *problem);
 MUST_CHECK enum status config_pools_check(const struct pool_config *c, struct problem *problem);
 
-/* config_pools_strict tells whether any pool reserves worst cases. Such a pool is a promise that a
- * power cut must not break, and decisions that were answered before the disk had them do not bind:
- * so not with store.durability = relaxed. */
-bool config_pools_strict(const struct pool_config *c);
-#define CONFIG_POOLS_RELAXED                                                                       \
-    "relaxed answers before the disk has it, so a power cut could forget what a strict pool has "  \
-    "reserved: set it to full, or mode of every pool to quantile"
-
 /* Renders the entries (without brackets): what the readers read back to the same bits. */
 void config_pools_render(const struct pool_config *c, struct text *out);
 void config_zones_render(const struct pool_config *c, struct text *out);

@@ -6,6 +6,7 @@
 #include "core/config_pools.h"
 
 #include <string.h>
+#include "core/config.h"
 #include "core/pools.h"
 
 typedef enum status check(const struct pool_config *c, int i, const struct json_at *at,
