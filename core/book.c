@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Label books at rest. A book is stored alone (outcome table) or inside a feedback event whose
- * decision had left memory; both use the same body, [u8 sources][u8 seen][u8 applied], sums, labels
- * then the sources with the cells that were ever set, then the messages seen. Alone it is framed as
- * [u32 crc32c of what follows][u8 version]. A typical book is 140 bytes, the largest about 950.
- * Rejected: dumping the struct (padding, byte order, and 1200 bytes for what is mostly "never
- * set").
+ * decision had left memory; both use the same body, [u8 sources][u8 seen][u8 applied], sums, hold,
+ * labels then the sources with the cells that were ever set, then the messages seen. Alone it is
+ * framed as [u32 crc32c of what follows][u8 version]. A typical book is 140 bytes, the largest
+ * about 1080. Rejected: dumping the struct (padding, byte order, and 1200 bytes for what is mostly
+ * "never set").
  */
 #include "core/book.h"
 
@@ -53,6 +53,48 @@ static void cells_get(struct reader *r, struct label_cell *cell)
     }
 }
 
+static void hold_put(struct filler *w, const struct pool_hold *h)
+{
+    put_u8(w, h->n);
+    if (h->n == 0)
+        return;
+    put_u8(w, h->strict);
+    put_bool(w, h->open);
+    for (int i = 0; i < h->n; i++)
+        put_u32(w, h->at[i]);
+    for (int m = 0; m < POOL_MODES; m++)
+        for (int u = 0; u < POOL_UNITS; u++) {
+            put_i64(w, h->reserved[m][u]);
+            put_i64(w, h->booked[m][u]);
+        }
+}
+
+static int64_t get_amount(struct reader *r)
+{
+    int64_t v = get_i64(r);
+    if (v < 0 || v > POOL_AMOUNT_MAX)
+        r->bad = true;
+    return v;
+}
+
+static void hold_get(struct reader *r, struct pool_hold *h)
+{
+    h->n = get_u8(r);
+    if (h->n == 0)
+        return;
+    h->strict = get_u8(r);
+    h->open = get_bool(r);
+    if (h->n > POOL_PATH_MAX || h->strict >> h->n != 0)
+        r->bad = true;
+    for (int i = 0; !r->bad && i < h->n; i++)
+        h->at[i] = get_u32(r);
+    for (int m = 0; m < POOL_MODES; m++)
+        for (int u = 0; u < POOL_UNITS; u++) {
+            h->reserved[m][u] = get_amount(r);
+            h->booked[m][u] = get_amount(r);
+        }
+}
+
 void book_put(struct filler *w, const struct label_book *b)
 {
     assert(b->n_sources <= SOURCES_MAX && b->n_seen <= SEEN_MAX && b->applied >> TARGETS == 0);
@@ -63,6 +105,7 @@ void book_put(struct filler *w, const struct label_book *b)
     put_i64(w, b->cost_nano);
     put_i64(w, b->learned_nano);
     put_i64(w, b->priced_nano);
+    hold_put(w, &b->hold);
     for (int t = 0; t < TARGETS; t++)
         put_f64(w, b->label[t]);
     for (int s = 0; s < b->n_sources; s++) {
@@ -87,6 +130,7 @@ void book_get(struct reader *r, struct label_book *b)
     b->cost_nano = get_i64(r);
     b->learned_nano = get_i64(r);
     b->priced_nano = get_i64(r);
+    hold_get(r, &b->hold);
     for (int t = 0; t < TARGETS; t++) {
         b->label[t] = get_f64(r);
         if (!isfinite(b->label[t]))

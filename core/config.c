@@ -11,6 +11,7 @@
 
 #include <string.h>
 #include "bandit/policy.h"
+#include "core/config_pools.h"
 #include "core/features.h"
 
 static const struct json_bounds bounds = {
@@ -108,6 +109,26 @@ static enum status check_settings(const struct params *p, const struct settings 
     return STATUS_OK;
 }
 
+static enum status check_pools(const struct params *p, const struct settings *s,
+                               struct problem *problem)
+{
+    struct json_at list = {.key = "pools"};
+    enum status st = config_pools_check(&p->pools, problem);
+    for (int i = 0; st == STATUS_OK && i < p->pools.n; i++) {
+        struct json_at at = {.up = &list, .index = i}, match = {.up = &at, .key = "match"},
+                       model = {.up = &match, .key = "model"};
+        st = check_model(p, p->pools.spec[i].match[POOL_MODEL], &model, problem);
+    }
+    if (st == STATUS_OK && p->pools.n > 0 &&
+        (double)p->budget.expire_after_s > p->learner.join_window_hours * 3600)
+        st = fail_at(problem, "budget", "expire_after_s",
+                     "longer than /learner/join_window_hours: what is reported after that window "
+                     "is not taken, so nothing can wait for it");
+    if (st == STATUS_OK && s && s->relaxed && config_pools_strict(&p->pools))
+        st = fail_at(problem, "store", "durability", CONFIG_POOLS_RELAXED);
+    return st;
+}
+
 /* Checks what concerns more than one field. settings may be NULL. */
 static enum status check_all(const struct params *p, const struct settings *settings,
                              struct problem *problem)
@@ -120,6 +141,8 @@ static enum status check_all(const struct params *p, const struct settings *sett
         st = check_rules(p, problem);
     if (st == STATUS_OK)
         st = config_silence_check(p, problem);
+    if (st == STATUS_OK)
+        st = check_pools(p, settings, problem);
     if (st == STATUS_OK && p->learner.most_off > 0 && p->learner.most_off < 1)
         st = fail_at(problem, "learner", "most_off", "expected 0 or a number from 1 on");
     if (st == STATUS_OK)
@@ -162,6 +185,7 @@ static enum status read_document(json_t *root, struct params *p, struct settings
     const json_t *models = json_object_get(root, "models"), *rules = json_object_get(root, "rules");
     const json_t *learners = json_object_get(root, "learners");
     const json_t *silence = json_object_get(root, "silence");
+    const json_t *zones = json_object_get(root, "zones"), *pools = json_object_get(root, "pools");
     const json_t *ignore = json_object_get(json_object_get(root, "feedback"), "ignore_sources");
     if (st == STATUS_OK && v && !(json_is_number(v) && json_number_value(v) == 1))
         st = problem_set(problem, STATUS_UNSUPPORTED_VERSION, "/v", "expected 1");
@@ -175,6 +199,10 @@ static enum status read_document(json_t *root, struct params *p, struct settings
         st = config_learners_read(p, learners, problem);
     if (st == STATUS_OK && silence)
         st = config_silence_read(p, silence, problem);
+    if (st == STATUS_OK && zones)
+        st = config_zones_read(&p->pools, zones, problem);
+    if (st == STATUS_OK && pools)
+        st = config_pools_read(&p->pools, pools, problem);
     if (st == STATUS_OK && ignore)
         st = config_ignore_read(p, ignore, problem);
     if (st != STATUS_OK)
@@ -250,6 +278,10 @@ size_t config_render(const struct params *params, char *out, size_t cap)
     config_learners_render(&params->learners, &t);
     text_put(&t, "],\"silence\":[");
     config_silence_render(params, &t);
+    text_put(&t, "],\"zones\":[");
+    config_zones_render(&params->pools, &t);
+    text_put(&t, "],\"pools\":[");
+    config_pools_render(&params->pools, &t);
     text_put(&t, "]}");
     return t.full ? 0 : t.len;
 }
@@ -267,5 +299,8 @@ size_t config_reference(char *out, size_t cap)
     fields_reference(config_rule_table(), "/rules/*/", &t);
     fields_reference(config_learner_table(), "/learners/*/", &t);
     fields_reference(config_silence_table(), "/silence/*/", &t);
+    fields_reference(config_zone_table(), "/zones/*/", &t);
+    fields_reference(config_zone_change_table(), "/zones/*/changes/*/", &t);
+    fields_reference(config_pool_table(), "/pools/*/", &t);
     return t.full ? 0 : t.len;
 }

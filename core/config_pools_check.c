@@ -6,6 +6,7 @@
 #include "core/config_pools.h"
 
 #include <string.h>
+#include "core/config.h"
 #include "core/pools.h"
 
 typedef enum status check(const struct pool_config *c, int i, const struct json_at *at,
@@ -160,4 +161,13 @@ enum status config_pools_check(const struct pool_config *c, struct problem *prob
         }
     }
     return STATUS_OK;
+}
+
+bool config_pools_strict(const struct pool_config *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        if (!c->spec[i].quantile)
+            return true;
+    }
+    return false;
 }

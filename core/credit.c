@@ -220,8 +220,9 @@ static void credit_cost(const struct label_book *b, const struct decision_row *r
     (void)credit_average(b, FB_CACHED_TOKENS, &cached);
     double fresh = in > cached ? in - cached : 0;
     double input = (double)row->price_in * fresh + (double)row->price_cached * cached;
-    bool has_tokens = credit_average(b, FB_OUTPUT_TOKENS, &tokens),
+    bool counted = credit_average(b, FB_OUTPUT_TOKENS, &tokens),
          reported = credit_average(b, FB_COST, &cost);
+    bool has_tokens = counted;
     if (!has_tokens && reported && row->price_out > 0) {
         double implied = (cost * 1000 - input) / (double)row->price_out;
         tokens = implied > 0 ? implied : 0;
@@ -232,6 +233,8 @@ static void credit_cost(const struct label_book *b, const struct decision_row *r
         out->label[TARGET_TOKENS] = repro_log(1 + tokens);
     }
     out->has_cost = reported || has_tokens;
+    out->counted = counted;
+    out->tokens = has_tokens ? (int64_t)(in + tokens + 0.5) : -1;
     if (!out->has_cost)
         return;
     out->priced_nano =

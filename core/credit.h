@@ -28,6 +28,8 @@ struct credit {
     bool has[TARGETS];
     double label[TARGETS]; /* as the regressions take them: log(1+tokens), log(1+ms) */
     bool has_cost;
+    int64_t tokens;       /* input and output, if has_cost; -1 = not known */
+    bool counted;         /* output tokens were reported, not implied */
     int64_t cost_nano;    /* reported; computed from tokens when only those were reported */
     int64_t learned_nano; /* cost_nano, as far as it may be learned (influence_bound) */
     int64_t

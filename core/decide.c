@@ -13,6 +13,7 @@
 #include "bandit/pmf.h"
 #include "bandit/policy.h"
 #include "bandit/rng.h"
+#include "core/decide_pools.h"
 #include "core/eligible.h"
 #include "core/features.h"
 #include "core/guard.h"
@@ -368,18 +369,22 @@ static void book_chosen(const struct router *r, const struct prediction *pr,
     d->dearest_nano = (int64_t)(dearest * 1e9 + 0.5);
 }
 
-enum status decide(const struct router *r, uint64_t seq, const struct request *req,
+enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const struct request *req,
                    struct event_decided *d, struct problem *problem)
 {
     struct prediction pr[MODELS_MAX];
+    struct pool_ask price[MODELS_MAX];
     bool constrained;
     d->reasons = 0;
     d->quota = 0;
     d->quota_nano = 0;
+    memset(&d->charge, 0, sizeof d->charge);
     describe(r, req, d);
     predict_all(r, d, pr);
     enum status s =
         eligible_models(&r->params, req, d->prompt_tokens, pr, &d->eligible, &constrained, problem);
+    if (s == STATUS_OK)
+        s = decide_afford(r, now_ms, req, pr, d, price, problem);
     if (s != STATUS_OK)
         return s;
     d->cost_scale_usd = cost_scale(r, pr);
@@ -391,6 +396,7 @@ enum status decide(const struct router *r, uint64_t seq, const struct request *r
     rank_fallbacks(d);
     note_reasons(r, d, constrained);
     book_chosen(r, pr, d);
+    decide_charge(r, now_ms, price, d);
     return STATUS_OK;
 }
 

@@ -12,13 +12,14 @@
 
 enum { X_SHOWN = 16 }; /* a longer context vector is told by its length only */
 
-static const char *const kind_name[] = {"none",   "started", "configured", "decided", "feedback",
-                                        "ticked", "paced",   "drifted",    "taught",  "lens"};
+static const char *const kind_name[] = {"none",     "started", "configured", "decided",
+                                        "feedback", "ticked",  "paced",      "drifted",
+                                        "taught",   "lens",    "expired"};
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
-static const char *const reason_name[] = {"cold_start",  "explored",  "budget_pressure",
-                                          "constrained", "rule",      "only_model",
-                                          "guarded",     "apprentice"};
+static const char *const reason_name[] = {
+    "cold_start", "explored", "budget_pressure", "constrained", "rule",
+    "only_model", "guarded",  "apprentice",      "budget",      "soft_limit"};
 
 static void number(struct text *t, const char *name, double v)
 {
@@ -121,6 +122,7 @@ static void labels(struct text *t, const struct labels *l)
     string(t, "user_tier", l->user_tier);
     string(t, "group", l->group);
     string(t, "session", l->session);
+    string(t, "user", l->user);
 }
 
 static void objective(struct text *t, const struct event_decided *d)
@@ -134,6 +136,30 @@ static void objective(struct text *t, const struct event_decided *d)
     number(t, "weight_failure", d->weight_failure);
     number(t, "cost_scale_usd", d->cost_scale_usd);
     number(t, "multiplier", d->multiplier);
+}
+
+static void charge(struct text *t, const struct charge *c)
+{
+    static const char *const mode[POOL_MODES] = {"strict", "quantile"};
+    const char *comma = "";
+    if (c->n == 0)
+        return;
+    text_printf(t, ",\"charged\":{\"pools\":%d,\"strict\":%d,\"bounded\":%s,\"amounts\":{", c->n,
+                c->strict, c->ask.bounded ? "true" : "false");
+    for (int m = 0; m < POOL_MODES; m++) {
+        text_printf(t, "%s\"%s\":{\"usd\":", comma, mode[m]);
+        text_usd(t, c->ask.amount[m][POOL_NANO]);
+        integer(t, "tokens", c->ask.amount[m][POOL_TOKENS]);
+        text_put(t, "}");
+        comma = ",";
+    }
+    text_put(t, "}");
+    string(t, "pool", c->pool);
+    if (c->left[POOL_NANO] >= 0)
+        usd(t, "remaining_usd", c->left[POOL_NANO]);
+    if (c->left[POOL_TOKENS] >= 0)
+        integer(t, "remaining_tokens", c->left[POOL_TOKENS]);
+    text_put(t, "}");
 }
 
 static void decided(struct text *t, const struct event_decided *d)
@@ -167,6 +193,7 @@ static void decided(struct text *t, const struct event_decided *d)
         integer(t, "silence_due_ms", d->silence_due_ms);
         real(t, "silence_quality", d->silence_quality);
     }
+    charge(t, &d->charge);
     integer(t, "config_seq", (int64_t)d->config_seq);
     hex(t, "schema", d->schema);
     if (d->cluster != CLUSTER_NONE)
@@ -217,7 +244,7 @@ static void feedback(struct text *t, const struct event_feedback *e)
 void event_describe(const struct event *e, struct text *out)
 {
     text_printf(out, "{\"seq\":%" PRIu64 ",\"time_ms\":%" PRId64 ",\"kind\":\"%s\"", e->seq,
-                e->time_ms, kind_name[e->kind <= EVENT_LENS ? e->kind : EVENT_NONE]);
+                e->time_ms, kind_name[e->kind <= EVENT_EXPIRED ? e->kind : EVENT_NONE]);
     if (e->kind == EVENT_STARTED) {
         integer(out, "epoch", e->started.epoch);
         integer(out, "max_open", e->started.max_open);
@@ -237,6 +264,8 @@ void event_describe(const struct event *e, struct text *out)
         feedback(out, &e->feedback);
     if (e->kind == EVENT_TAUGHT)
         real(out, "weight", e->feedback.row.weight);
+    if (e->kind == EVENT_EXPIRED)
+        integer(out, "of", (int64_t)e->expired.decision);
     if (e->kind == EVENT_PACED)
         number(out, "multiplier", e->paced.multiplier);
     if (e->kind == EVENT_DRIFTED) {

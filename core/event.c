@@ -30,6 +30,7 @@ static void labels_put(struct filler *w, const struct labels *l)
     put_str(w, l->user_tier);
     put_str(w, l->group);
     put_str(w, l->session);
+    put_str(w, l->user);
 }
 
 static void labels_get(struct reader *r, struct labels *l)
@@ -40,6 +41,7 @@ static void labels_get(struct reader *r, struct labels *l)
     get_str(r, l->user_tier, sizeof l->user_tier);
     get_str(r, l->group, sizeof l->group);
     get_str(r, l->session, sizeof l->session);
+    get_str(r, l->user, sizeof l->user);
 }
 
 static void view_put(struct filler *w, const struct arm_view *v)
@@ -145,6 +147,36 @@ static void objective_get(struct reader *r, struct event_decided *d)
     d->multiplier = get_f64(r);
 }
 
+static void charge_put(struct filler *w, const struct charge *c)
+{
+    put_u8(w, c->n);
+    if (c->n == 0)
+        return;
+    put_u8(w, c->strict);
+    put_bool(w, c->ask.bounded);
+    for (int m = 0; m < POOL_MODES; m++)
+        for (int u = 0; u < POOL_UNITS; u++)
+            put_i64(w, c->ask.amount[m][u]);
+    put_str(w, c->pool);
+    for (int u = 0; u < POOL_UNITS; u++)
+        put_i64(w, c->left[u]);
+}
+
+static void charge_get(struct reader *r, struct charge *c)
+{
+    c->n = get_u8(r);
+    if (c->n == 0)
+        return;
+    c->strict = get_u8(r);
+    c->ask.bounded = get_bool(r);
+    for (int m = 0; m < POOL_MODES; m++)
+        for (int u = 0; u < POOL_UNITS; u++)
+            c->ask.amount[m][u] = get_i64(r);
+    get_str(r, c->pool, sizeof c->pool);
+    for (int u = 0; u < POOL_UNITS; u++)
+        c->left[u] = get_i64(r);
+}
+
 static void decided_put(struct filler *w, const struct event_decided *d)
 {
     put_str(w, d->request_id);
@@ -172,6 +204,7 @@ static void decided_put(struct filler *w, const struct event_decided *d)
     put_f32(w, d->weight);
     put_i64(w, d->silence_due_ms);
     put_f32(w, d->silence_quality);
+    charge_put(w, &d->charge);
     x_put(w, d->x, d->d);
     for (int i = 0; i < MODELS_MAX; i++)
         if (d->eligible >> i & 1)
@@ -205,6 +238,7 @@ static void decided_get(struct reader *r, struct event_decided *d)
     d->weight = get_f32(r);
     d->silence_due_ms = get_i64(r);
     d->silence_quality = get_f32(r);
+    charge_get(r, &d->charge);
     d->d = x_get(r, d->x);
     for (int i = 0; i < MODELS_MAX; i++)
         if (d->eligible >> i & 1)
@@ -313,6 +347,9 @@ static void body_put(struct filler *w, const struct event *e)
         put_bool(w, e->drifted.up);
         put_u8(w, e->drifted.learner);
         break;
+    case EVENT_EXPIRED:
+        put_u64(w, e->expired.decision);
+        break;
     case EVENT_TICKED:
     case EVENT_NONE:
         break;
@@ -352,6 +389,9 @@ static void body_get(struct reader *r, struct event *e)
         e->drifted.target = get_u8(r);
         e->drifted.up = get_bool(r);
         e->drifted.learner = get_u8(r);
+        break;
+    case EVENT_EXPIRED:
+        e->expired.decision = get_u64(r);
         break;
     case EVENT_TICKED:
         break;

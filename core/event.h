@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "core/limits.h"
+#include "core/pools.h"
 #include "core/request.h"
 #include "core/status.h"
 
@@ -20,7 +21,8 @@ enum event_kind {
     EVENT_PACED = 6,      /* the pacer's multiplier was re-solved */
     EVENT_TAUGHT = 8,     /* an outcome from elsewhere was learned: history, not a decision */
     EVENT_LENS = 9,       /* prompts are looked at through this lens from here on, or none */
-    EVENT_DRIFTED = 7     /* a model was found to have changed: its older evidence fades */
+    EVENT_DRIFTED = 7,    /* a model was found to have changed: its older evidence fades */
+    EVENT_EXPIRED = 10    /* a decision's reservation counts as spent: nobody reported in time */
 };
 
 enum reason {
@@ -31,7 +33,9 @@ enum reason {
     REASON_RULE = 16,           /* a keyword rule named the model */
     REASON_ONLY_MODEL = 32,     /* one model was eligible */
     REASON_GUARDED = 64,        /* the guard had the baseline served */
-    REASON_APPRENTICE = 128     /* the baseline was served, the policy only watched */
+    REASON_APPRENTICE = 128,    /* the baseline was served, the policy only watched */
+    REASON_BUDGET = 256,        /* a pool had too little left for at least one model */
+    REASON_SOFT_LIMIT = 512     /* a pool is above its soft limit */
 };
 
 /* What an eligible model looked like at the decision: off-policy questions need it as it was. */
@@ -42,6 +46,15 @@ struct arm_view {
     float merit;         /* utility before its cost term: see decided_utility */
     float merit_sd;      /* its deviation, already scaled by the policy's width */
     int64_t cost_nano;   /* expected cost at the prices of the moment */
+};
+
+/* What a decision is charged with, and what a pool had left behind it, for the reply. */
+struct charge {
+    uint8_t n;                /* pools on its path; 0 = none, the rest is zero then */
+    uint8_t strict;           /* bit per pool */
+    struct pool_ask ask;      /* of the chosen model */
+    char pool[NAME_CAP];      /* that has least left, or warns; "" = none has a cap */
+    int64_t left[POOL_UNITS]; /* the least over the path, with this decision charged; -1 = no cap */
 };
 
 enum { CLUSTER_NONE = 255 };
@@ -81,6 +94,7 @@ struct event_decided {
     float weight;           /* importance of what is learned from it, (0,1] */
     int64_t silence_due_ms; /* when its quality is taken to be silence_quality; 0 = never */
     float silence_quality;
+    struct charge charge;
     int d;
     float x[DIM_MAX];
     struct arm_view view[MODELS_MAX]; /* valid where eligible has the bit */
@@ -104,9 +118,10 @@ struct label_book {
     uint8_t applied;           /* bit per target now in the regressions */
     double label[TARGETS];     /* what is in them (transformed) */
     bool has_cost;
-    int64_t cost_nano;    /* what is counted as spent, if has_cost */
-    int64_t learned_nano; /* what is in the cost ratio of the model: reported ... */
-    int64_t priced_nano;  /* ... and computed from tokens */
+    int64_t cost_nano;     /* what is counted as spent, if has_cost */
+    int64_t learned_nano;  /* what is in the cost ratio of the model: reported ... */
+    int64_t priced_nano;   /* ... and computed from tokens */
+    struct pool_hold hold; /* what it holds in its budgets */
 };
 
 /* What the fold needs to know of a decision to learn from it later. */
@@ -170,6 +185,9 @@ struct event {
             bool up;             /* the residuals lay above the prediction */
             uint8_t learner;     /* that found it */
         } drifted;
+        struct {
+            uint64_t decision; /* its sequence number */
+        } expired;
     };
 };
 
@@ -186,7 +204,7 @@ MUST_CHECK enum status event_decode(const uint8_t *bytes, size_t n, struct event
 /* book_init gives a book without labels: all zeros. */
 void book_init(struct label_book *b);
 /* label_book codec, for the outcome table; same conventions, checksummed. */
-enum { BOOK_BYTES_MAX = 1024 };
+enum { BOOK_BYTES_MAX = 1152 };
 size_t book_encode(const struct label_book *b, uint8_t *out, size_t cap);
 MUST_CHECK enum status book_decode(const uint8_t *bytes, size_t n, struct label_book *out);
 /* decided_price gives what a dollar counted in the decision, in quality points: the greater of the

@@ -9,7 +9,7 @@
 #include <math.h>
 #include "core/lens.h"
 
-enum { REASONS_ALL = 255, HAS_ALL = 127 };
+enum { REASONS_ALL = 1023, HAS_ALL = 127 };
 
 static bool in_unit(double v)
 {
@@ -45,6 +45,22 @@ static bool terms_valid(float weight, int64_t silence_due_ms, float silence_qual
     return weight > 0 && weight <= 1 && silence_due_ms >= 0 && in_unit((double)silence_quality);
 }
 
+static bool amounts_valid(const int64_t amount[POOL_MODES][POOL_UNITS])
+{
+    for (int m = 0; m < POOL_MODES; m++)
+        for (int u = 0; u < POOL_UNITS; u++)
+            if (amount[m][u] < 0 || amount[m][u] > POOL_AMOUNT_MAX)
+                return false;
+    return true;
+}
+
+static bool charge_valid(const struct charge *c)
+{
+    return c->n <= POOL_PATH_MAX && c->strict >> c->n == 0 && amounts_valid(c->ask.amount) &&
+           (c->ask.bounded || c->strict == 0) && c->left[POOL_NANO] >= -1 &&
+           c->left[POOL_TOKENS] >= -1;
+}
+
 static bool decided_valid(const struct event_decided *d)
 {
     if (!slots_valid(d) || d->reasons > REASONS_ALL || d->d < 0 || d->d > DIM_MAX)
@@ -57,7 +73,7 @@ static bool decided_valid(const struct event_decided *d)
             return false;
     if (!isfinite(d->tokens_raw) || !isfinite(d->latency_raw) || !isfinite(d->complexity))
         return false;
-    if (!terms_valid(d->weight, d->silence_due_ms, d->silence_quality))
+    if (!terms_valid(d->weight, d->silence_due_ms, d->silence_quality) || !charge_valid(&d->charge))
         return false;
     for (int i = 0; i < d->d; i++)
         if (!isfinite(d->x[i]))
@@ -116,6 +132,8 @@ bool event_valid(const struct event *e)
     case EVENT_DRIFTED:
         return e->drifted.arm < MODELS_MAX && e->drifted.target < TARGETS &&
                e->drifted.learner <= LEARNERS_MAX;
+    case EVENT_EXPIRED:
+        return e->expired.decision > 0 && e->expired.decision < e->seq;
     case EVENT_NONE:
         break;
     }

@@ -7,6 +7,7 @@
 #include "core/catalog.h"
 #include "core/learners.h"
 #include "core/limits.h"
+#include "core/pool_spec.h"
 
 /* Reward weights: utility = quality*value*q - cost*c/scale - latency*l/latency_scale - failure*p.
  */
@@ -97,7 +98,9 @@ struct params {
     int n_silence;
     struct {
         double usd_per_request; /* 0 = no pacing: average spend that the pacer holds */
+        int64_t expire_after_s; /* until a reservation counts as spent without a report */
     } budget;
+    struct pool_config pools;
     struct {
         double alpha; /* quality may fall this share below the baseline's; 0 = no guard */
     } guard;

@@ -164,7 +164,8 @@ int64_t pending_insert(struct pending *p, const struct decision_row *row, const 
     assert(row->d == p->stride);
     p->row[slot] = *row;
     memcpy(p->x + slot * p->stride, x, (size_t)p->stride * sizeof *x);
-    if (p->book[slot].n_seen != 0) /* untouched books stay untouched pages */
+    if (p->book[slot].n_seen != 0 ||
+        p->book[slot].hold.n != 0) /* untouched books stay untouched pages */
         book_init(&p->book[slot]);
     index_put(p, row->request_hash, slot);
     pending_touch(p, slot);

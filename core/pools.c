@@ -54,6 +54,17 @@ int64_t pools_used(const struct pools *p, const struct pool_entry *e, enum pool_
     return counted_at(p, e->at, e->window.since, unit);
 }
 
+int64_t pools_column(const struct pools *p, const struct pool_entry *e, enum pool_column column,
+                     enum pool_unit unit)
+{
+    const struct pool *pool = e->at < 0 ? NULL : &p->pool[e->at];
+    int64_t sum = 0;
+    for (int i = pool ? pool->n_books - 1 : -1; i >= 0 && pool->book[i].start >= e->window.since;
+         i--)
+        sum = pool_add(sum, pool->book[i].sum[column][unit]);
+    return sum;
+}
+
 struct window pools_window(const struct pools *p, int spec, int64_t now_ms)
 {
     const struct window *last = &p->window[spec];
@@ -103,15 +114,14 @@ static bool matches(const struct pools *p, int i, const struct pool_labels *labe
 }
 
 /* Adds pool i, whose parent (if any) is entry `up`. */
-static void enter(const struct pools *p, int i, int up, const struct pool_labels *labels,
-                  struct pool_path *path)
+static void enter(const struct pools *p, int i, int up, const char *value, struct pool_path *path)
 {
     const struct pool_spec *s = &p->config.spec[i];
     struct pool_entry *e = &path->entry[path->n];
     const struct pool_entry *above = up < 0 ? NULL : &path->entry[up];
     e->spec = i;
     e->up = up;
-    e->value = s->each < 0 ? "" : label(labels, s->each);
+    e->value = value;
     e->at = above && above->at < 0 ? -1 : pools_find(p, i, above ? above->at : -1, e->value);
     e->window = pools_window(p, i, path->now_ms);
     for (int u = 0; u < POOL_UNITS; u++)
@@ -124,15 +134,20 @@ static void enter(const struct pools *p, int i, int up, const struct pool_labels
     path->n++;
 }
 
-void pools_path(const struct pools *p, const struct pool_labels *labels, int64_t now_ms,
-                struct pool_path *out)
+static void begin_path(struct pool_path *out, int64_t now_ms)
 {
-    int8_t where[POOL_SPECS_MAX]; /* entry of a pool, -1 = not on the path */
     out->n = 0;
     out->crowded = false;
     out->strict = 0;
     out->risk = 1;
     out->now_ms = now_ms;
+}
+
+void pools_path(const struct pools *p, const struct pool_labels *labels, int64_t now_ms,
+                struct pool_path *out)
+{
+    int8_t where[POOL_SPECS_MAX]; /* entry of a pool, -1 = not on the path */
+    begin_path(out, now_ms);
     for (int i = 0; i < p->config.n; i++) {
         int parent = p->config.spec[i].parent;
         where[i] = -1;
@@ -143,8 +158,37 @@ void pools_path(const struct pools *p, const struct pool_labels *labels, int64_t
             return;
         }
         where[i] = (int8_t)out->n;
-        enter(p, i, parent < 0 ? -1 : where[parent], labels, out);
+        int each = p->config.spec[i].each;
+        enter(p, i, parent < 0 ? -1 : where[parent], each < 0 ? "" : label(labels, each), out);
     }
+}
+
+bool pools_path_of(const struct pools *p, int64_t slot, int64_t now_ms, struct pool_path *out)
+{
+    int64_t chain[POOL_PATH_MAX];
+    int n = 0;
+    begin_path(out, now_ms);
+    if (p->pool[slot].born == 0)
+        return false;
+    for (int64_t at = slot; at >= 0 && n < POOL_PATH_MAX; at = p->pool[at].parent)
+        chain[n++] = at;
+    for (int i = n - 1; i >= 0; i--)
+        enter(p, p->pool[chain[i]].spec, out->n - 1, p->pool[chain[i]].value, out);
+    return true;
+}
+
+bool pools_path_unused(const struct pools *p, int spec, int64_t now_ms, struct pool_path *out)
+{
+    int chain[POOL_PATH_MAX], n = 0;
+    begin_path(out, now_ms);
+    for (int at = spec; at >= 0 && n < POOL_PATH_MAX; at = p->config.spec[at].parent) {
+        if (p->config.spec[at].each >= 0)
+            return false;
+        chain[n++] = at;
+    }
+    for (int i = n - 1; i >= 0; i--)
+        enter(p, chain[i], out->n - 1, "", out);
+    return out->entry[out->n - 1].at < 0;
 }
 
 /* ---- loans ---- */
@@ -228,6 +272,11 @@ static bool killed(const struct pools *p, const struct pool_entry *e)
 static bool fused(const struct pools *p, const struct pool_path *path, const struct pool_entry *e)
 {
     return e->at >= 0 && pool_fused(&p->pool[e->at], &p->config.spec[e->spec], path->now_ms);
+}
+
+bool pools_fused(const struct pools *p, const struct pool_path *path, int i)
+{
+    return fused(p, path, &path->entry[i]);
 }
 
 /* Asks one entry for one unit. */

@@ -79,6 +79,14 @@ bool pools_init(struct pools *p, const struct pool_config *config);
 void pools_fini(struct pools *p);
 bool pools_configure(struct pools *p, const struct pool_config *config);
 
+/* pools_rename has the instances of a model follow its new name. Derived data must be made anew by
+ * pools_configure. */
+void pools_rename(struct pools *p, const char *old_name, const char *new_name);
+/* pools_room makes room for `cap` slots at least; what is in use stays, what is derived
+ * must be made anew (pools_reindex). False when memory is short.
+ */
+bool pools_room(struct pools *p, int64_t cap);
+
 /* ---- questions: they change nothing ---- */
 
 /* Labels of a request, NULL or "" = not said; borrowed. */
@@ -138,6 +146,15 @@ struct pool_room {
     int at[POOL_UNITS];
 };
 struct pool_room pools_headroom(const struct pools *p, const struct pool_path *path);
+
+/* pools_column gives one column of that; pools_fused whether an entry's fuse is open. */
+int64_t pools_column(const struct pools *p, const struct pool_entry *e, enum pool_column column,
+                     enum pool_unit unit);
+bool pools_fused(const struct pools *p, const struct pool_path *path, int i);
+/* pools_path_of gives the path down to the instance of a slot, false when it is free;
+ * pools_path_unused that to a configured pool which could have an instance and has none. */
+bool pools_path_of(const struct pools *p, int64_t slot, int64_t now_ms, struct pool_path *out);
+bool pools_path_unused(const struct pools *p, int spec, int64_t now_ms, struct pool_path *out);
 
 /* pools_siblings tells whether two pools may lend to each other: one parent, one window. */
 bool pools_same_window(const struct pool_spec *a, const struct pool_spec *b);

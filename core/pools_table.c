@@ -212,8 +212,7 @@ static void map_specs(const struct pool_config *now, const struct pool_config *n
     }
 }
 
-/* Makes room for `cap` slots, the instances keep theirs. */
-static bool grow(struct pools *p, int64_t cap)
+bool pools_room(struct pools *p, int64_t cap)
 {
     struct pools more = {0};
     if (cap <= p->cap)
@@ -223,28 +222,45 @@ static bool grow(struct pools *p, int64_t cap)
         return false;
     }
     memcpy(more.pool, p->pool, (size_t)p->cap * sizeof *p->pool);
+    memcpy(more.dirty, p->dirty, (size_t)pages(p->cap));
     more.config = p->config;
+    more.used = p->used;
     release(p);
     *p = more;
     return true;
 }
 
+void pools_rename(struct pools *p, const char *old_name, const char *new_name)
+{
+    if (!p->by_model || strcmp(old_name, new_name) == 0)
+        return;
+    for (int64_t i = 0; i < p->cap; i++) {
+        struct pool *pool = &p->pool[i];
+        if (pool->born == 0 || p->config.spec[pool->spec].each != POOL_MODEL ||
+            strcmp(pool->value, old_name) != 0)
+            continue;
+        memset(pool->value, 0, sizeof pool->value);
+        memcpy(pool->value, new_name, strlen(new_name));
+        pools_touch(p, i);
+    }
+}
+
 bool pools_configure(struct pools *p, const struct pool_config *config)
 {
     int32_t map[POOL_SPECS_MAX];
-    if (!grow(p, config->instances))
+    if (!pools_room(p, config->instances))
         return false;
     map_specs(&p->config, config, map);
-    for (int64_t i = 0; i < p->cap; i++) {
+    for (int64_t i = 0; i < p->cap && p->used > 0; i++) {
         struct pool *pool = &p->pool[i];
         if (pool->born == 0)
             continue;
+        pools_touch(p, i);
         pool->spec = map[pool->spec];
         if (pool->spec < 0)
             memset(pool, 0, sizeof *pool);
     }
     p->config = *config;
-    memset(p->dirty, 3, (size_t)pages(p->cap));
     bool whole = pools_reindex(p);
     assert(whole);
     return true;
@@ -345,5 +361,6 @@ bool pools_get_page(struct pools *p, int64_t page, struct reader *in)
             return false;
         pool->born = born;
     }
+    pools_touch(p, page * POOL_PAGE);
     return !in->bad;
 }

@@ -88,9 +88,21 @@ static void put_expected(struct text *t, const struct event_decided *d)
 static void put_budget(struct text *t, const struct event_decided *d)
 {
     double points = d->multiplier * d->cost_scale_usd;
-    text_put(t, "\"budget\":{\"pool\":\"default\",");
+    const struct charge *c = &d->charge;
+    text_put(t, "\"budget\":{");
+    key_string(t, "pool", c->pool[0] ? c->pool : "default");
+    text_put(t, ",");
     key_number(t, "pressure", points / (1 + points), 6);
-    text_printf(t, ",\"action\":\"%s\"}", d->multiplier > 0 ? "paced" : "none");
+    if (c->n > 0 && c->left[POOL_NANO] >= 0) {
+        text_put(t, ",\"remaining_usd\":");
+        text_usd(t, c->left[POOL_NANO]);
+    }
+    if (c->n > 0 && c->left[POOL_TOKENS] >= 0)
+        text_printf(t, ",\"remaining_tokens\":%lld", (long long)c->left[POOL_TOKENS]);
+    text_printf(t, ",\"action\":\"%s\"}",
+                d->reasons & REASON_SOFT_LIMIT ? "soft_limit"
+                : d->multiplier > 0            ? "paced"
+                                               : "none");
 }
 
 static void put_reasons(struct text *t, uint32_t reasons)
@@ -105,7 +117,9 @@ static void put_reasons(struct text *t, uint32_t reasons)
                  {REASON_RULE, "rule"},
                  {REASON_ONLY_MODEL, "only_model"},
                  {REASON_GUARDED, "guarded"},
-                 {REASON_APPRENTICE, "apprentice"}};
+                 {REASON_APPRENTICE, "apprentice"},
+                 {REASON_BUDGET, "budget"},
+                 {REASON_SOFT_LIMIT, "soft_limit"}};
     int written = 0;
     text_put(t, "\"reasons\":[");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -10,7 +10,7 @@
 /* Who and what a request is for: kept with the decision, so bounded and copied. */
 struct labels {
     char tenant[NAME_CAP], task[NAME_CAP], domain[NAME_CAP], user_tier[NAME_CAP], group[NAME_CAP],
-        session[NAME_CAP];
+        session[NAME_CAP], user[NAME_CAP];
 };
 
 struct named_feature {

@@ -35,7 +35,8 @@ struct router *router_new(const struct router_init *init)
     r->lens = calloc(1, sizeof *r->lens);
     r->next_lens = calloc(1, sizeof *r->next_lens);
     if (!r->json || !r->scratch || !r->trial || !r->lens || !r->next_lens ||
-        !pending_init(&r->pending, init->max_open, 0) || !silence_rebuild(r)) {
+        !pending_init(&r->pending, init->max_open, 0) || !silence_rebuild(r) ||
+        !pools_init(&r->pools, &r->params.pools)) {
         router_free(r);
         return NULL;
     }
@@ -53,6 +54,7 @@ void router_free(struct router *r)
     learner_free(&r->learner);
     pending_fini(&r->pending);
     deadlines_fini(&r->silences);
+    pools_fini(&r->pools);
     free(r->json);
     free(r->scratch);
     free(r->trial);
@@ -87,7 +89,7 @@ static double running_mean(double mean, double v)
     return mean > 0 ? mean + (v - mean) / 256 : v;
 }
 
-static void apply_decided(struct router *r, const struct event *ev)
+static void apply_decided(struct router *r, const struct event *ev, const struct pool_hold *hold)
 {
     const struct event_decided *d = &ev->decided;
     struct decision_row row;
@@ -95,7 +97,10 @@ static void apply_decided(struct router *r, const struct event *ev)
     if (victim >= 0)
         router_forget(r, victim);
     row_from_decided(ev, &row);
-    silence_update(r, pending_insert(&r->pending, &row, d->x));
+    int64_t slot = pending_insert(&r->pending, &row, d->x);
+    if (hold->n > 0)
+        r->pending.book[slot].hold = *hold;
+    silence_update(r, slot);
     influence_count(&r->influence, influence_tenant(d->labels.tenant));
     router_pend(r, &row, d->x, 1);
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy);
@@ -149,6 +154,7 @@ static enum status apply_configured(struct router *r, const struct event *ev,
 static enum status apply_kind(struct router *r, const struct event *ev, struct problem *problem)
 {
     enum status s = STATUS_OK;
+    struct pool_hold hold;
     switch (ev->kind) {
     case EVENT_STARTED:
         s = apply_started(r, ev, problem);
@@ -166,10 +172,10 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         break;
     case EVENT_DECIDED:
         if (ev->decided.d != r->pending.stride || ev->decided.arm >= r->params.catalog.n ||
-            !router_learner(r, ev->decided.learner))
+            !router_learner(r, ev->decided.learner) || !router_charge(r, ev, &hold))
             return problem_set(problem, STATUS_INTERNAL, "",
                                "decision does not fit the configuration");
-        apply_decided(r, ev);
+        apply_decided(r, ev, &hold);
         break;
     case EVENT_FEEDBACK:
         s = router_learn_feedback(r, ev, problem);
@@ -179,6 +185,7 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         break;
     case EVENT_TICKED:
         router_refresh_learners(r);
+        (void)pools_tidy(&r->pools, ev->time_ms);
         r->ticked_seq = (int64_t)ev->seq;
         break;
     case EVENT_DRIFTED:
@@ -186,6 +193,9 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
             return problem_set(problem, STATUS_INTERNAL, "", "drift of no model");
         learner_drifted(router_learner(r, ev->drifted.learner), &r->params, ev->drifted.arm,
                         (enum target)ev->drifted.target, ev->time_ms);
+        break;
+    case EVENT_EXPIRED:
+        s = router_apply_expired(r, ev, problem);
         break;
     case EVENT_PACED:
         pacer_adopt(&r->pacer, ev->paced.multiplier);
@@ -246,9 +256,11 @@ enum status router_route(struct router *r, int64_t now_ms, const struct request 
     }
     if (r->params.catalog.n == 0)
         return problem_set(problem, STATUS_NO_ELIGIBLE_MODEL, "/models", "no model is configured");
-    s = decide(r, ev->seq, req, &ev->decided, problem);
-    if (s != STATUS_OK)
+    s = decide(r, ev->seq, ev->time_ms, req, &ev->decided, problem);
+    if (s != STATUS_OK) {
+        router_count_refusal(r, &ev->decided);
         return s;
+    }
     silence_declare(&r->params, ev->time_ms, &ev->decided);
     ev->decided.weight = (float)influence_weight(
         &r->influence, influence_tenant(req->labels.tenant), r->params.learner.tenant_share);
@@ -435,6 +447,8 @@ void router_follow(struct router *r, int64_t now_ms, struct event *ev)
     } else if (silence_due(r, ev->time_ms, &ev->feedback.feedback)) {
         ev->kind = EVENT_FEEDBACK;
         ev->feedback.recalled = false;
+    } else if (router_expiry_due(r, ev->time_ms, &ev->expired.decision)) {
+        ev->kind = EVENT_EXPIRED;
     } else {
         return;
     }

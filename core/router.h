@@ -113,9 +113,9 @@ void router_start(struct router *r, int64_t now_ms, struct event *ev);
 void router_tick(struct router *r, int64_t now_ms, struct event *ev);
 /* router_follow gives what follows from what has happened: a new solution of the pacer when it is
  * due, the fading of evidence when a model was found to have changed, the label of a decision that
- * nobody has reported on in time. ev->kind is EVENT_NONE when nothing does. Hosts call it after
- * each decision, feedback and tick, until then, or, since many deadlines may pass at once, a
- * bounded number of times at a stretch. */
+ * nobody has reported on in time, the end of a reservation. ev->kind is EVENT_NONE when nothing
+ * does. Hosts call it after each decision, feedback and tick, until then, or, since many deadlines
+ * may pass at once, a bounded number of times at a stretch. */
 void router_follow(struct router *r, int64_t now_ms, struct event *ev);
 
 /* router_apply folds one event. It must carry seq = router_seq() + 1. Total: an event that does not
@@ -132,6 +132,10 @@ const struct params *router_params(const struct router *r);
 /* router_lens gives the lens in force, NULL without one. */
 struct lens;
 const struct lens *router_lens(const struct router *r);
+/* router_pools gives the budgets' books; router_refusals how often each configured pool has refused
+ * since the configuration took effect (not part of the folded state). */
+const struct pools *router_pools(const struct router *r);
+const int64_t *router_refusals(const struct router *r);
 const uint8_t *router_mac_key(const struct router *r);
 /* router_schema names the features in force: rows of another schema teach nothing any more. */
 uint64_t router_schema(const struct router *r);

@@ -26,6 +26,12 @@ enum status router_adopt_config(struct router *r, const char *json, size_t n,
     s = router_fits(&next, r->lens, problem);
     if (s != STATUS_OK)
         return s;
+    for (int i = 0; i < r->params.catalog.n && i < next.catalog.n; i++)
+        pools_rename(&r->pools, r->params.catalog.model[i].name, next.catalog.model[i].name);
+    if (!pools_configure(&r->pools, &next.pools))
+        return problem_set(problem, STATUS_UNAVAILABLE, "/budget/pool_instances",
+                           "out of memory for %lld pools", (long long)next.pools.instances);
+    memset(r->refusals, 0, sizeof r->refusals);
     router_resettle(r, &next.learners);
     r->params = next;
     memmove(r->json, json, n);
@@ -83,6 +89,13 @@ static void rename_in(char name[NAME_CAP], const char *old_name, const char *new
     memcpy(name, new_name, strlen(new_name));
 }
 
+static void rename_pool(struct pool_spec *s, const char *old_name, const char *new_name)
+{
+    rename_in(s->match[POOL_MODEL], old_name, new_name);
+    if (s->each == POOL_MODEL)
+        rename_in(s->over.value, old_name, new_name);
+}
+
 enum status router_rename(struct router *r, int64_t now_ms, const char *old_name,
                           const char *new_name, const char *origin, char *json_buffer, size_t cap,
                           struct event *ev, struct problem *problem)
@@ -102,6 +115,8 @@ enum status router_rename(struct router *r, int64_t now_ms, const char *old_name
         rename_in(next.catalog.model[i].name, old_name, new_name);
     for (int i = 0; i < next.n_rules; i++)
         rename_in(next.rule[i].model, old_name, new_name);
+    for (int i = 0; i < next.pools.n; i++)
+        rename_pool(&next.pools.spec[i], old_name, new_name);
     rename_in(next.policy.model, old_name, new_name);
     rename_in(next.baseline, old_name, new_name);
     return change(r, now_ms, &next, origin, 0, json_buffer, cap, ev, problem);

@@ -16,7 +16,7 @@
 
 static void save_book(struct router *r, uint64_t seq, const struct label_book *book)
 {
-    if (r->evict && book->n_seen > 0)
+    if (r->evict && (book->n_seen > 0 || book->hold.n > 0))
         r->evict(r->evict_ctx, seq, book);
 }
 
@@ -34,12 +34,14 @@ void router_pend(struct router *r, const struct decision_row *row, const float *
     learner_pend(router_learner(r, row->learner), &r->params, row, x, rows);
 }
 
-/* A decision leaves memory: its labels go to the store, its label is no longer waited for. */
+/* A decision leaves memory: its labels go to the store, its label is no longer waited for, what it
+ * has reserved counts as spent. */
 void router_forget(struct router *r, int64_t slot)
 {
     const struct decision_row *row = &r->pending.row[slot];
     if (router_awaits_quality(r, row, &r->pending.book[slot]))
         router_pend(r, row, r->pending.x + slot * r->pending.stride, -1);
+    router_expire(r, slot);
     save_book(r, row->seq, &r->pending.book[slot]);
 }
 
@@ -143,6 +145,11 @@ enum status router_learn_feedback(struct router *r, const struct event *ev, stru
     enum status s = book_take(&copy, &f->feedback, &result, problem);
     if (s != STATUS_OK)
         return s;
+    struct credit c;
+    credit_of(&copy, row, &c);
+    if (!router_settle_pools(r, row, &copy, &c))
+        return problem_set(problem, STATUS_BAD_REQUEST, "",
+                           "this cost is more than a budget can count; check the tokens");
     if (r->meter)
         r->meter(r->meter_ctx, ev, &before, &copy);
     bool waited = slot >= 0 && router_awaits_quality(r, row, &copy);

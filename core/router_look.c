@@ -117,3 +117,13 @@ void router_stats(const struct router *r, struct router_stats *out)
     for (int a = 0; a < out->n_models; a++)
         model_stats(r, a, &out->model[a]);
 }
+
+const struct pools *router_pools(const struct router *r)
+{
+    return &r->pools;
+}
+
+const int64_t *router_refusals(const struct router *r)
+{
+    return r->refusals;
+}

@@ -8,6 +8,7 @@
 #include "core/learner.h"
 #include "core/pacer.h"
 #include "core/pending.h"
+#include "core/pools.h"
 #include "core/router.h"
 
 struct model_counters {
@@ -42,6 +43,9 @@ struct router {
     struct pending pending;
     struct deadlines silences; /* of pending's slots: a cache, see core/silence.h */
     struct influence influence;
+    struct pools pools;  /* of params.pools; of slots that are gone there may be more */
+    int64_t oldest_hold; /* ordinal in pending: nothing older is reserved. A cache */
+    int64_t refusals[POOL_SPECS_MAX]; /* since the configuration took effect: not folded state */
     struct pacer pacer;
     struct counters counters;
     int64_t duplicates; /* answered without an event: not part of the folded state */
@@ -62,8 +66,9 @@ void router_begin(const struct router *r, int64_t now_ms, enum event_kind kind, 
 /* router_batch_hash gives what is kept of a batch's name. */
 uint64_t router_batch_hash(const char *id);
 /* decide fills *d for a request: predictions, eligible set, pmf, draw. Pure: changes nothing. */
-MUST_CHECK enum status decide(const struct router *r, uint64_t seq, const struct request *req,
-                              struct event_decided *d, struct problem *problem);
+MUST_CHECK enum status decide(const struct router *r, uint64_t seq, int64_t now_ms,
+                              const struct request *req, struct event_decided *d,
+                              struct problem *problem);
 /* decide_row fills what learning needs to know of a request answered by model `arm`: row and x.
  * Pure. */
 void decide_row(const struct router *r, const struct request *req, int arm,
@@ -106,6 +111,25 @@ MUST_CHECK enum status router_lesson(const struct router *r, struct event_feedba
                                      struct problem *problem);
 MUST_CHECK enum status router_learn_taught(struct router *r, const struct event *ev,
                                            struct problem *problem);
+/* decide_pools.c. router_path gives the pools that a decision is charged to if `arm` is served. */
+void router_path(const struct router *r, int64_t now_ms, const struct event_decided *d, int arm,
+                 struct pool_path *out);
+/* router_pools.c. router_charge reserves what a decision may cost; false, and nothing changed, when
+ * its record does not fit the pools. */
+MUST_CHECK bool router_charge(struct router *r, const struct event *ev, struct pool_hold *hold);
+/* router_count_refusal counts that the pool named in a decision that failed has refused. */
+void router_count_refusal(struct router *r, const struct event_decided *d);
+/* router_settle_pools brings the pools in line with what a book amounts to; false, and nothing
+ * changed, when that is out of range. */
+struct credit;
+MUST_CHECK bool router_settle_pools(struct router *r, const struct decision_row *row,
+                                    struct label_book *book, const struct credit *c);
+/* router_expire settles an open decision at its reservation, if it still holds one;
+ * router_expiry_due gives the decision whose reservation ran out first, false if none did. */
+void router_expire(struct router *r, int64_t slot);
+MUST_CHECK enum status router_apply_expired(struct router *r, const struct event *ev,
+                                            struct problem *problem);
+bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq);
 /* snapshot_scratch gives the bytes that router.scratch must have. */
 size_t snapshot_scratch(void);
 /* router_shape makes learner and open decisions fit params and lens. */

@@ -19,7 +19,7 @@
 #include "core/row.h"
 #include "core/silence.h"
 
-enum item { ITEM_HEADER, ITEM_LEARNER, ITEM_RIDGE, ITEM_PENDING, ITEM_WINDOW };
+enum item { ITEM_HEADER, ITEM_LEARNER, ITEM_RIDGE, ITEM_PENDING, ITEM_WINDOW, ITEM_POOLS };
 enum { INDEX_LENS = 1 }; /* of ITEM_HEADER: what else shapes the learner and so comes before it */
 enum { SNAPSHOT_VERSION = 1, ITEM_BYTES_MAX = 1 << 20 };
 
@@ -218,7 +218,7 @@ static enum status get_page(struct pending *p, int64_t page, struct reader *r,
         p->row[i].d = (uint8_t)p->stride;
         struct label_book book;
         book_get(r, &book);
-        if (book.n_seen > 0)
+        if (book.n_seen > 0 || book.hold.n > 0)
             p->book[i] = book;
         for (int k = 0; k < p->stride; k++)
             p->x[i * p->stride + k] = get_f32(r);
@@ -253,6 +253,24 @@ static void get_window(struct reader *r, struct pacer *p)
             p->window[i].cost_usd[__builtin_ctzll(m)] = get_f32(r);
         }
     }
+}
+
+/* ---- budgets, one page an item ---- */
+
+static bool pool_page_used(const struct pools *p, int64_t page)
+{
+    for (int64_t i = page * POOL_PAGE; i < (page + 1) * POOL_PAGE && i < p->cap; i++)
+        if (p->pool[i].born > 0)
+            return true;
+    return false;
+}
+
+static enum status get_pools(struct router *r, int64_t page, struct reader *in,
+                             struct problem *problem)
+{
+    if (page >= POOL_INSTANCES_MAX / POOL_PAGE || !pools_room(&r->pools, (page + 1) * POOL_PAGE))
+        return broken(problem, "too many pools");
+    return pools_get_page(&r->pools, page, in) ? STATUS_OK : broken(problem, "pools");
 }
 
 /* ---- all items ---- */
@@ -308,6 +326,14 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
         put_page(&f, &r->pending, page);
         emit(w, ITEM_PENDING, page, &f);
         r->pending.dirty[page] &= (uint8_t)~mask;
+    }
+    for (int64_t page = 0; page * POOL_PAGE < r->pools.cap; page++) {
+        if (mask ? !(r->pools.dirty[page] & mask) : !pool_page_used(&r->pools, page))
+            continue;
+        f = blank(w);
+        pools_put_page(&r->pools, page, &f);
+        emit(w, ITEM_POOLS, page, &f);
+        r->pools.dirty[page] &= (uint8_t)~mask;
     }
     if (mask ? r->lens_dirty & mask : r->lens->id != 0) {
         size_t n = r->lens->id ? lens_save(r->lens, w->bytes, ITEM_BYTES_MAX) : 0;
@@ -370,6 +396,9 @@ enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LE
             return STATUS_OK; /* of a larger ring that was made smaller since */
         s = get_page(&r->pending, index, &in, problem);
         break;
+    case ITEM_POOLS:
+        s = get_pools(r, index, &in, problem);
+        break;
     case ITEM_WINDOW:
         get_window(&in, &r->pacer);
         break;
@@ -391,6 +420,8 @@ static void forget_dirt(struct router *r, int g)
                 router_learner(r, i)->dirty[a][t] &= keep;
     for (int64_t page = 0; page * PENDING_PAGE < r->pending.cap; page++)
         r->pending.dirty[page] &= keep;
+    for (int64_t page = 0; page * POOL_PAGE < r->pools.cap; page++)
+        r->pools.dirty[page] &= keep;
     r->pacer.dirty &= keep;
     r->lens_dirty &= keep;
 }
@@ -399,6 +430,8 @@ enum status snapshot_done(struct router *r, int g, struct problem *problem)
 {
     if (r->json_len == 0 && r->seq > 0 && r->config_seq > 0)
         return broken(problem, "no configuration");
+    if (!pools_reindex(&r->pools))
+        return broken(problem, "pools");
     pending_reindex(&r->pending);
     if (!silence_rebuild(r))
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for open decisions");

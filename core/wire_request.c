@@ -32,6 +32,7 @@ static const struct field rows[] = {
     {.path = "key", OTHER},
     {.path = "request_id", ID, R(request_id)},
     {.path = "tenant", ID, R(labels.tenant), .text = "default"},
+    {.path = "user", ID, R(labels.user)},
     {.path = "task", ID, R(labels.task)},
     {.path = "domain", ID, R(labels.domain)},
     {.path = "user_tier", ID, R(labels.user_tier)},
@@ -255,9 +256,9 @@ static uint64_t digest_features(uint64_t h, const struct request *r)
 
 static uint64_t request_digest(const struct request *r)
 {
-    const char *const names[] = {r->request_id,     r->labels.tenant,       r->labels.task,
-                                 r->labels.domain,  r->labels.user_tier,    r->labels.group,
-                                 r->labels.session, r->constraints.min_tier};
+    const char *const names[] = {r->request_id,     r->labels.tenant,    r->labels.task,
+                                 r->labels.domain,  r->labels.user_tier, r->labels.group,
+                                 r->labels.session, r->labels.user,      r->constraints.min_tier};
     uint64_t h = 0;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         h = digest_name(h, names[i]);

@@ -61,6 +61,14 @@ void fold_configure(struct fold *f, const char *patch)
     keep(f);
 }
 
+void fold_rename(struct fold *f, const char *old_name, const char *new_name)
+{
+    if (router_rename(f->router, f->now, old_name, new_name, "test", f->json, sizeof f->json,
+                      &f->ev, &f->problem) != STATUS_OK)
+        fail_msg("%s: %s", f->problem.path, f->problem.text);
+    keep(f);
+}
+
 struct fold *fold_new(const char *patch, int64_t max_open)
 {
     struct fold *f = calloc(1, sizeof *f);
@@ -87,7 +95,7 @@ void fold_free(struct fold *f)
     free(f);
 }
 
-static void request_of(const char *tenant, const char *task, struct request *r)
+void fold_request(const char *tenant, const char *task, struct request *r)
 {
     memset(r, 0, sizeof *r);
     (void)snprintf(r->labels.tenant, NAME_CAP, "%s", tenant);
@@ -98,11 +106,20 @@ static void request_of(const char *tenant, const char *task, struct request *r)
     r->value = 1;
 }
 
+enum status fold_try(struct fold *f, const struct request *r)
+{
+    enum route_result result;
+    enum status s = router_route(f->router, f->now, r, &f->ev, &result, &f->problem);
+    if (s == STATUS_OK && result == ROUTE_DECIDED)
+        keep(f);
+    return s;
+}
+
 uint64_t fold_route(struct fold *f, const char *tenant, const char *task)
 {
     static struct request r;
     enum route_result result;
-    request_of(tenant, task, &r);
+    fold_request(tenant, task, &r);
     if (router_route(f->router, f->now, &r, &f->ev, &result, &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
     assert_int_equal(result, ROUTE_DECIDED);
@@ -171,7 +188,7 @@ void fold_teach_of(struct fold *f, const char *tenant, const char *task, const c
                    const struct feedback *outcome)
 {
     static struct request r;
-    request_of(tenant, task, &r);
+    fold_request(tenant, task, &r);
     if (router_teach(f->router, f->now, &r, model, outcome, 1, &f->ev, &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
     keep(f);
@@ -220,7 +237,7 @@ double fold_predict(struct fold *f, const char *tenant, const char *task, int ar
     static struct request r;
     static struct event ev;
     enum route_result result;
-    request_of(tenant, task, &r);
+    fold_request(tenant, task, &r);
     r.dry_run = true;
     assert_int_equal(router_route(f->router, f->now, &r, &ev, &result, &f->problem), STATUS_OK);
     return (double)ev.decided.view[arm].mean[t];

@@ -27,9 +27,13 @@ struct fold {
 struct fold *fold_new(const char *patch, int64_t max_open);
 void fold_free(struct fold *f);
 void fold_configure(struct fold *f, const char *patch);
+void fold_rename(struct fold *f, const char *old_name, const char *new_name);
 /* fold_route decides for a tenant and a task and gives the decision's sequence number; what follows
  * is left to the test. */
 uint64_t fold_route(struct fold *f, const char *tenant, const char *task);
+/* fold_try decides for a request and gives what router_route gave; fold_request fills one. */
+void fold_request(const char *tenant, const char *task, struct request *r);
+enum status fold_try(struct fold *f, const struct request *r);
 /* fold_report makes a report of quality from a source ("" = default); each is another message.
  * fold_feed takes one; it must be accepted. */
 struct feedback fold_report(const struct fold *f, uint64_t seq, const char *source, double quality);

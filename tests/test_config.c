@@ -208,6 +208,20 @@ static const struct refusal {
     {"silence form", "{" MODELS ",\"silence\":{}}", "/silence", "array", STATUS_BAD_REQUEST},
     {"most_off", "{" MODELS ",\"learner\":{\"most_off\":0.5}}", "/learner/most_off", "from 1 on",
      STATUS_BAD_REQUEST},
+    {"strict relaxed",
+     "{" MODELS ",\"store\":{\"durability\":\"relaxed\"},\"pools\":["
+     "{\"name\":\"p\",\"usd\":1}]}",
+     "/store/durability", "mode of every pool", STATUS_BAD_REQUEST},
+    {"expiry",
+     "{" MODELS ",\"learner\":{\"join_window_hours\":1},\"budget\":{"
+     "\"expire_after_s\":3601},\"pools\":[{\"name\":\"p\",\"usd\":1}]}",
+     "/budget/expire_after_s", "join_window_hours", STATUS_BAD_REQUEST},
+    {"pool of no model",
+     "{" MODELS ",\"pools\":[{\"name\":\"p\",\"usd\":1,\"match\":{"
+     "\"model\":\"zz\"}}]}",
+     "/pools/0/match/model", "no model", STATUS_BAD_REQUEST},
+    {"pool of no use", "{" MODELS ",\"pools\":[{\"name\":\"p\"}]}", "/pools/0", "limits nothing",
+     STATUS_BAD_REQUEST},
     {"C5 words", "{" MODELS ",\"rules\":[{\"model\":\"a\",\"words\":3}]}", "/rules/0/words",
      "at most 8", STATUS_BAD_REQUEST},
     {"C5 sources", "{" MODELS ",\"feedback\":{\"ignore_sources\":\"bot\"}}",

@@ -75,6 +75,8 @@ int cli_weights(struct cli *c);
 int cli_policy(struct cli *c);
 int cli_learners(struct cli *c);
 int cli_explain(struct cli *c);
+/* cli_pools.c */
+int cli_pools(struct cli *c);
 /* cli_import_models.c, cli_import_pools.c */
 int cli_models_import(struct cli *c);
 int cli_pools_import(struct cli *c);

@@ -18,9 +18,11 @@
 #define POOL_NAME "name"
 #define POOL_PARENT "parent"
 #define POOL_WINDOW "window"
-#define POOL_ROLLING "rolling_hours"
+#define POOL_MATCH "match"
+#define POOL_LENGTH "length_s"
 #define POOL_USD "usd"
-#define POOL_SOFT "soft_usd"
+#define POOL_SOFT "soft" /* a share of the cap */
+#define POOL_ENFORCE "enforce"
 #define POOL_TOKENS "tokens"
 #define POOL_MODE "mode"
 /* Both check before a call what was spent by earlier ones, as a pool of this mode does. */
@@ -65,13 +67,15 @@ static const char *window_of(long n, const char *unit, long *hours)
     return NULL;
 }
 
-/* Gives (new) the window, NULL with the reason told. */
-static json_t *window(struct import_pools *all, const struct import_pool *d, const char *period)
+/* Gives the window, NULL with the reason told; *length_s > 0: it is as long and rolls. */
+static const char *window(struct import_pools *all, const struct import_pool *d, const char *period,
+                          long *length_s)
 {
     long n, hours;
     char unit[4];
+    *length_s = 0;
     if (!period)
-        return json_string("once");
+        return "once";
     if (!period_read(period, &n, unit)) {
         import_tell(&all->report, IMPORT_REFUSED, "window", d->name, "\"%.20s\" is no period",
                     period);
@@ -82,13 +86,14 @@ static json_t *window(struct import_pools *all, const struct import_pool *d, con
     if (hours > 0 && (!calendar || (d->rolls && !month))) {
         if (!d->rolls)
             import_tell(&all->report, IMPORT_NOTE, "rolls", d->name, "%.20s", period);
-        return json_pack("{s:I}", POOL_ROLLING, (json_int_t)hours);
+        *length_s = hours * 3600;
+        return "rolling";
     }
     if (calendar && (d->rolls || strcmp(period, "30d") == 0))
         import_tell(&all->report, IMPORT_NOTE, "calendar", d->name, "%.20s is a %s here", period,
                     calendar);
     if (calendar)
-        return json_string(calendar);
+        return calendar;
     import_tell(&all->report, IMPORT_REFUSED, "window", d->name, "%.20s", period);
     return NULL;
 }
@@ -116,26 +121,70 @@ static bool said(const json_t *v)
     return v && !json_is_null(v);
 }
 
+/* Gives (new) the labels that a pool looks at, NULL with the reason told. What others know a caller
+ * by, a key, a pool knows as the user of the request. */
+static json_t *match_of(struct import_pools *all, const struct import_pool *d)
+{
+    json_t *match = json_object();
+    for (int i = 0; i < MATCH_MAX && d->key[i]; i++) {
+        char name[NAME_CAP];
+        const json_t *v = d->value[i];
+        bool key = strcmp(d->key[i], "key") == 0;
+        if (json_array_size(v) == 1)
+            v = json_array_get(v, 0);
+        const char *value = json_string_value(v);
+        if (!value) {
+            import_tell(&all->report, IMPORT_REFUSED, "models", d->name, "%zu models",
+                        json_array_size(v));
+            json_decref(match);
+            return NULL;
+        }
+        cli_identifier(name, value);
+        if (!json_name_ok(value))
+            import_tell(&all->report, IMPORT_NOTE, "identifier", d->name, "%s %.80s", d->key[i],
+                        value);
+        if (key)
+            import_tell(&all->report, IMPORT_NOTE, "key", d->name, "%.80s", name);
+        json_object_set_new(match, key ? "user" : d->key[i], json_string(name));
+    }
+    return match;
+}
+
+/* A warning: a share of the cap, or a cap that only warns. */
+static void put_soft(json_t *p, json_t *soft)
+{
+    const json_t *usd = json_object_get(p, POOL_USD);
+    double cap = json_number_value(usd), share = cap > 0 ? json_number_value(soft) / cap : 1;
+    if (usd) {
+        if (share < 1)
+            json_object_set_new(p, POOL_SOFT, json_real(share));
+        json_decref(soft);
+        return;
+    }
+    json_object_set_new(p, POOL_USD, soft);
+    json_object_set_new(p, POOL_ENFORCE, json_string("soft"));
+}
+
 /* A pool with all but its caps; NULL with the reason told. */
 static json_t *begin(struct import_pools *all, const struct import_pool *d, const char *suffix,
                      const char *period)
 {
     char name[NAME_CAP];
-    json_t *w = window(all, d, period);
-    if (!w)
+    long length_s;
+    const char *w = window(all, d, period, &length_s);
+    json_t *match = w ? match_of(all, d) : NULL;
+    if (!match)
         return NULL;
     snprintf(name, sizeof name, "%.*s%s", (int)(NAME_LEN - strlen(suffix)), d->name, suffix);
     json_t *p = json_pack("{s:s}", POOL_NAME, name);
     if (d->parent[0])
         json_object_set_new(p, POOL_PARENT, json_string(d->parent)); /* the owner, until the end */
-    for (int i = 0; i < MATCH_MAX && d->key[i]; i++) {
-        const char *value = json_string_value(d->value[i]);
-        if (value && !json_name_ok(value))
-            import_tell(&all->report, IMPORT_NOTE, "identifier", d->name, "%s %.80s", d->key[i],
-                        value);
-        json_object_set_new(p, d->key[i], json_deep_copy(d->value[i]));
-    }
-    json_object_set_new(p, POOL_WINDOW, w);
+    if (json_object_size(match) > 0)
+        json_object_set(p, POOL_MATCH, match);
+    json_decref(match);
+    json_object_set_new(p, POOL_WINDOW, json_string(w));
+    if (length_s > 0)
+        json_object_set_new(p, POOL_LENGTH, json_integer(length_s));
     return p;
 }
 
@@ -160,10 +209,10 @@ void import_pool_add(struct import_pools *all, struct import_pool *d)
         if (said(d->usd) && (v = amount(all, d, d->usd, 9, "dollars")))
             json_object_set_new(p, POOL_USD, v);
         if (said(d->soft_usd) && (v = amount(all, d, d->soft_usd, 9, "soft dollars")))
-            json_object_set_new(p, POOL_SOFT, v);
+            put_soft(p, v);
         if (together && (v = amount(all, d, d->tokens, 0, "tokens")))
             json_object_set_new(p, POOL_TOKENS, v);
-        bool caps = json_object_get(p, POOL_USD) || json_object_get(p, POOL_SOFT);
+        bool caps = json_object_get(p, POOL_USD) != NULL;
         if (caps && d->owner[0])
             json_object_set_new(all->owner, d->owner, json_string(d->name));
         if (caps)
@@ -208,7 +257,33 @@ static const json_t *nearest(const struct import_pools *all, const char *owner)
     return NULL;
 }
 
-/* Parents by name, where they have a pool; names made different. */
+/* In the order that a configuration needs. */
+static void parents_first(struct import_pools *all)
+{
+    json_t *sorted = json_array(), *placed = json_object(), *p;
+    for (size_t before = 1; json_array_size(all->pool) > 0 && before > 0;) {
+        json_t *left = json_array();
+        size_t i;
+        before = json_array_size(all->pool);
+        json_array_foreach(all->pool, i, p)
+        {
+            const char *parent = cli_text(p, POOL_PARENT);
+            bool ready = !*parent || json_object_get(placed, parent);
+            json_array_append(ready ? sorted : left, p);
+            if (ready)
+                json_object_set_new(placed, cli_text(p, POOL_NAME), json_true());
+        }
+        before -= json_array_size(left);
+        json_decref(all->pool);
+        all->pool = left;
+    }
+    json_array_extend(sorted, all->pool); /* none: they stand below what is there */
+    json_decref(all->pool);
+    json_decref(placed);
+    all->pool = sorted;
+}
+
+/* Parents by name, where they have a pool. */
 static void finish(struct import_pools *all)
 {
     size_t i;
@@ -225,6 +300,7 @@ static void finish(struct import_pools *all)
         json_object_set_new(names, cli_text(p, POOL_NAME), json_true());
     }
     json_decref(names);
+    parents_first(all);
 }
 
 static void account(const struct cli *c, const struct import_pools *all)

@@ -20,6 +20,7 @@
 #include "store/maintain.h"
 #include "transport/control_lens.h"
 #include "transport/control_log.h"
+#include "transport/control_pools.h"
 #include "transport/control_spend.h"
 #include "transport/control_stats.h"
 #include "transport/control_unlearn.h"
@@ -104,20 +105,15 @@ static void log_configured(const struct call *c)
               reason ? reason : "", NULL);
 }
 
-/* Applies {"key": value} as a patch and makes it an event. */
-static enum status set_part(struct call *c, const char *field, const char *key, struct problem *p)
+/* Applies {"key": value} (value is taken) as a patch and makes it an event. Problems name `field`
+ * of the message in its stead. */
+static enum status apply_part(struct call *c, const char *field, const char *key, json_t *value,
+                              struct problem *p)
 {
     struct desk *d = c->control->desk;
-    const json_t *value = json_object_get(c->root, field);
-    char path[NAME_CAP + 1] = "/";
-    strncat(path, field, NAME_LEN);
-    if (!value)
-        return problem_set(p, STATUS_BAD_REQUEST, path, "%s is needed", field);
     json_t *patch = json_object();
-    /* json_object_set takes a reference of its own; the message stays as it is. */
     char *bytes = NULL;
-    json_t *copy = json_deep_copy(value);
-    if (patch && copy && json_object_set_new(patch, key, copy) == 0)
+    if (patch && value && json_object_set_new(patch, key, value) == 0)
         bytes = json_dumps(patch, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(patch);
     struct params *params = malloc(sizeof *params);
@@ -127,6 +123,8 @@ static enum status set_part(struct call *c, const char *field, const char *key, 
     } else {
         *params = *router_params(d->router);
         s = config_patch(params, bytes, strlen(bytes), p);
+        if (s == STATUS_OK && c->control->settings->relaxed && config_pools_strict(&params->pools))
+            s = problem_set(p, STATUS_BAD_REQUEST, "/store/durability", CONFIG_POOLS_RELAXED);
         if (s == STATUS_OK) {
             const char *op = json_string_value(json_object_get(c->root, "op"));
             s = desk_configure(d, params, op ? op : "control", router_file_hash(d->router), p);
@@ -140,6 +138,17 @@ static enum status set_part(struct call *c, const char *field, const char *key, 
     }
     log_configured(c);
     return get_part(c, field, key, p);
+}
+
+static enum status set_part(struct call *c, const char *field, const char *key, struct problem *p)
+{
+    const json_t *value = json_object_get(c->root, field);
+    char path[NAME_CAP + 1] = "/";
+    strncat(path, field, NAME_LEN);
+    if (!value)
+        return problem_set(p, STATUS_BAD_REQUEST, path, "%s is needed", field);
+    /* A copy: the message stays as it is. */
+    return apply_part(c, field, key, json_deep_copy(value), p);
 }
 
 static enum status models_list(struct call *c, struct problem *p)
@@ -194,6 +203,21 @@ static enum status learners_get(struct call *c, struct problem *p)
 static enum status learners_set(struct call *c, struct problem *p)
 {
     return set_part(c, "learners", "learners", p);
+}
+
+static enum status pools_list(struct call *c, struct problem *p)
+{
+    return control_pools_list(c->control->desk, c->root, slot_out(c->slot), p);
+}
+
+static enum status pools_set(struct call *c, struct problem *p)
+{
+    json_t *doc = config_document(c->control->desk, p);
+    if (!doc)
+        return STATUS_INTERNAL;
+    json_t *list = control_pools_patch(doc, c->root, router_clock(c->control->desk->router), p);
+    json_decref(doc);
+    return list ? apply_part(c, "pools", "pools", list, p) : p->code;
 }
 
 static enum status config_get(struct call *c, struct problem *p)
@@ -379,6 +403,8 @@ static const struct {
     {"policy.set", policy_set, " policy "},
     {"learners.get", learners_get, ""},
     {"learners.set", learners_set, " learners "},
+    {"pools.list", pools_list, " pool from limit "},
+    {"pools.set", pools_set, " pool set rearm "},
     {"config.get", config_get, ""},
     {"snapshot", snapshot, ""},
     {"backup", backup, " to "},
@@ -433,8 +459,8 @@ static enum status run(struct call *c, const char *op, struct problem *p)
                        "unknown op %.40s; control knows stats, status, models.list, models.set, "
                        "models.rename, lens.get, lens.set, "
                        "weights.get, weights.set, policy.get, policy.set, learners.get, "
-                       "learners.set, config.get, snapshot, backup, explain, log, labels, unlearn, "
-                       "spend.get, teach",
+                       "learners.set, pools.list, pools.set, config.get, snapshot, backup, "
+                       "explain, log, labels, unlearn, spend.get, teach",
                        op);
 }
 

@@ -3,6 +3,7 @@
 #include "transport/control_stats.h"
 
 #include <inttypes.h>
+#include "transport/control_pools.h"
 
 static void put_model(struct text *t, const struct catalog *k, int i, const struct model_stats *m)
 {
@@ -89,5 +90,6 @@ bool control_stats(const struct router *r, struct outbuf *out)
         put_learner(&out->text, r, i);
     }
     text_put(&out->text, "]");
+    control_pools_totals(r, &out->text);
     return outbuf_reserve(out, OUTBUF_ITEM);
 }

@@ -4,7 +4,8 @@
  * before the answer is rendered; an answer is rendered from the record, never from anything beside
  * it, so a retry gets the same bytes; if an applied event cannot be put into the batch, memory and
  * log have parted and the desk is `broken` for good. When the store is full, routes are decided as
- * dry runs (nothing is applied, no decision id, marked not_recorded) and everything that would have
+ * dry runs (nothing is applied, no decision id, marked not_recorded), except those that a strict
+ * budget pays for, and everything that would have
  * to be recorded is refused with storage_full. Considered: one desk per socket. There is one log,
  * so there is one desk.
  */
@@ -162,7 +163,8 @@ static enum status route(struct desk *d, const struct message *m, int i, struct 
         append(d, &d->event);
         follow(d, now);
     }
-    return STATUS_OK;
+    /* What cannot be recorded does not bind: a strict pool would be exceeded. */
+    return d->full && d->event.decided.charge.strict ? desk_storage_full(p) : STATUS_OK;
 }
 
 static void route_item(struct desk *d, const struct message *m, int i, struct text *t)

@@ -21,7 +21,8 @@ static const struct {
 } commands[] = {
     {"route", "ask for a decision",
      "route [--tenant T] [--task T] [--domain D] [--user-tier U] [--group G] [--session S]\n"
-     "         [--prompt TEXT | --prompt-file FILE|-] [--prompt-tokens N] [--max-output-tokens N]\n"
+     "         [--user U] [--prompt TEXT | --prompt-file FILE|-] [--prompt-tokens N] "
+     "[--max-output-tokens N]\n"
      "         [--value V] [--min-tier T] [--min-quality Q] [--max-cost-usd C] [--max-latency-ms "
      "L]\n"
      "         [--id REQUEST_ID] [--explain] [--dry-run]\n"
@@ -90,6 +91,14 @@ static const struct {
      "         --as-of   prices of that day, such as 2026-09-01; without, of today\n"
      "         --free    take prices of 0; --tier: of new models; without, by price",
      cli_models_import, false},
+    {"pools", "what budgets have used, or change one",
+     "pools [list [POOL]]\n"
+     "       purser pools set POOL FIELD=VALUE ... [--reason WHY]\n"
+     "       purser pools rearm POOL [--reason WHY]\n"
+     "       purser pools import FILE ...   (purser pools import --help)\n"
+     "         fields as in the configuration: usd=5 tokens=1000000 kill=true mode=quantile\n"
+     "         override/usd=20 override/until=2026-12-01T00:00:00Z; null takes one out",
+     cli_pools, true},
     {"pools import", "budgets from LiteLLM's or Bifrost's definitions",
      "pools import FILE [--format litellm|bifrost]\n"
      "       prints {\"pools\":[...]} for a configuration; what no pool can express is told on\n"

@@ -298,8 +298,8 @@ class Oracle:
         self.counts.recalled += 1
         book, theirs = kept.book, f.recalled
         ours = records.Labels(len(book.sources), len(book.seen), book.credit.applied,
-                              book.credit.cost_nano, book.credit.quality)
-        if theirs != ours:
+                              book.credit.cost_nano, book.credit.quality, None)
+        if theirs._replace(hold=None) != ours:
             self._bad(f"books: record {seq} recalled decision {f.decision} as {theirs}, "
                       f"the log makes it {ours}")
         if kept.ordinal > self.sums.first:

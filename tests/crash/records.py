@@ -7,7 +7,7 @@ of its kind, little-endian, strings with a length byte. Anything else is Bad: th
 import struct
 from typing import NamedTuple, Union
 
-STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED, DRIFTED, TAUGHT = 1, 2, 3, 4, 5, 6, 7, 8
+STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED, DRIFTED, TAUGHT, _LENS, EXPIRED = range(1, 11)
 CELLS, TARGETS = 7, 4
 QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED = (
     1 << i for i in range(CELLS))
@@ -48,6 +48,26 @@ class Configured(NamedTuple):
     json: bytes
 
 
+class Charge(NamedTuple):
+    """What a decision reserves in its pools: (nanodollars, tokens) by mode."""
+    pools: int
+    strict: int  # bit per pool
+    worst: tuple[int, int]
+    likely: tuple[int, int]
+
+
+class Hold(NamedTuple):
+    pools: int
+    strict: int
+    open: bool
+    reserved: tuple[tuple[int, int], tuple[int, int]]  # strict, quantile
+    booked: tuple[tuple[int, int], tuple[int, int]]
+
+
+class Expired(NamedTuple):
+    decision: int
+
+
 class Decided(NamedTuple):
     request_id: str
     tenant: str
@@ -73,6 +93,9 @@ class Decided(NamedTuple):
     complexity: float  # -1 = not known
     inferred_domain: str
     pmf: dict[int, float]  # of the eligible slots
+    max_output_tokens: int
+    labels: tuple[str, ...]  # tenant, task, domain, user_tier, group, session, user
+    charge: Union[Charge, None]
 
 
 class Labels(NamedTuple):
@@ -82,6 +105,7 @@ class Labels(NamedTuple):
     applied: int
     cost_nano: Union[int, None]
     quality: float
+    hold: Union[Hold, None]
 
 
 class Feedback(NamedTuple):
@@ -103,7 +127,7 @@ class Feedback(NamedTuple):
     recalled: Union[Labels, None]
 
 
-Body = Union[Started, Configured, Decided, Feedback, None]
+Body = Union[Started, Configured, Decided, Feedback, Expired, None]
 
 
 class Record(NamedTuple):
@@ -144,25 +168,48 @@ class Cursor:
         return v == 1
 
 
+def _charge(c: Cursor) -> Union[Charge, None]:
+    (n,) = c.get("B")
+    if n == 0:
+        return None
+    strict, _bounded = c.get("BB")
+    worst, likely = c.get("2q"), c.get("2q")
+    c.text()
+    c.get("2q")
+    return Charge(n, strict, worst, likely)
+
+
+def _hold(c: Cursor) -> Union[Hold, None]:
+    (n,) = c.get("B")
+    if n == 0:
+        return None
+    (strict,), is_open = c.get("B"), c.flag()
+    c.get(f"{n}I")
+    v = c.get("8q")  # reserved, booked by mode and unit
+    return Hold(n, strict, is_open, ((v[0], v[2]), (v[4], v[6])), ((v[1], v[3]), (v[5], v[7])))
+
+
 def _decided(c: Cursor) -> Decided:
     request_id = c.text()
-    tenant, task, domain, _tier, group, _session = (c.text() for _ in range(6))
+    labels = tuple(c.text() for _ in range(7))
+    tenant, task, domain, _tier, group, _session, _user = labels
     _digest, _schema, _config, epoch = c.get("QQQI")
     _policy, n_arms, arm, _baseline, learner, _shadow, n_fallbacks = c.get("BBBBBBB")
     c.raw(n_fallbacks)
     _reasons, eligible = c.get("IQ")
     _floor, _quota, _quota_nano, u, value, *_ = c.get("2dq8d")
-    prompt, cached, _most, p_in, p_cached, p_out, booked, baseline, _dearest = c.get("9q")
+    prompt, cached, most, p_in, p_cached, p_out, booked, baseline, _dearest = c.get("9q")
     cluster, complexity = c.get("Bf")
     inferred = c.text()
     *_, due, silence = c.get("3fqf")
+    charge = _charge(c)
     c.raw(4 * c.get("B")[0])
     pmf = {slot: c.get("d4f4f2fq")[0] for slot in range(64) if eligible >> slot & 1}
     if arm >= n_arms or arm not in pmf:
         raise Bad(f"slot {arm} was not eligible")
     return Decided(request_id, tenant, task, domain, group, epoch, n_arms, arm, learner, prompt,
                    cached, p_in, p_cached, p_out, booked, baseline, due, silence, u, value, cluster,
-                   complexity, inferred, pmf)
+                   complexity, inferred, pmf, most, labels, charge)
 
 
 def _labels(c: Cursor) -> Labels:
@@ -171,13 +218,14 @@ def _labels(c: Cursor) -> Labels:
     n_sources, n_seen, applied = c.get("3B")
     has_cost = c.flag()
     cost, _learned, _priced = c.get("3q")
+    hold = _hold(c)
     label = c.get("4d")
     for _ in range(n_sources):
         _name, mask = c.get("QB")
         for _ in range(mask.bit_count()):
             c.get("qdB")
     c.get(f"{2 * n_seen}Q")
-    return Labels(n_sources, n_seen, applied, cost if has_cost else None, label[0])
+    return Labels(n_sources, n_seen, applied, cost if has_cost else None, label[0], hold)
 
 
 def _feedback(c: Cursor) -> Feedback:
@@ -204,6 +252,8 @@ def _body(kind: int, c: Cursor) -> Body:
         return _feedback(c)
     if kind == TAUGHT:
         _feedback(c)
+    elif kind == EXPIRED:
+        return Expired(*c.get("Q"))
     elif kind == DRIFTED:
         c.get("BBBB")
     elif kind == PACED:

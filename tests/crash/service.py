@@ -58,7 +58,11 @@ class Service:
                        "models": MODELS,
                        "silence": [{"quality": 0.5, "after_hours": 0.0001}],  # 0.36 s
                        "learners": [{"tenant": "globex", "shares": False, "borrows": 20}],
-                       "budget": {"usd_per_request": 0.001}}, f, indent=1)
+                       "budget": {"usd_per_request": 0.001, "expire_after_s": 1},
+                       "pools": [{"name": "all", "usd": 1e6, "mode": "quantile"},
+                                 {"name": "each", "parent": "all", "each": "tenant", "usd": 1e6,
+                                  "window": "rolling", "length_s": 12, "mode": "quantile"}]},
+                      f, indent=1)
 
     def start(self) -> None:
         self._ready.clear()

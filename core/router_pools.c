@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Budgets in the fold. A decision's record has what it may cost; that its pools are charged with
+ * it, settled by what is reported, or by the reservation when nothing is, happens here and only
+ * here. The hold stands in the decision's label book, so it leaves memory, is recalled and is
+ * logged with late feedback together with the labels.
+ *
+ * A cost that was reported and taken back leaves the reservation: what is not known is taken to be
+ * what it may be.
+ *
+ * Which reservation runs out next needs no heap: all have the same time to live, so it is the
+ * oldest that is still open. The place of the search is a cache; holds never open again.
+ */
+#include <string.h>
+#include "core/credit.h"
+#include "core/router_state.h"
+
+bool router_charge(struct router *r, const struct event *ev, struct pool_hold *hold)
+{
+    const struct event_decided *d = &ev->decided;
+    struct pool_path path;
+    memset(hold, 0, sizeof *hold);
+    if (r->params.pools.n == 0)
+        return d->charge.n == 0;
+    router_path(r, ev->time_ms, d, d->arm, &path);
+    if (path.n != d->charge.n || path.crowded)
+        return false;
+    return path.n == 0 || pools_reserve(&r->pools, &path, &d->charge.ask, ev->seq, hold);
+}
+
+static int64_t most(const int64_t amount[POOL_MODES][POOL_UNITS], enum pool_unit u)
+{
+    int64_t a = amount[POOL_STRICT][u], b = amount[POOL_QUANTILE][u];
+    return a > b ? a : b;
+}
+
+/* Output that was not counted is implied by the cost, but no more than what was reserved. */
+static int64_t tokens_of(const struct credit *c, const struct pool_hold *hold)
+{
+    int64_t reserved = most(hold->reserved, POOL_TOKENS);
+    bool implied = !c->counted && (c->tokens < 0 || c->tokens > reserved);
+    return implied ? reserved : c->tokens;
+}
+
+bool router_settle_pools(struct router *r, const struct decision_row *row, struct label_book *book,
+                         const struct credit *c)
+{
+    struct pool_hold *hold = &book->hold;
+    int64_t now = r->clock_ms;
+    if (hold->n == 0)
+        return true;
+    if (!c->has_cost)
+        return hold->open || pools_expire(&r->pools, hold, row->seq, row->time_ms, now);
+    int64_t actual[POOL_UNITS] = {[POOL_NANO] = c->cost_nano, [POOL_TOKENS] = tokens_of(c, hold)};
+    return pools_settle(&r->pools, hold, row->seq, row->time_ms, actual, now);
+}
+
+/* A sum that would overflow (nine thousand million dollars) leaves the reservation standing. */
+void router_expire(struct router *r, int64_t slot)
+{
+    const struct decision_row *row = &r->pending.row[slot];
+    struct pool_hold *hold = &r->pending.book[slot].hold;
+    if (!hold->open || !pools_expire(&r->pools, hold, row->seq, row->time_ms, r->clock_ms))
+        return;
+    pending_touch(&r->pending, slot);
+}
+
+enum status router_apply_expired(struct router *r, const struct event *ev, struct problem *problem)
+{
+    int64_t slot = pending_find(&r->pending, ev->expired.decision);
+    if (slot < 0 || !r->pending.book[slot].hold.open)
+        return problem_set(problem, STATUS_INTERNAL, "", "decision %llu holds no reservation",
+                           (unsigned long long)ev->expired.decision);
+    router_expire(r, slot);
+    return STATUS_OK;
+}
+
+bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq)
+{
+    const struct pending *p = &r->pending;
+    int64_t ttl_ms = r->params.budget.expire_after_s * 1000;
+    if (r->oldest_hold < p->first)
+        r->oldest_hold = p->first;
+    while (r->oldest_hold < p->total && !p->book[r->oldest_hold % p->cap].hold.open)
+        r->oldest_hold++;
+    if (r->oldest_hold == p->total || r->params.pools.n == 0)
+        return false;
+    const struct decision_row *row = &p->row[r->oldest_hold % p->cap];
+    if (row->time_ms > now_ms - ttl_ms)
+        return false;
+    *seq = row->seq;
+    return true;
+}
+
+void router_count_refusal(struct router *r, const struct event_decided *d)
+{
+    for (int i = 0; i < r->params.pools.n && d->charge.pool[0]; i++)
+        r->refusals[i] += strcmp(r->params.pools.spec[i].name, d->charge.pool) == 0;
+}
