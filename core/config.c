@@ -162,6 +162,7 @@ static enum status read_document(json_t *root, struct params *p, struct settings
     const json_t *models = json_object_get(root, "models"), *rules = json_object_get(root, "rules");
     const json_t *learners = json_object_get(root, "learners");
     const json_t *silence = json_object_get(root, "silence");
+    json_t *value = json_object_get(root, "value");
     const json_t *ignore = json_object_get(json_object_get(root, "feedback"), "ignore_sources");
     if (st == STATUS_OK && v && !(json_is_number(v) && json_number_value(v) == 1))
         st = problem_set(problem, STATUS_UNSUPPORTED_VERSION, "/v", "expected 1");
@@ -175,6 +176,8 @@ static enum status read_document(json_t *root, struct params *p, struct settings
         st = config_learners_read(p, learners, problem);
     if (st == STATUS_OK && silence)
         st = config_silence_read(p, silence, problem);
+    if (st == STATUS_OK && value)
+        st = config_value_read(p, value, problem);
     if (st == STATUS_OK && ignore)
         st = config_ignore_read(p, ignore, problem);
     if (st != STATUS_OK)
@@ -250,7 +253,9 @@ size_t config_render(const struct params *params, char *out, size_t cap)
     config_learners_render(&params->learners, &t);
     text_put(&t, "],\"silence\":[");
     config_silence_render(params, &t);
-    text_put(&t, "]}");
+    text_put(&t, "],\"value\":{");
+    config_value_render(params, &t);
+    text_put(&t, "}}");
     return t.full ? 0 : t.len;
 }
 
@@ -267,5 +272,6 @@ size_t config_reference(char *out, size_t cap)
     fields_reference(config_rule_table(), "/rules/*/", &t);
     fields_reference(config_learner_table(), "/learners/*/", &t);
     fields_reference(config_silence_table(), "/silence/*/", &t);
+    fields_reference(config_value_table(), "/value/", &t);
     return t.full ? 0 : t.len;
 }

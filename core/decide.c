@@ -43,7 +43,7 @@ static void describe(const struct router *r, const struct request *req, struct e
     d->epoch = r->epoch;
     d->policy = (uint8_t)policy_index(p->policy.name);
     d->n_arms = (uint8_t)p->catalog.n;
-    d->value = req->value;
+    d->value = req->value > 0 ? req->value : value_of(&p->value, &req->labels);
     d->prompt_tokens = req->prompt_tokens >= 0 ? req->prompt_tokens : features_tokens(req);
     d->cached_tokens =
         req->cached_tokens < d->prompt_tokens ? req->cached_tokens : d->prompt_tokens;

@@ -121,6 +121,7 @@ static void labels(struct text *t, const struct labels *l)
     string(t, "user_tier", l->user_tier);
     string(t, "group", l->group);
     string(t, "session", l->session);
+    string(t, "outcome", l->outcome);
 }
 
 static void objective(struct text *t, const struct event_decided *d)

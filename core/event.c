@@ -30,6 +30,7 @@ static void labels_put(struct filler *w, const struct labels *l)
     put_str(w, l->user_tier);
     put_str(w, l->group);
     put_str(w, l->session);
+    put_str(w, l->outcome);
 }
 
 static void labels_get(struct reader *r, struct labels *l)
@@ -40,6 +41,7 @@ static void labels_get(struct reader *r, struct labels *l)
     get_str(r, l->user_tier, sizeof l->user_tier);
     get_str(r, l->group, sizeof l->group);
     get_str(r, l->session, sizeof l->session);
+    get_str(r, l->outcome, sizeof l->outcome);
 }
 
 static void view_put(struct filler *w, const struct arm_view *v)

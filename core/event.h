@@ -126,6 +126,7 @@ struct decision_row {
     float tokens_raw, latency_raw;
     float quality_mean, quality_sd; /* predicted for the chosen model */
     float weight;                   /* importance of what is learned from it, (0,1] */
+    double value;                   /* multiplier of quality */
     int64_t silence_due_ms;         /* as in event_decided */
     float silence_quality;
 };

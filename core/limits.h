@@ -19,6 +19,7 @@ enum {
     SEEN_REPORTS = 12,       /* distinct feedback messages per decision */
     SEEN_MAX = 17,    /* with silence's, and retractions so that a full book can be corrected */
     SILENCE_MAX = 16, /* entries that tell what silence means */
+    VALUE_ENTRIES_MAX = 32,      /* factors in a table of values */
     IGNORE_SOURCES_MAX = 16,     /* sources whose labels are not taken */
     BATCH_ITEMS_MAX = 256,       /* items in one route_many or feedback_many */
     TEACH_OUTCOMES_MAX = 2048,   /* outcomes in one teach message */

@@ -155,6 +155,8 @@ static const struct field table[] = {
     OTHER("rules", "0 to 64 objects", "see below; the first that matches names a model"),
     OTHER("silence", "0 to 16 objects",
           "see below; the first that matches says what a missing quality label means"),
+    OTHER("value", "an object",
+          "see below; what requests are worth: factors of the quality weight"),
     REAL("budget/usd_per_request", P(budget.usd_per_request), 0, 1e6, 0,
          "average spend that the pacer holds; 0 = no pacing"),
     REAL("guard/alpha", P(guard.alpha), 0, 1, 0,
@@ -173,6 +175,7 @@ void params_default(struct params *p)
 {
     memset(p, 0, sizeof *p);
     fields_default(config_table(), PART_PARAMS, p);
+    config_value_default(&p->value);
 }
 
 void settings_default(struct settings *s)

@@ -7,6 +7,7 @@
 #include "core/catalog.h"
 #include "core/learners.h"
 #include "core/limits.h"
+#include "core/value.h"
 
 /* Reward weights: utility = quality*value*q - cost*c/scale - latency*l/latency_scale - failure*p.
  */
@@ -92,6 +93,7 @@ struct params {
     int n_rules;
     struct silence silence[SILENCE_MAX];
     int n_silence;
+    struct value_tables value;
     struct {
         double usd_per_request; /* 0 = no pacing: average spend that the pacer holds */
     } budget;

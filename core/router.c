@@ -98,6 +98,7 @@ static void apply_decided(struct router *r, const struct event *ev)
         r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
     }
     r->counters.decisions++;
+    r->counters.value += d->value;
     r->counters.explored_nano += d->quota_nano;
     r->counters.agreed += d->shadow == d->arm;
     r->counters.shadow_gain += decided_utility(d, d->shadow) - decided_utility(d, d->arm);

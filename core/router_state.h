@@ -18,6 +18,9 @@ struct model_counters {
 struct counters {
     int64_t decisions, feedbacks, spent_nano, baseline_nano;
     int64_t agreed;                /* decisions where the policy drew what was served */
+    double value;                  /* sum over decisions of what they were worth */
+    double value_labelled;         /* the same over those with a quality label that was learned */
+    double value_quality;          /* sum of value x that label */
     double shadow_gain;            /* sum of utility(drawn by the policy) - utility(served) */
     int64_t taught;                /* outcomes learned from history */
     int64_t batches;               /* of history, as far as they had names */

@@ -42,6 +42,9 @@ static void put_counters(struct filler *w, const struct counters *c, int n)
     put_i64(w, c->taught);
     put_i64(w, c->agreed);
     put_f64(w, c->shadow_gain);
+    put_f64(w, c->value);
+    put_f64(w, c->value_labelled);
+    put_f64(w, c->value_quality);
     put_i64(w, c->batches);
     for (int i = 0; i < TEACH_BATCHES; i++)
         put_u64(w, c->batch[i]);
@@ -65,6 +68,9 @@ static void get_counters(struct reader *r, struct counters *c, int n)
     c->taught = get_i64(r);
     c->agreed = get_i64(r);
     c->shadow_gain = get_f64(r);
+    c->value = get_f64(r);
+    c->value_labelled = get_f64(r);
+    c->value_quality = get_f64(r);
     c->batches = get_i64(r);
     for (int i = 0; i < TEACH_BATCHES; i++)
         c->batch[i] = get_u64(r);

@@ -98,12 +98,22 @@ static void request_of(const char *tenant, const char *task, struct request *r)
     r->value = 1;
 }
 
-uint64_t fold_route(struct fold *f, const char *tenant, const char *task)
+struct request *fold_request(const char *tenant, const char *task)
 {
     static struct request r;
-    enum route_result result;
     request_of(tenant, task, &r);
-    if (router_route(f->router, f->now, &r, &f->ev, &result, &f->problem) != STATUS_OK)
+    return &r;
+}
+
+uint64_t fold_route(struct fold *f, const char *tenant, const char *task)
+{
+    return fold_ask(f, fold_request(tenant, task));
+}
+
+uint64_t fold_ask(struct fold *f, const struct request *request)
+{
+    enum route_result result;
+    if (router_route(f->router, f->now, request, &f->ev, &result, &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
     assert_int_equal(result, ROUTE_DECIDED);
     keep(f);

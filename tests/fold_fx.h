@@ -30,6 +30,10 @@ void fold_configure(struct fold *f, const char *patch);
 /* fold_route decides for a tenant and a task and gives the decision's sequence number; what follows
  * is left to the test. */
 uint64_t fold_route(struct fold *f, const char *tenant, const char *task);
+/* fold_request gives such a request to be changed, valid until the next call; fold_ask decides it.
+ */
+struct request *fold_request(const char *tenant, const char *task);
+uint64_t fold_ask(struct fold *f, const struct request *request);
 /* fold_report makes a report of quality from a source ("" = default); each is another message.
  * fold_feed takes one; it must be accepted. */
 struct feedback fold_report(const struct fold *f, uint64_t seq, const char *source, double quality);

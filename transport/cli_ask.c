@@ -137,10 +137,10 @@ static int send_and_show(struct cli *c, enum purser_client_door door, json_t *m,
 
 int cli_route(struct cli *c)
 {
-    static const char *const strings[][2] = {{"--tenant", "tenant"}, {"--task", "task"},
-                                             {"--domain", "domain"}, {"--user-tier", "user_tier"},
-                                             {"--group", "group"},   {"--session", "session"},
-                                             {"--id", "request_id"}, {NULL, NULL}};
+    static const char *const strings[][2] = {
+        {"--tenant", "tenant"},       {"--task", "task"},     {"--domain", "domain"},
+        {"--user-tier", "user_tier"}, {"--group", "group"},   {"--session", "session"},
+        {"--outcome", "outcome"},     {"--id", "request_id"}, {NULL, NULL}};
     static const char *const reals[][2] = {{"--value", "value"}, {NULL, NULL}};
     static const char *const integers[][2] = {{"--prompt-tokens", "prompt_tokens"},
                                               {"--max-output-tokens", "max_output_tokens"},
