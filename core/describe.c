@@ -16,9 +16,9 @@ static const char *const kind_name[] = {"none",   "started", "configured", "deci
                                         "ticked", "paced",   "drifted",    "taught",  "lens"};
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
-static const char *const reason_name[] = {"cold_start",  "explored",  "budget_pressure",
-                                          "constrained", "rule",      "only_model",
-                                          "guarded",     "apprentice"};
+static const char *const reason_name[] = {"cold_start",  "explored",   "budget_pressure",
+                                          "constrained", "rule",       "only_model",
+                                          "guarded",     "apprentice", "session"};
 
 static void number(struct text *t, const char *name, double v)
 {

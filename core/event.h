@@ -31,7 +31,8 @@ enum reason {
     REASON_RULE = 16,           /* a keyword rule named the model */
     REASON_ONLY_MODEL = 32,     /* one model was eligible */
     REASON_GUARDED = 64,        /* the guard had the baseline served */
-    REASON_APPRENTICE = 128     /* the baseline was served, the policy only watched */
+    REASON_APPRENTICE = 128,    /* the baseline was served, the policy only watched */
+    REASON_SESSION = 256        /* the session kept its model, or surely gained by another */
 };
 
 /* What an eligible model looked like at the decision: off-policy questions need it as it was. */

@@ -9,7 +9,7 @@
 #include <math.h>
 #include "core/lens.h"
 
-enum { REASONS_ALL = 255, HAS_ALL = 127 };
+enum { REASONS_ALL = 511, HAS_ALL = 127 };
 
 static bool in_unit(double v)
 {

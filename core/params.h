@@ -95,6 +95,11 @@ struct params {
     int n_silence;
     struct value_tables value;
     struct {
+        int64_t most;      /* sessions remembered; 0 = requests of a session are like others */
+        double inertia;    /* utility that another model must have more */
+        double deviations; /* and of the difference, beyond that */
+    } session;
+    struct {
         double usd_per_request; /* 0 = no pacing: average spend that the pacer holds */
     } budget;
     struct {

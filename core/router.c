@@ -19,6 +19,7 @@
 #include "core/router_state.h"
 #include "core/row.h"
 #include "core/silence.h"
+#include "core/sticky.h"
 
 struct router *router_new(const struct router_init *init)
 {
@@ -35,7 +36,8 @@ struct router *router_new(const struct router_init *init)
     r->lens = calloc(1, sizeof *r->lens);
     r->next_lens = calloc(1, sizeof *r->next_lens);
     if (!r->json || !r->scratch || !r->trial || !r->lens || !r->next_lens ||
-        !pending_init(&r->pending, init->max_open, 0) || !silence_rebuild(r)) {
+        !pending_init(&r->pending, init->max_open, 0) || !sessions_init(&r->sessions) ||
+        !silence_rebuild(r)) {
         router_free(r);
         return NULL;
     }
@@ -53,6 +55,7 @@ void router_free(struct router *r)
     learner_free(&r->learner);
     pending_fini(&r->pending);
     deadlines_fini(&r->silences);
+    sessions_fini(&r->sessions);
     free(r->json);
     free(r->scratch);
     free(r->trial);
@@ -91,6 +94,7 @@ static void apply_decided(struct router *r, const struct event *ev)
     row_from_decided(ev, &row);
     silence_update(r, pending_insert(&r->pending, &row, d->x));
     influence_count(&r->influence, influence_tenant(d->labels.tenant));
+    sticky_note(r, ev);
     router_pend(r, &row, d->x, 1);
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy);
     if (!router_isolated(r, d->learner)) { /* its predictions must not be units for others */

@@ -9,6 +9,7 @@
 #include "core/pacer.h"
 #include "core/pending.h"
 #include "core/router.h"
+#include "core/sessions.h"
 
 struct model_counters {
     int64_t decisions, feedbacks, spent_nano, labels[TARGETS];
@@ -45,6 +46,7 @@ struct router {
     struct pending pending;
     struct deadlines silences; /* of pending's slots: a cache, see core/silence.h */
     struct influence influence;
+    struct sessions sessions;
     struct pacer pacer;
     struct counters counters;
     int64_t duplicates; /* answered without an event: not part of the folded state */
