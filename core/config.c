@@ -186,6 +186,7 @@ static enum status read_document(json_t *root, struct params *p, struct settings
     const json_t *learners = json_object_get(root, "learners");
     const json_t *silence = json_object_get(root, "silence");
     const json_t *zones = json_object_get(root, "zones"), *pools = json_object_get(root, "pools");
+    json_t *value = json_object_get(root, "value");
     const json_t *ignore = json_object_get(json_object_get(root, "feedback"), "ignore_sources");
     if (st == STATUS_OK && v && !(json_is_number(v) && json_number_value(v) == 1))
         st = problem_set(problem, STATUS_UNSUPPORTED_VERSION, "/v", "expected 1");
@@ -203,6 +204,8 @@ static enum status read_document(json_t *root, struct params *p, struct settings
         st = config_zones_read(&p->pools, zones, problem);
     if (st == STATUS_OK && pools)
         st = config_pools_read(&p->pools, pools, problem);
+    if (st == STATUS_OK && value)
+        st = config_value_read(p, value, problem);
     if (st == STATUS_OK && ignore)
         st = config_ignore_read(p, ignore, problem);
     if (st != STATUS_OK)
@@ -282,7 +285,9 @@ size_t config_render(const struct params *params, char *out, size_t cap)
     config_zones_render(&params->pools, &t);
     text_put(&t, "],\"pools\":[");
     config_pools_render(&params->pools, &t);
-    text_put(&t, "]}");
+    text_put(&t, "],\"value\":{");
+    config_value_render(params, &t);
+    text_put(&t, "}}");
     return t.full ? 0 : t.len;
 }
 
@@ -302,5 +307,6 @@ size_t config_reference(char *out, size_t cap)
     fields_reference(config_zone_table(), "/zones/*/", &t);
     fields_reference(config_zone_change_table(), "/zones/*/changes/*/", &t);
     fields_reference(config_pool_table(), "/pools/*/", &t);
+    fields_reference(config_value_table(), "/value/", &t);
     return t.full ? 0 : t.len;
 }

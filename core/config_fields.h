@@ -14,6 +14,7 @@ struct field_table config_model_table(void);
 struct field_table config_rule_table(void);
 struct field_table config_learner_table(void);
 struct field_table config_silence_table(void);
+struct field_table config_value_table(void);
 
 /* config_tiers_read replaces the tiers; models and rules follow theirs by name, and whoever loses
  * its tier has -1 until config.c checks. config_models_read merges by name, config_learners_read by
@@ -31,6 +32,10 @@ MUST_CHECK enum status config_silence_read(struct params *p, const json_t *array
 /* config_silence_check refuses deadlines behind the join window. */
 MUST_CHECK enum status config_silence_check(const struct params *p, struct problem *problem);
 void config_silence_render(const struct params *p, struct text *out);
+/* config_value_read replaces the tables that the object names; default: bounds, no factors. */
+MUST_CHECK enum status config_value_read(struct params *p, json_t *object, struct problem *problem);
+void config_value_default(struct value_tables *v);
+void config_value_render(const struct params *p, struct text *out);
 /* config_ignore_read replaces the sources that are not listened to. */
 MUST_CHECK enum status config_ignore_read(struct params *p, const json_t *array,
                                           struct problem *problem);

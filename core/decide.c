@@ -19,6 +19,7 @@
 #include "core/guard.h"
 #include "core/router_state.h"
 #include "core/rules.h"
+#include "core/sticky.h"
 
 /* What the lens says of the prompt. A declared task needs no guess. */
 static void note_view(const struct lens *lens, const struct lens_view *v, struct event_decided *d)
@@ -44,7 +45,7 @@ static void describe(const struct router *r, const struct request *req, struct e
     d->epoch = r->epoch;
     d->policy = (uint8_t)policy_index(p->policy.name);
     d->n_arms = (uint8_t)p->catalog.n;
-    d->value = req->value;
+    d->value = req->value > 0 ? req->value : value_of(&p->value, &req->labels);
     d->prompt_tokens = req->prompt_tokens >= 0 ? req->prompt_tokens : features_tokens(req);
     d->cached_tokens =
         req->cached_tokens < d->prompt_tokens ? req->cached_tokens : d->prompt_tokens;
@@ -312,6 +313,8 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
     pmf_floor(pmf, n, d->floor, share);
     if (d->floor > 0)
         mix_quota(r, d, slots, n, pmf);
+    if (preferred < 0)
+        sticky_pmf(r, d, slots, n, pmf);
     mix_guard(r, d, slots, n, pmf);
     assert(pmf_valid(pmf, n));
     struct rng g = rng_stream(r->init.seed, d->epoch, seq);
@@ -341,7 +344,8 @@ static void note_reasons(const struct router *r, struct event_decided *d, bool c
 {
     if (!learner_knows(router_learner(r, d->learner), d->arm, 20))
         d->reasons |= REASON_COLD_START;
-    if (d->n_fallbacks > 0 && decided_utility(d, d->fallback[0]) > decided_utility(d, d->arm))
+    if (!(d->reasons & REASON_SESSION) && d->n_fallbacks > 0 &&
+        decided_utility(d, d->fallback[0]) > decided_utility(d, d->arm))
         d->reasons |= REASON_EXPLORED;
     if (d->multiplier > 0)
         d->reasons |= REASON_BUDGET_PRESSURE;
@@ -361,7 +365,6 @@ static void book_chosen(const struct router *r, const struct prediction *pr,
     d->booked_nano = d->view[d->arm].cost_nano;
     d->tokens_raw = (float)pr[d->arm].tokens_raw;
     d->latency_raw = (float)pr[d->arm].latency_raw;
-    d->baseline_nano = (int64_t)(pr[d->baseline].cost_usd * 1e9 + 0.5);
     double dearest = 0;
     for (int a = 0; a < d->n_arms; a++)
         if (r->params.catalog.model[a].active && pr[a].cost_usd > dearest)
@@ -381,6 +384,8 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
     memset(&d->charge, 0, sizeof d->charge);
     describe(r, req, d);
     predict_all(r, d, pr);
+    d->baseline_nano = (int64_t)(pr[d->baseline].cost_usd * 1e9 + 0.5); /* as if it were kept to */
+    sticky_prices(r, req, d, pr);
     enum status s =
         eligible_models(&r->params, req, d->prompt_tokens, pr, &d->eligible, &constrained, problem);
     if (s == STATUS_OK)
@@ -393,6 +398,7 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
         view_arm(r, d, &pr[a], &d->view[a]);
     }
     draw(r, seq, req, d);
+    sticky_settle(r, d);
     rank_fallbacks(d);
     note_reasons(r, d, constrained);
     book_chosen(r, pr, d);

@@ -18,8 +18,8 @@ static const char *const kind_name[] = {"none",     "started", "configured", "de
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
 static const char *const reason_name[] = {
-    "cold_start", "explored", "budget_pressure", "constrained", "rule",
-    "only_model", "guarded",  "apprentice",      "budget",      "soft_limit"};
+    "cold_start", "explored",   "budget_pressure", "constrained", "rule",   "only_model",
+    "guarded",    "apprentice", "budget",          "soft_limit",  "session"};
 
 static void number(struct text *t, const char *name, double v)
 {
@@ -123,6 +123,7 @@ static void labels(struct text *t, const struct labels *l)
     string(t, "group", l->group);
     string(t, "session", l->session);
     string(t, "user", l->user);
+    string(t, "outcome", l->outcome);
 }
 
 static void objective(struct text *t, const struct event_decided *d)

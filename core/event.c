@@ -31,6 +31,7 @@ static void labels_put(struct filler *w, const struct labels *l)
     put_str(w, l->group);
     put_str(w, l->session);
     put_str(w, l->user);
+    put_str(w, l->outcome);
 }
 
 static void labels_get(struct reader *r, struct labels *l)
@@ -42,6 +43,7 @@ static void labels_get(struct reader *r, struct labels *l)
     get_str(r, l->group, sizeof l->group);
     get_str(r, l->session, sizeof l->session);
     get_str(r, l->user, sizeof l->user);
+    get_str(r, l->outcome, sizeof l->outcome);
 }
 
 static void view_put(struct filler *w, const struct arm_view *v)

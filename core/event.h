@@ -35,7 +35,8 @@ enum reason {
     REASON_GUARDED = 64,        /* the guard had the baseline served */
     REASON_APPRENTICE = 128,    /* the baseline was served, the policy only watched */
     REASON_BUDGET = 256,        /* a pool had too little left for at least one model */
-    REASON_SOFT_LIMIT = 512     /* a pool is above its soft limit */
+    REASON_SOFT_LIMIT = 512,    /* a pool is above its soft limit */
+    REASON_SESSION = 1024       /* the session kept its model, or surely gained by another */
 };
 
 /* What an eligible model looked like at the decision: off-policy questions need it as it was. */
@@ -141,6 +142,7 @@ struct decision_row {
     float tokens_raw, latency_raw;
     float quality_mean, quality_sd; /* predicted for the chosen model */
     float weight;                   /* importance of what is learned from it, (0,1] */
+    double value;                   /* multiplier of quality */
     int64_t silence_due_ms;         /* as in event_decided */
     float silence_quality;
 };

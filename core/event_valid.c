@@ -9,7 +9,7 @@
 #include <math.h>
 #include "core/lens.h"
 
-enum { REASONS_ALL = 1023, HAS_ALL = 127 };
+enum { REASONS_ALL = 2047, HAS_ALL = 127 };
 
 static bool in_unit(double v)
 {
@@ -92,8 +92,8 @@ static bool row_valid(const struct event_feedback *f)
     for (int i = 0; i < row->d; i++)
         if (!isfinite(f->x[i]))
             return false;
-    return isfinite(row->tokens_raw) && isfinite(row->latency_raw) && isfinite(row->quality_mean) &&
-           isfinite(row->quality_sd) &&
+    return isfinite(row->value) && isfinite(row->tokens_raw) && isfinite(row->latency_raw) &&
+           isfinite(row->quality_mean) && isfinite(row->quality_sd) &&
            terms_valid(row->weight, row->silence_due_ms, row->silence_quality);
 }
 

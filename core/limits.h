@@ -17,8 +17,10 @@ enum {
     FALLBACKS_MAX = 8,       /* models named behind the chosen one */
     SOURCES_MAX = 5,         /* feedback sources kept apart per decision, silence included */
     SEEN_REPORTS = 12,       /* distinct feedback messages per decision */
-    SEEN_MAX = 17,    /* with silence's, and retractions so that a full book can be corrected */
-    SILENCE_MAX = 16, /* entries that tell what silence means */
+    SEEN_MAX = 17,        /* with silence's, and retractions so that a full book can be corrected */
+    SILENCE_MAX = 16,     /* entries that tell what silence means */
+    SESSIONS_MAX = 65536, /* conversations whose model is remembered */
+    VALUE_ENTRIES_MAX = 32,      /* factors in a table of values */
     IGNORE_SOURCES_MAX = 16,     /* sources whose labels are not taken */
     BATCH_ITEMS_MAX = 256,       /* items in one route_many or feedback_many */
     TEACH_OUTCOMES_MAX = 2048,   /* outcomes in one teach message */

@@ -155,6 +155,14 @@ static const struct field table[] = {
     OTHER("rules", "0 to 64 objects", "see below; the first that matches names a model"),
     OTHER("silence", "0 to 16 objects",
           "see below; the first that matches says what a missing quality label means"),
+    INT("session/most", P(session.most), 0, SESSIONS_MAX, SESSIONS_MAX,
+        "sessions whose model is remembered and kept; 0 = requests of a session are like others"),
+    REAL("session/inertia", P(session.inertia), 0, 1000, 0.02,
+         "utility that another model must offer beyond the session's, costs of switching included"),
+    REAL("session/deviations", P(session.deviations), 0, 100, 2,
+         "and deviations of that difference, scaled by policy/width"),
+    OTHER("value", "an object",
+          "see below; what requests are worth: factors of the quality weight"),
     REAL("budget/usd_per_request", P(budget.usd_per_request), 0, 1e6, 0,
          "average spend that the pacer holds; 0 = no pacing"),
     INT("budget/expire_after_s", P(budget.expire_after_s), 1, 3e8, 3600,
@@ -186,6 +194,7 @@ void params_default(struct params *p)
 {
     memset(p, 0, sizeof *p);
     fields_default(config_table(), PART_PARAMS, p);
+    config_value_default(&p->value);
 }
 
 void settings_default(struct settings *s)

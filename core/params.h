@@ -8,6 +8,7 @@
 #include "core/learners.h"
 #include "core/limits.h"
 #include "core/pool_spec.h"
+#include "core/value.h"
 
 /* Reward weights: utility = quality*value*q - cost*c/scale - latency*l/latency_scale - failure*p.
  */
@@ -96,6 +97,12 @@ struct params {
     int n_rules;
     struct silence silence[SILENCE_MAX];
     int n_silence;
+    struct value_tables value;
+    struct {
+        int64_t most;      /* sessions remembered; 0 = requests of a session are like others */
+        double inertia;    /* utility that another model must have more */
+        double deviations; /* and of the difference, beyond that */
+    } session;
     struct {
         double usd_per_request; /* 0 = no pacing: average spend that the pacer holds */
         int64_t expire_after_s; /* until a reservation counts as spent without a report */

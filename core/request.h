@@ -10,7 +10,8 @@
 /* Who and what a request is for: kept with the decision, so bounded and copied. */
 struct labels {
     char tenant[NAME_CAP], task[NAME_CAP], domain[NAME_CAP], user_tier[NAME_CAP], group[NAME_CAP],
-        session[NAME_CAP], user[NAME_CAP];
+        session[NAME_CAP], user[NAME_CAP], outcome[NAME_CAP]; /* of business, declared: what is at
+                                                                stake */
 };
 
 struct named_feature {
@@ -34,7 +35,7 @@ struct request {
     int64_t prompt_tokens;     /* -1 = not said: estimated from the prompt's bytes */
     int64_t cached_tokens;     /* 0 if not said */
     int64_t max_output_tokens; /* 0 = not said */
-    double value;              /* multiplier of the quality term, default 1 */
+    double value;              /* multiplier of the quality term; 0 = not said: the tables decide */
     struct {
         int n_allow, n_deny, n_needs;
         const char *allow[MODELS_MAX], *deny[MODELS_MAX], *needs[NEEDS_MAX]; /* borrowed */

@@ -19,6 +19,7 @@
 #include "core/router_state.h"
 #include "core/row.h"
 #include "core/silence.h"
+#include "core/sticky.h"
 
 struct router *router_new(const struct router_init *init)
 {
@@ -35,8 +36,8 @@ struct router *router_new(const struct router_init *init)
     r->lens = calloc(1, sizeof *r->lens);
     r->next_lens = calloc(1, sizeof *r->next_lens);
     if (!r->json || !r->scratch || !r->trial || !r->lens || !r->next_lens ||
-        !pending_init(&r->pending, init->max_open, 0) || !silence_rebuild(r) ||
-        !pools_init(&r->pools, &r->params.pools)) {
+        !pending_init(&r->pending, init->max_open, 0) || !sessions_init(&r->sessions) ||
+        !silence_rebuild(r) || !pools_init(&r->pools, &r->params.pools)) {
         router_free(r);
         return NULL;
     }
@@ -55,6 +56,7 @@ void router_free(struct router *r)
     pending_fini(&r->pending);
     deadlines_fini(&r->silences);
     pools_fini(&r->pools);
+    sessions_fini(&r->sessions);
     free(r->json);
     free(r->scratch);
     free(r->trial);
@@ -102,6 +104,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
         r->pending.book[slot].hold = *hold;
     silence_update(r, slot);
     influence_count(&r->influence, influence_tenant(d->labels.tenant));
+    sticky_note(r, ev);
     router_pend(r, &row, d->x, 1);
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy);
     if (!router_isolated(r, d->learner)) { /* its predictions must not be units for others */
@@ -109,6 +112,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
         r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
     }
     r->counters.decisions++;
+    r->counters.value += d->value;
     r->counters.explored_nano += d->quota_nano;
     r->counters.agreed += d->shadow == d->arm;
     r->counters.shadow_gain += decided_utility(d, d->shadow) - decided_utility(d, d->arm);

@@ -163,15 +163,21 @@ struct router_stats {
     int64_t decisions, feedbacks, duplicates, open;
     int64_t taught; /* outcomes learned from history */
     int64_t spent_nano,
-        baseline_nano;   /* baseline: expected cost of the baseline model, same requests */
-    double guard_ledger; /* sure gains over the guarded line, quality points */
-    int64_t agreed;      /* decisions where the policy drew what was served */
-    double shadow_gain;  /* utility the policy's draws promised beyond what was served */
-    double multiplier;   /* of the pacer, quality points per dollar */
+        baseline_nano;     /* baseline: expected cost of the baseline model, same requests */
+    double guard_ledger;   /* sure gains over the guarded line, quality points */
+    int64_t agreed;        /* decisions where the policy drew what was served */
+    double value;          /* sum over decisions of what they were worth */
+    double value_labelled; /* of those with a learned quality label */
+    double value_quality;  /* sum of value x label */
+    double shadow_gain;    /* utility the policy's draws promised beyond what was served */
+    double multiplier;     /* of the pacer, quality points per dollar */
     int n_models;
     struct model_stats model[MODELS_MAX];
 };
 void router_stats(const struct router *r, struct router_stats *out);
+/* router_value_per_usd gives the value delivered per dollar: value x quality, what has no label
+ * taken to be as good as what has, over what was spent. NaN before anything is known. */
+double router_value_per_usd(const struct router_stats *s);
 /* What the learner of an index (0 = shared, core/learners.h) holds, by catalog slot. */
 struct learner_stats {
     int64_t quality_labels[MODELS_MAX];

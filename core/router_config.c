@@ -40,6 +40,7 @@ enum status router_adopt_config(struct router *r, const char *json, size_t n,
     if (s != STATUS_OK)
         return s;
     pacer_set(&r->pacer, r->params.budget.usd_per_request);
+    sessions_bound(&r->sessions, r->params.session.most);
     return STATUS_OK;
 }
 

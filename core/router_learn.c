@@ -45,6 +45,18 @@ void router_forget(struct router *r, int64_t slot)
     save_book(r, row->seq, &r->pending.book[slot]);
 }
 
+/* What was taught is history (row.seq 0): it delivered no value here. */
+static void count_quality(struct router *r, const struct decision_row *row,
+                          struct label_change change)
+{
+    double more = (change.has ? change.after : 0) - (change.had ? change.before : 0);
+    r->counters.model[row->arm].quality_sum += more;
+    if (row->seq == 0)
+        return;
+    r->counters.value_quality += row->value * more;
+    r->counters.value_labelled += row->value * ((int)change.has - (int)change.had);
+}
+
 static void learn_targets(struct router *r, const struct decision_row *row, const float *x,
                           struct label_book *b, const struct credit *c)
 {
@@ -60,7 +72,7 @@ static void learn_targets(struct router *r, const struct decision_row *row, cons
         learner_change(own, &r->params, row, x, (enum target)t, change, r->clock_ms);
         m->labels[t] += (int)change.has - (int)change.had;
         if (t == TARGET_QUALITY)
-            m->quality_sum += (change.has ? change.after : 0) - (change.had ? change.before : 0);
+            count_quality(r, row, change);
         b->applied = (uint8_t)((b->applied & ~(1u << t)) | (unsigned)change.has << t);
         b->label[t] = change.has ? change.after : 0;
     }

@@ -2,6 +2,7 @@
 /* What the outside may read of a router: nothing here changes it. */
 #include "core/router.h"
 
+#include <math.h>
 #include <string.h>
 #include "bandit/rng.h"
 #include "core/router_state.h"
@@ -112,6 +113,9 @@ void router_stats(const struct router *r, struct router_stats *out)
     out->guard_ledger = r->guard_ledger;
     out->agreed = r->counters.agreed;
     out->shadow_gain = r->counters.shadow_gain;
+    out->value = r->counters.value;
+    out->value_labelled = r->counters.value_labelled;
+    out->value_quality = r->counters.value_quality;
     out->multiplier = r->pacer.mu;
     out->n_models = r->params.catalog.n;
     for (int a = 0; a < out->n_models; a++)
@@ -126,4 +130,11 @@ const struct pools *router_pools(const struct router *r)
 const int64_t *router_refusals(const struct router *r)
 {
     return r->refusals;
+}
+
+double router_value_per_usd(const struct router_stats *s)
+{
+    if (!(s->value_labelled > 0) || s->spent_nano <= 0)
+        return NAN;
+    return s->value_quality / s->value_labelled * s->value / ((double)s->spent_nano * 1e-9);
 }

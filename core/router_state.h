@@ -10,6 +10,7 @@
 #include "core/pending.h"
 #include "core/pools.h"
 #include "core/router.h"
+#include "core/sessions.h"
 
 struct model_counters {
     int64_t decisions, feedbacks, spent_nano, labels[TARGETS];
@@ -19,6 +20,9 @@ struct model_counters {
 struct counters {
     int64_t decisions, feedbacks, spent_nano, baseline_nano;
     int64_t agreed;                /* decisions where the policy drew what was served */
+    double value;                  /* sum over decisions of what they were worth */
+    double value_labelled;         /* the same over those with a quality label that was learned */
+    double value_quality;          /* sum of value x that label */
     double shadow_gain;            /* sum of utility(drawn by the policy) - utility(served) */
     int64_t taught;                /* outcomes learned from history */
     int64_t batches;               /* of history, as far as they had names */
@@ -46,6 +50,7 @@ struct router {
     struct pools pools;  /* of params.pools; of slots that are gone there may be more */
     int64_t oldest_hold; /* ordinal in pending: nothing older is reserved. A cache */
     int64_t refusals[POOL_SPECS_MAX]; /* since the configuration took effect: not folded state */
+    struct sessions sessions;
     struct pacer pacer;
     struct counters counters;
     int64_t duplicates; /* answered without an event: not part of the folded state */

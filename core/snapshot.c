@@ -19,7 +19,15 @@
 #include "core/row.h"
 #include "core/silence.h"
 
-enum item { ITEM_HEADER, ITEM_LEARNER, ITEM_RIDGE, ITEM_PENDING, ITEM_WINDOW, ITEM_POOLS };
+enum item {
+    ITEM_HEADER,
+    ITEM_LEARNER,
+    ITEM_RIDGE,
+    ITEM_PENDING,
+    ITEM_WINDOW,
+    ITEM_POOLS,
+    ITEM_SESSIONS
+};
 enum { INDEX_LENS = 1 }; /* of ITEM_HEADER: what else shapes the learner and so comes before it */
 enum { SNAPSHOT_VERSION = 1, ITEM_BYTES_MAX = 1 << 20 };
 
@@ -42,6 +50,9 @@ static void put_counters(struct filler *w, const struct counters *c, int n)
     put_i64(w, c->taught);
     put_i64(w, c->agreed);
     put_f64(w, c->shadow_gain);
+    put_f64(w, c->value);
+    put_f64(w, c->value_labelled);
+    put_f64(w, c->value_quality);
     put_i64(w, c->batches);
     for (int i = 0; i < TEACH_BATCHES; i++)
         put_u64(w, c->batch[i]);
@@ -65,6 +76,9 @@ static void get_counters(struct reader *r, struct counters *c, int n)
     c->taught = get_i64(r);
     c->agreed = get_i64(r);
     c->shadow_gain = get_f64(r);
+    c->value = get_f64(r);
+    c->value_labelled = get_f64(r);
+    c->value_quality = get_f64(r);
     c->batches = get_i64(r);
     for (int i = 0; i < TEACH_BATCHES; i++)
         c->batch[i] = get_u64(r);
@@ -102,6 +116,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_raw(w, r->json, r->json_len);
     put_counters(w, &r->counters, r->params.catalog.n);
     influence_put(w, &r->influence);
+    put_u32(w, (uint32_t)r->sessions.n);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -153,6 +168,10 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->pending.total = total;
     get_counters(in, &r->counters, r->params.catalog.n);
     influence_get(in, &r->influence);
+    uint32_t sessions = get_u32(in);
+    if (sessions > SESSIONS_MAX)
+        return broken(problem, "sessions");
+    r->sessions.n = (int32_t)sessions;
     return STATUS_OK;
 }
 
@@ -314,6 +333,18 @@ static void write_learner(struct learner *l, uint8_t mask, struct writing *w)
     emit(w, ITEM_LEARNER, l->index, &f);
 }
 
+static void write_sessions(struct sessions *s, uint8_t mask, struct writing *w)
+{
+    for (int64_t page = 0; page * SESSION_PAGE < s->n; page++) {
+        if (mask && !(s->dirty[page] & mask))
+            continue;
+        struct filler f = blank(w);
+        sessions_put(&f, s, page);
+        emit(w, ITEM_SESSIONS, page, &f);
+        s->dirty[page] &= (uint8_t)~mask;
+    }
+}
+
 static void write_items(struct router *r, uint8_t mask, struct writing *w)
 {
     struct filler f;
@@ -342,6 +373,7 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
         emit(w, ITEM_HEADER, INDEX_LENS, &f);
         r->lens_dirty &= (uint8_t)~mask;
     }
+    write_sessions(&r->sessions, mask, w);
     if (!mask || (r->pacer.dirty & mask)) {
         f = blank(w);
         put_window(&f, &r->pacer);
@@ -402,6 +434,11 @@ enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LE
     case ITEM_WINDOW:
         get_window(&in, &r->pacer);
         break;
+    case ITEM_SESSIONS:
+        if (index * SESSION_PAGE >= r->sessions.n)
+            return STATUS_OK; /* of a table that was made smaller since */
+        sessions_get(&in, &r->sessions, index);
+        break;
     default:
         return broken(problem, "an item of unknown type");
     }
@@ -422,6 +459,8 @@ static void forget_dirt(struct router *r, int g)
         r->pending.dirty[page] &= keep;
     for (int64_t page = 0; page * POOL_PAGE < r->pools.cap; page++)
         r->pools.dirty[page] &= keep;
+    for (int64_t page = 0; page * SESSION_PAGE < r->sessions.n; page++)
+        r->sessions.dirty[page] &= keep;
     r->pacer.dirty &= keep;
     r->lens_dirty &= keep;
 }
@@ -432,6 +471,8 @@ enum status snapshot_done(struct router *r, int g, struct problem *problem)
         return broken(problem, "no configuration");
     if (!pools_reindex(&r->pools))
         return broken(problem, "pools");
+    if (!sessions_reindex(&r->sessions))
+        return broken(problem, "sessions");
     pending_reindex(&r->pending);
     if (!silence_rebuild(r))
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for open decisions");

@@ -38,6 +38,7 @@ static const struct field rows[] = {
     {.path = "user_tier", ID, R(labels.user_tier)},
     {.path = "group", ID, R(labels.group)},
     {.path = "session", ID, R(labels.session)},
+    {.path = "outcome", ID, R(labels.outcome)},
     {.path = "prompt", OTHER},
     {.path = "features", OTHER},
     {.path = "embedding", OTHER},
@@ -50,7 +51,7 @@ static const struct field rows[] = {
      .bit = SAID_PROMPT_TOKENS},
     {.path = "cached_tokens", .kind = FIELD_INT, R(cached_tokens), .max = 1e9, .bit = SAID_CACHED},
     {.path = "max_output_tokens", .kind = FIELD_INT, R(max_output_tokens), .max = 1e9},
-    {.path = "value", .kind = FIELD_REAL, R(value), .min = 0.01, .max = 100, .number = 1},
+    {.path = "value", .kind = FIELD_REAL, R(value), .min = 0.01, .max = 100},
     {.path = "constraints/allow", OTHER},
     {.path = "constraints/deny", OTHER},
     {.path = "constraints/needs", OTHER},
@@ -256,9 +257,10 @@ static uint64_t digest_features(uint64_t h, const struct request *r)
 
 static uint64_t request_digest(const struct request *r)
 {
-    const char *const names[] = {r->request_id,     r->labels.tenant,    r->labels.task,
-                                 r->labels.domain,  r->labels.user_tier, r->labels.group,
-                                 r->labels.session, r->labels.user,      r->constraints.min_tier};
+    const char *const names[] = {r->request_id,          r->labels.tenant,    r->labels.task,
+                                 r->labels.domain,       r->labels.user_tier, r->labels.group,
+                                 r->labels.session,      r->labels.user,      r->labels.outcome,
+                                 r->constraints.min_tier};
     uint64_t h = 0;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         h = digest_name(h, names[i]);

@@ -129,6 +129,11 @@ const char *fintech_config(void)
            "}\n";
 }
 
+const char *fintech_values(void)
+{
+    return "{\"value\":{\"task\":{\"fraud\":5,\"dispute\":1.5,\"support\":0.5}}}";
+}
+
 static json_t *row_json(const struct table *t, size_t row)
 {
     json_t *in = json_array(), *q = json_array(), *cost = json_array(), *out = json_array(),

@@ -20,6 +20,9 @@ MUST_CHECK enum status fintech_table(uint64_t seed, size_t n, struct table *out,
 /* fintech_config gives the scenario's own part of a configuration: the keyword rules that such a
  * team would write, reasonable and imperfect. */
 const char *fintech_config(void);
+/* fintech_values gives what its requests are worth, as a part of a configuration. */
+const char *fintech_values(void);
+#define FINTECH_VALUES_BUDGET 0.4 /* of what the largest model costs, for the comparison */
 /* fintech_write writes a generated table and fintech_config to dir (made if absent): models.json
  * and prompts.jsonl as any full-information table, and purser.json. */
 MUST_CHECK enum status fintech_write(const char *dir, const struct table *t,

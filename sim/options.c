@@ -16,6 +16,7 @@ static const char usage[] =
     "       purser-sim replay --scenario fintech [options]\n"
     "       purser-sim compare DIR... [options]        tables x histories x budgets x policies\n"
     "       purser-sim scenario fintech --out DIR [--rows N] [--scenario-seed S]\n"
+    "       purser-sim scenario fintech --values       what knowing values is worth\n"
     "       purser-sim run EXPERIMENT [--seeds N] [--json] [--csv FILE]\n"
     "                                                  policies over time, on a made world\n"
     "       purser-sim config DIR [options]            a configuration of purserd for a table\n"
@@ -47,6 +48,7 @@ static const char usage[] =
     "  --config FILE         engine part of a configuration, over the table's prices\n"
     "  --set a.b=VALUE       one field of it; may be repeated\n"
     "  --rows N, --scenario-seed S   of a scenario (default 6000, 1)\n"
+    "  --values              with the scenario's values\n"
     "of compare            (--split is 0.5 unless given)\n"
     "  --policies LIST|all   default lints,greedy,uniform\n"
     "  --budgets LIST        none, USD per request, or N% of what the best fixed model\n"
@@ -83,6 +85,7 @@ enum option_key {
     OPT_SEEDS,
     OPT_SEED,
     OPT_FEATURES,
+    OPT_VALUES,
     OPT_JSON,
     OPT_CONFIG,
     OPT_SET,
@@ -137,6 +140,7 @@ static const struct option long_options[] = {
     {"csv", required_argument, NULL, OPT_CSV},
     {"choices", required_argument, NULL, OPT_CHOICES},
     {"monthly", required_argument, NULL, OPT_MONTHLY},
+    {"values", no_argument, NULL, OPT_VALUES},
     {"lens", required_argument, NULL, OPT_LENS},
     {"dims", required_argument, NULL, OPT_DIMS},
     {"clusters", required_argument, NULL, OPT_CLUSTERS},
@@ -293,6 +297,9 @@ static bool take_plain(struct options *o, int key, const char *v)
         return true;
     case OPT_LABELS:
         o->labels = true;
+        return true;
+    case OPT_VALUES:
+        o->values = true;
         return true;
     case OPT_JSON:
         o->json = true;

@@ -19,6 +19,7 @@ struct options {
     int n_changes;
     bool given_order;
     double split, budget; /* budget < 0: as configured */
+    bool values;          /* the scenario's */
     bool full_history, cold, json, progress, labels;
     bool seeds_given, seed_given;
     bool own; /* DIR/purser.json, if there is one, belongs to the table */

@@ -290,7 +290,7 @@ static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
 
 /* Sums of the counted rows; window is a ring of the last costs. */
 struct tally {
-    double quality, best;
+    double quality, value, best;
     int64_t right, right_last;
     int64_t cost_nano, window_nano, worst_nano;
     int64_t window[PLAY_WINDOW];
@@ -362,6 +362,13 @@ static struct play_step step_at(const struct table *t, size_t cell, int model)
                               .model = (int16_t)model};
 }
 
+/* What the request that was just decided is worth. */
+static double worth(const struct game *g)
+{
+    const struct play *p = g->play;
+    return value_of(p->worth != NULL ? p->worth : &p->count_params->value, &g->request->labels);
+}
+
 static enum status count_rows(struct game *g, const uint32_t *order, struct tally *tally,
                               struct problem *problem)
 {
@@ -375,6 +382,7 @@ static enum status count_rows(struct game *g, const uint32_t *order, struct tall
             return s;
         const struct table *t = &g->now->table;
         tally_add(tally, t, order[i], model, i);
+        tally->value += worth(g) * t->q[table_cell(t, order[i], model)];
         bool right = play_cheapest_adequate(t, order[i], model);
         tally->right += right;
         tally->right_last += right && i >= rows->n - rows->n / 5;
@@ -412,6 +420,7 @@ static enum status count(struct game *g, uint64_t seed, struct problem *problem)
         double n = (double)rows->n;
         router_stats(g->router, stats);
         g->out->quality = tally.quality / n;
+        g->out->value = tally.value / n;
         g->out->regret = (tally.best - tally.quality) / n;
         g->out->accuracy = (double)tally.right / n;
         g->out->accuracy_last =
@@ -447,7 +456,6 @@ static enum status open_game(struct game *g, uint64_t seed, struct problem *prob
     if (g->router == NULL || g->ev == NULL || g->request == NULL || g->queue == NULL ||
         g->json == NULL || g->priced == NULL)
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
-    g->request->value = 1;
     router_start(g->router, now_ms(g), g->ev);
     if (g->play->lens)
         return router_set_lens(g->router, now_ms(g), g->play->lens, g->play->lens_len, "simulator",

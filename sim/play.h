@@ -24,9 +24,10 @@ struct play {
     bool reveal_all;   /* counted rows do so too, once they have been decided */
     const struct phase *phase; /* of the counted rows, n_phases >= 1 of them, in order */
     int n_phases;
-    bool given_order;    /* rows are played in the order given, not in one the seed decides */
-    int64_t delay;       /* feedback arrives this many requests late */
-    const uint8_t *lens; /* of lens_len bytes; NULL = none */
+    bool given_order; /* rows are played in the order given, not in one the seed decides */
+    const struct value_tables *worth; /* by which outcomes count; NULL = as count_params says */
+    int64_t delay;                    /* feedback arrives this many requests late */
+    const uint8_t *lens;              /* of lens_len bytes; NULL = none */
     size_t lens_len;
     /* told of each counted request, the i-th from 0; may be NULL */
     void (*chose)(void *ctx, size_t i, uint32_t row, int model);
@@ -48,6 +49,7 @@ enum { ALARMS_MAX = 64 };
 /* What the counted rows came to. */
 struct play_result {
     double quality;             /* mean */
+    double value;               /* mean value x quality */
     double spend_usd;           /* mean per request */
     double regret;              /* mean quality the oracle had more */
     double accuracy;            /* share routed to the cheapest adequate model: see play.c */

@@ -16,6 +16,7 @@
 #include "sim/run.h"
 #include "sim/score.h"
 #include "sim/setup.h"
+#include "sim/worth.h"
 
 #include <gsl/gsl_errno.h>
 #include <math.h>
@@ -58,6 +59,8 @@ static enum status set_up(const struct options *o, const struct table *t, struct
     enum status s = setup_pool(p, t, problem);
     if (s == STATUS_OK && o->scenario != NULL)
         s = setup_text(p, fintech_config(), problem);
+    if (s == STATUS_OK && o->values)
+        s = setup_text(p, fintech_values(), problem);
     if (s == STATUS_OK && o->own)
         s = set_up_own(o, p, problem);
     if (s == STATUS_OK && o->config != NULL)
@@ -179,6 +182,49 @@ static int scenario_command(const struct options *o)
         s = fintech_write(o->out, &table, &problem);
     if (s == STATUS_OK)
         fprintf(stderr, "purser-sim: %zu rows written to %s\n", table.n, o->out);
+    table_free(&table);
+    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+}
+
+static enum status tell_worth(const struct options *o, const struct replay *r,
+                              struct problem *problem)
+{
+    struct worth_report w;
+    char *room = malloc(REPORT_CAP);
+    enum status s = room == NULL ? problem_set(problem, STATUS_INTERNAL, "", "out of memory")
+                                 : worth_measure(r, &w, problem);
+    if (s == STATUS_OK) {
+        struct text text = text_over(room, REPORT_CAP);
+        (o->json ? worth_json : worth_table)(&text, r, &w);
+        fputs(text.at, stdout);
+    }
+    free(room);
+    return s;
+}
+
+/* The scenario with its values: known to the router, and not. */
+static int worth_command(const struct options *o)
+{
+    struct problem problem = {0};
+    struct table table = {0};
+    struct params *params = malloc(sizeof *params);
+    enum status s = params == NULL ? problem_set(&problem, STATUS_INTERNAL, "", "out of memory")
+                                   : load(o, &table, &problem);
+    if (s == STATUS_OK)
+        s = set_up(o, &table, params, &problem);
+    if (s == STATUS_OK) {
+        struct replay r = {.table = &table,
+                           .params = params,
+                           .delay = o->delay,
+                           .given_order = o->given_order,
+                           .seeds = (int)o->seeds,
+                           .first_seed = (uint64_t)o->first_seed,
+                           .crew = crew_of(o)};
+        if (o->budget < 0)
+            params->budget.usd_per_request = worth_budget(&table, FINTECH_VALUES_BUDGET);
+        s = tell_worth(o, &r, &problem);
+    }
+    free(params);
     table_free(&table);
     return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
 }
@@ -384,6 +430,11 @@ static int run(struct options *o, const char *command, char **rest, int n)
     }
     if (o->scenario != NULL && strcmp(o->scenario, "fintech") != 0)
         return options_refuse("no such scenario", o->scenario);
+    if (o->values && o->scenario == NULL)
+        return options_refuse("--values are a scenario's: for a table give --set value.task=...",
+                              NULL);
+    if (strcmp(command, "scenario") == 0 && o->values && o->out == NULL)
+        return worth_command(o);
     if (strcmp(command, "scenario") == 0)
         return o->out != NULL ? scenario_command(o) : options_refuse("--out DIR is missing", NULL);
     if (o->learn_from != NULL && o->split > 0)

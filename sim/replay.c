@@ -76,6 +76,7 @@ static enum status halves_init(struct halves *p, const struct replay *r, struct 
                             .full_history = r->full_history,
                             .reveal_all = r->reveal_all,
                             .given_order = r->given_order,
+                            .worth = r->worth,
                             .delay = r->delay,
                             .lens = r->lens,
                             .lens_len = r->lens_len};
@@ -116,6 +117,18 @@ static double quality_of(const struct play_result *p, const struct replay_report
 {
     (void)r;
     return p->quality;
+}
+
+static double value_of_play(const struct play_result *p, const struct replay_report *r)
+{
+    (void)r;
+    return p->value;
+}
+
+static double value_per_usd_of(const struct play_result *p, const struct replay_report *r)
+{
+    (void)r;
+    return p->spend_usd > 0 ? p->value / p->spend_usd : 0;
 }
 
 static double spend_of(const struct play_result *p, const struct replay_report *r)
@@ -180,6 +193,8 @@ static void sum_up(struct replay_report *out, const struct play_result *result, 
                    double *work)
 {
     out->quality = over(quality_of, result, seeds, work, out);
+    out->value = over(value_of_play, result, seeds, work, out);
+    out->value_per_usd = over(value_per_usd_of, result, seeds, work, out);
     out->spend = over(spend_of, result, seeds, work, out);
     out->regret = over(regret_of, result, seeds, work, out);
     out->accuracy = over(accuracy_of, result, seeds, work, out);
@@ -306,6 +321,8 @@ enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
     if (s == STATUS_OK)
         s = play_all(r, &halves, result, step, problem);
     if (s == STATUS_OK) {
+        if (r->each != NULL)
+            memcpy(r->each, result, seeds * sizeof *result);
         survey(out, r, &halves);
         sum_up(out, result, r->seeds, work);
     }

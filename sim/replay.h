@@ -11,6 +11,7 @@
 #include "sim/recovery.h"
 #include "sim/table.h"
 
+struct play_result;
 /* What to replay. All borrowed. */
 struct replay {
     const struct table *table;
@@ -19,7 +20,8 @@ struct replay {
     const struct params *params; /* as for the counted rows, budget included */
     const struct change *change; /* what happens to models while rows are counted */
     int n_changes;
-    bool given_order; /* rows in the table's order, not one that the seed decides */
+    const struct value_tables *worth; /* as in struct play */
+    bool given_order;                 /* rows in the table's order, not one that the seed decides */
     bool full_history;
     bool cold;           /* the rows of the split's learned half are left out, not learned */
     bool reveal_all;     /* every model's outcome of a counted row is told, after its decision */
@@ -29,6 +31,7 @@ struct replay {
     int seeds; /* >= 1 */
     uint64_t first_seed;
     struct crew crew;
+    struct play_result *each; /* [seeds], out: what each seed came to; NULL = not asked for */
 };
 enum { SEEDS_MAX = 10000 };
 
@@ -36,7 +39,8 @@ struct replay_report {
     size_t n, learned; /* rows counted, rows learned from */
     int n_models;
     bool has_budget;
-    double budget; /* USD per request */
+    double budget;                        /* USD per request */
+    struct interval value, value_per_usd; /* mean value x quality; its sum over what was spent */
     struct interval quality, spend, budget_ratio, worst_window_ratio, hull_at_spend, gain, regret;
     struct interval accuracy, accuracy_last; /* share routed to the cheapest adequate model */
     struct interval multiplier, share[MODELS_MAX];

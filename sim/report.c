@@ -132,6 +132,8 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
     key_interval(t, "hull_at_spend", p->hull_at_spend);
     key_interval(t, "gain_over_hull", p->gain);
     key_interval(t, "regret", p->regret);
+    key_interval(t, "value_quality", p->value);
+    key_interval(t, "value_quality_per_usd", p->value_per_usd);
     key_interval(t, "routing_accuracy", p->accuracy);
     key_interval(t, "routing_accuracy_last_fifth", p->accuracy_last);
     key_interval(t, "multiplier", p->multiplier);
@@ -197,6 +199,7 @@ void report_table(struct text *t, const struct replay *r, const struct replay_re
     text_printf(t, "%-22s %12s   %s\n", "", "mean", "95% interval over seeds");
     line(t, "quality", p->quality, "%.4f");
     line(t, "USD per request", p->spend, "%.9f");
+    line(t, "value per USD", p->value_per_usd, "%.2f");
     if (p->has_budget) {
         line(t, "spend / budget", p->budget_ratio, "%.4f");
         line(t, "worst 200 requests", p->worst_window_ratio, "%.3f");

@@ -95,7 +95,7 @@ void fold_free(struct fold *f)
     free(f);
 }
 
-void fold_request(const char *tenant, const char *task, struct request *r)
+static void fill_request(const char *tenant, const char *task, struct request *r)
 {
     memset(r, 0, sizeof *r);
     (void)snprintf(r->labels.tenant, NAME_CAP, "%s", tenant);
@@ -115,12 +115,22 @@ enum status fold_try(struct fold *f, const struct request *r)
     return s;
 }
 
-uint64_t fold_route(struct fold *f, const char *tenant, const char *task)
+struct request *fold_request(const char *tenant, const char *task)
 {
     static struct request r;
+    fill_request(tenant, task, &r);
+    return &r;
+}
+
+uint64_t fold_route(struct fold *f, const char *tenant, const char *task)
+{
+    return fold_ask(f, fold_request(tenant, task));
+}
+
+uint64_t fold_ask(struct fold *f, const struct request *request)
+{
     enum route_result result;
-    fold_request(tenant, task, &r);
-    if (router_route(f->router, f->now, &r, &f->ev, &result, &f->problem) != STATUS_OK)
+    if (router_route(f->router, f->now, request, &f->ev, &result, &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
     assert_int_equal(result, ROUTE_DECIDED);
     keep(f);
@@ -188,7 +198,7 @@ void fold_teach_of(struct fold *f, const char *tenant, const char *task, const c
                    const struct feedback *outcome)
 {
     static struct request r;
-    fold_request(tenant, task, &r);
+    fill_request(tenant, task, &r);
     if (router_teach(f->router, f->now, &r, model, outcome, 1, &f->ev, &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
     keep(f);
@@ -237,7 +247,7 @@ double fold_predict(struct fold *f, const char *tenant, const char *task, int ar
     static struct request r;
     static struct event ev;
     enum route_result result;
-    fold_request(tenant, task, &r);
+    fill_request(tenant, task, &r);
     r.dry_run = true;
     assert_int_equal(router_route(f->router, f->now, &r, &ev, &result, &f->problem), STATUS_OK);
     return (double)ev.decided.view[arm].mean[t];

@@ -31,8 +31,10 @@ void fold_rename(struct fold *f, const char *old_name, const char *new_name);
 /* fold_route decides for a tenant and a task and gives the decision's sequence number; what follows
  * is left to the test. */
 uint64_t fold_route(struct fold *f, const char *tenant, const char *task);
-/* fold_try decides for a request and gives what router_route gave; fold_request fills one. */
-void fold_request(const char *tenant, const char *task, struct request *r);
+/* fold_request gives such a request to be changed, valid until the next call; fold_ask decides it;
+ * fold_try decides and gives what router_route gave. */
+struct request *fold_request(const char *tenant, const char *task);
+uint64_t fold_ask(struct fold *f, const struct request *request);
 enum status fold_try(struct fold *f, const struct request *r);
 /* fold_report makes a report of quality from a source ("" = default); each is another message.
  * fold_feed takes one; it must be accepted. */

@@ -29,7 +29,7 @@ static int teardown(void **state)
  * (10 + most) * 100 nanodollars. */
 static const struct request *ask(const char *tenant, const char *user, int64_t most)
 {
-    fold_request(tenant, "chat", &request);
+    request = *fold_request(tenant, "chat");
     (void)snprintf(request.labels.user, NAME_CAP, "%s", user);
     request.prompt_tokens = 10;
     request.max_output_tokens = most;
@@ -278,7 +278,7 @@ static void big_limits(void **state)
         f = fold_new(patch, 1000);
         struct rng g = rng_stream(5, 0, 0);
         for (int i = 0; i < 300; i++) { /* others teach it how long answers are */
-            fold_request("other", "chat", &request);
+            request = *fold_request("other", "chat");
             struct feedback said = tokens(1, 100 + (int64_t)rng_below(&g, 200));
             fold_teach(f, "chat", "small", &said);
         }

@@ -205,6 +205,17 @@ static const struct refusal {
      "/silence/0/after_hours", "join_window_hours", STATUS_BAD_REQUEST},
     {"silence range", "{" MODELS ",\"silence\":[{\"quality\":2,\"after_hours\":1}]}",
      "/silence/0/quality", "from 0 to 1", STATUS_BAD_REQUEST},
+    {"value form", "{" MODELS ",\"value\":[]}", "/value", "object", STATUS_BAD_REQUEST},
+    {"value table", "{" MODELS ",\"value\":{\"task\":3}}", "/value/task", "32 factors",
+     STATUS_BAD_REQUEST},
+    {"value label", "{" MODELS ",\"value\":{\"tasks\":{}}}", "/value/tasks", "task",
+     STATUS_UNKNOWN_FIELD},
+    {"value name", "{" MODELS ",\"value\":{\"task\":{\"a b\":1}}}", "/value/task/a?b", "key",
+     STATUS_BAD_REQUEST},
+    {"value factor", "{" MODELS ",\"value\":{\"task\":{\"a\":0}}}", "/value/task/a",
+     "from 0.01 to 100", STATUS_BAD_REQUEST},
+    {"value bounds", "{" MODELS ",\"value\":{\"least\":2}}", "/value/least", "from 0.01 to 1",
+     STATUS_BAD_REQUEST},
     {"silence form", "{" MODELS ",\"silence\":{}}", "/silence", "array", STATUS_BAD_REQUEST},
     {"most_off", "{" MODELS ",\"learner\":{\"most_off\":0.5}}", "/learner/most_off", "from 1 on",
      STATUS_BAD_REQUEST},
@@ -285,6 +296,14 @@ static void render_reads_back(void **state)
     assert_int_equal(params.n_silence, 2);
     must_patch("{\"silence\":[]}");
     check_round_trip();
+    must_parse("{" MODELS ",\"value\":{\"task\":{\"t\":3.3333333333333335,\"u/v\":0.1},"
+               "\"outcome\":{\"renewal\":2},\"least\":0.1}}");
+    check_round_trip();
+    assert_true(params.value.n[VALUE_TASK] == 2 && params.value.most == 5);
+    must_patch("{\"value\":{\"task\":{},\"most\":7}}");
+    check_round_trip();
+    assert_true(params.value.n[VALUE_TASK] == 0 && params.value.n[VALUE_OUTCOME] == 1);
+    assert_true(params.value.least == 0.1 && params.value.most == 7);
     must_parse("{" MODELS ",\"feedback\":{\"ignore_sources\":[\"bot\",\"default\"]}}");
     assert_int_equal(params.feedback.n_ignore, 2);
     assert_string_equal(params.feedback.ignore[1], "default");

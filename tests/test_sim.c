@@ -21,6 +21,7 @@
 #include "sim/report.h"
 #include "sim/setup.h"
 #include "sim/table.h"
+#include "sim/worth.h"
 
 static void near(double got, double want, double tolerance)
 {
@@ -536,6 +537,27 @@ static void baselines_are_in_order(void **state)
     assert_true(b.hull.quality < b.largest.at.quality);
 }
 
+/* Knowing what requests are worth delivers more of it for the same money, within the oracle's
+ * bound; and a replay counts by the values that it is under. */
+static void values_are_worth_knowing(void **state)
+{
+    struct fx *fx = *state;
+    struct worth_report w;
+    struct replay_report report;
+    struct problem p = {0};
+    assert_int_equal(setup_text(fx->params, fintech_values(), &p), STATUS_OK);
+    fx->params->budget.usd_per_request = worth_budget(&fx->table, 0.15);
+    assert_int_equal(worth_measure(&fx->replay, &w, &p), STATUS_OK);
+    assert_true(w.gain.low > 1.03 && w.extra_gain.mean > w.gain.mean);
+    assert_true(w.aware.value.mean < w.oracle.value && w.blind.value.mean < w.blind_oracle.value);
+    assert_true(w.blind_oracle.value < w.oracle.value && w.mix.value < w.blind.value.mean);
+    near(w.aware.spend.mean, w.budget, 0.03 * w.budget);
+    near(w.blind.spend.mean, w.budget, 0.03 * w.budget);
+    assert_int_equal(replay_run(&fx->replay, &report, &p), STATUS_OK);
+    near(report.value.mean, w.aware.value.mean, 1e-12);
+    near(report.value_per_usd.mean, w.aware.per_usd.mean, 1e-6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -558,6 +580,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(learning_table_may_have_fewer_models, fx_setup,
                                         fx_teardown),
         cmocka_unit_test_setup_teardown(baselines_are_in_order, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(values_are_worth_knowing, fx_setup, fx_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,39 +206,23 @@ static void wrong_types(void **state)
         const char *head, *field;
         unsigned good;
     } fields[] = {
-        {HEAD, "request_id", STR},
-        {HEAD, "tenant", STR},
-        {HEAD, "task", STR},
-        {HEAD, "domain", STR},
-        {HEAD, "user_tier", STR},
-        {HEAD, "group", STR},
-        {HEAD, "session", STR},
-        {HEAD, "key", STR},
-        {HEAD, "prompt", STR},
-        {HEAD, "features", 0},
-        {HEAD, "embedding", 0},
-        {HEAD, "embedding_b64", 0},
-        {HEAD, "prompt_tokens", INT},
-        {HEAD, "cached_tokens", INT},
-        {HEAD, "max_output_tokens", INT},
-        {HEAD, "value", INT | REA},
-        {HEAD, "explain", TRU},
-        {HEAD, "dry_run", TRU},
-        {HEAD, "constraints", 0},
-        {FB, "feedback_id", STR},
-        {FB, "source", STR},
-        {FB, "attempt", INT},
-        {FB, "quality", 0},
-        {FB, "accepted", TRU},
-        {FB, "prompt_tokens", INT},
-        {FB, "cached_tokens", INT},
-        {FB, "output_tokens", INT},
-        {FB, "cost_usd", INT | REA},
-        {FB, "latency_ms", INT | REA},
-        {FB, "failed", TRU},
-        {FB, "retract", TRU},
-        {FB, "version", INT},
-        {FB, "key", STR},
+        {HEAD, "request_id", STR},    {HEAD, "tenant", STR},
+        {HEAD, "task", STR},          {HEAD, "domain", STR},
+        {HEAD, "user_tier", STR},     {HEAD, "group", STR},
+        {HEAD, "session", STR},       {HEAD, "outcome", STR},
+        {HEAD, "key", STR},           {HEAD, "prompt", STR},
+        {HEAD, "features", 0},        {HEAD, "embedding", 0},
+        {HEAD, "embedding_b64", 0},   {HEAD, "prompt_tokens", INT},
+        {HEAD, "cached_tokens", INT}, {HEAD, "max_output_tokens", INT},
+        {HEAD, "value", INT | REA},   {HEAD, "explain", TRU},
+        {HEAD, "dry_run", TRU},       {HEAD, "constraints", 0},
+        {FB, "feedback_id", STR},     {FB, "source", STR},
+        {FB, "attempt", INT},         {FB, "quality", 0},
+        {FB, "accepted", TRU},        {FB, "prompt_tokens", INT},
+        {FB, "cached_tokens", INT},   {FB, "output_tokens", INT},
+        {FB, "cost_usd", INT | REA},  {FB, "latency_ms", INT | REA},
+        {FB, "failed", TRU},          {FB, "retract", TRU},
+        {FB, "version", INT},         {FB, "key", STR},
     };
     static char out[sizeof(struct request)];
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -336,7 +320,8 @@ static void route_reads_everything(void **state)
     static const char json[] =
         "{\"v\":1,\"op\":\"route\",\"request_id\":\"r1\",\"tenant\":\"acme\",\"task\":"
         "\"mmlu:abstract_algebra\",\"domain\":\"legal\",\"user_tier\":\"premium\",\"key\":\"k.s\","
-        "\"group\":\"eu\",\"session\":\"s-81\",\"prompt\":\"h\xc3\xa9\",\"features\":{\"n\":-2.5,"
+        "\"group\":\"eu\",\"session\":\"s-81\",\"outcome\":\"renewal\",\"prompt\":\"h\xc3\xa9\","
+        "\"features\":{\"n\":-2.5,"
         "\"b\":true,\"s\":\"x y\",\"x_f\":1},\"embedding\":[1,-0.0,0.5],\"prompt_tokens\":812.0,"
         "\"cached_tokens\":12,\"max_output_tokens\":600,\"value\":2.5,\"constraints\":{\"allow\":["
         "\"google/gemini-2.5-pro\"],\"deny\":[],\"min_tier\":\"medium\",\"min_quality\":0.9,"
@@ -351,6 +336,7 @@ static void route_reads_everything(void **state)
     assert_string_equal(request.labels.tenant, "acme");
     assert_string_equal(request.labels.task, "mmlu:abstract_algebra");
     assert_string_equal(request.labels.session, "s-81");
+    assert_string_equal(request.labels.outcome, "renewal");
     assert_string_equal(request.prompt, "h\xc3\xa9");
     assert_int_equal(request.prompt_len, 3);
     assert_int_equal(request.n_features, 4);
@@ -375,7 +361,7 @@ static void route_reads_everything(void **state)
     assert_string_equal(request.labels.tenant, "default");
     assert_null(request.prompt);
     assert_int_equal(request.prompt_tokens, -1);
-    assert_true(request.value == 1);
+    assert_true(request.value == 0); /* not said */
 }
 
 static void embeddings_agree(void **state)
@@ -434,8 +420,8 @@ static void digests(void **state)
         "{" C ",\"features\":{\"b\":\"c\",\"a\":1.0},\"prompt\":\"p\",\"op\":\"route\","
         "\"task\":\"t\",\"v\":1}",
         HEAD ",\"task\":\"t\",\"prompt\":\"\\u0070\",\"features\":{\"a\":1,\"b\":\"c\"},"
-             "\"constraints\":{\"allow\":[\"b\",\"a\"],\"min_quality\":0.5,\"deny\":[]},\"value\":"
-             "1,\"tenant\":\"default\",\"key\":\"k\",\"explain\":true,\"x_a\":1}",
+             "\"constraints\":{\"allow\":[\"b\",\"a\"],\"min_quality\":0.5,\"deny\":[]},"
+             "\"tenant\":\"default\",\"key\":\"k\",\"explain\":true,\"x_a\":1}",
     };
     static const char *const differ[] = {
         HEAD ",\"task\":\"t\",\"prompt\":\"q\",\"features\":{\"a\":1,\"b\":\"c\"}," C "}",
@@ -445,6 +431,10 @@ static void digests(void **state)
         HEAD ",\"task\":\"t\",\"prompt\":\"p\",\"features\":{\"a\":1,\"b\":\"c\"}}",
         HEAD ",\"task\":\"t\",\"prompt\":\"p\",\"features\":{\"a\":1,\"b\":\"c\"}," C
              ",\"value\":2}",
+        HEAD ",\"task\":\"t\",\"prompt\":\"p\",\"features\":{\"a\":1,\"b\":\"c\"}," C
+             ",\"value\":1}", /* not the same as leaving it to the tables */
+        HEAD ",\"task\":\"t\",\"prompt\":\"p\",\"features\":{\"a\":1,\"b\":\"c\"}," C
+             ",\"outcome\":\"o\"}",
         HEAD ",\"task\":\"t\",\"features\":{\"a\":1,\"b\":\"c\"}," C "}",
         HEAD ",\"task\":\"t\",\"prompt\":\"p\",\"features\":{\"a\":1,\"b\":\"c\"}," C
              ",\"prompt_tokens\":0}",

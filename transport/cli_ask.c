@@ -137,10 +137,11 @@ static int send_and_show(struct cli *c, enum purser_client_door door, json_t *m,
 
 int cli_route(struct cli *c)
 {
-    static const char *const strings[][2] = {
-        {"--tenant", "tenant"},       {"--task", "task"},   {"--domain", "domain"},
-        {"--user-tier", "user_tier"}, {"--group", "group"}, {"--session", "session"},
-        {"--id", "request_id"},       {"--user", "user"},   {NULL, NULL}};
+    static const char *const strings[][2] = {{"--tenant", "tenant"},   {"--task", "task"},
+                                             {"--domain", "domain"},   {"--user-tier", "user_tier"},
+                                             {"--group", "group"},     {"--session", "session"},
+                                             {"--id", "request_id"},   {"--user", "user"},
+                                             {"--outcome", "outcome"}, {NULL, NULL}};
     static const char *const reals[][2] = {{"--value", "value"}, {NULL, NULL}};
     static const char *const integers[][2] = {{"--prompt-tokens", "prompt_tokens"},
                                               {"--max-output-tokens", "max_output_tokens"},

@@ -76,6 +76,10 @@ static void show_rates(const json_t *now, const json_t *before, double seconds)
     if (baseline > 0)
         printf("  saved %.1f%%", 100 * (1 - spent / baseline));
     printf("  budget multiplier %.4g\n", cli_real(now, "multiplier"));
+    double delivered = cli_real(now, "value_quality_per_usd");
+    if (!isnan(delivered))
+        printf("value per $ %.4g (value x quality, of requests worth %.4g)\n", delivered,
+               cli_real(now, "value"));
 }
 
 static void show_models(const json_t *now)

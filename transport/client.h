@@ -61,10 +61,10 @@ struct purser_client_error {
 /* What to decide on. NULL, 0: not said. Strings are borrowed during the call. */
 struct purser_client_request {
     const char *request_id; /* idempotency key; NULL = one is made for this call */
-    const char *tenant, *task, *domain, *user_tier, *group, *session, *user;
+    const char *tenant, *task, *domain, *user_tier, *group, *session, *user, *outcome;
     const char *prompt; /* UTF-8; features are extracted, the text is not kept */
     int64_t prompt_tokens, cached_tokens, max_output_tokens;
-    double value; /* importance of quality for this request; 0 = 1 */
+    double value; /* importance of quality for this request; 0 = as configured */
     const char *min_tier;
     double min_quality, max_cost_usd, max_latency_ms;
     const char *const *allow, *const *deny, *const *needs; /* NULL-terminated arrays, or NULL */

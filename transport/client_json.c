@@ -62,6 +62,7 @@ json_t *client_request_json(const struct purser_client_request *q)
     put_string(o, "group", q->group);
     put_string(o, "session", q->session);
     put_string(o, "user", q->user);
+    put_string(o, "outcome", q->outcome);
     if (q->prompt) { /* NULL when it is not UTF-8: jansson refuses to store it */
         json_t *prompt = json_string(q->prompt);
         if (!prompt) {

@@ -45,7 +45,7 @@ struct spend_job {
 /* ---- in the pool ---- */
 
 /* A dimension of a key as text; "" = not known. */
-static const char *value_of(const struct spend_job *j, const struct meter_key *k, int by,
+static const char *shown_value(const struct spend_job *j, const struct meter_key *k, int by,
                             char number[16])
 {
     bool other = strcmp(k->tenant, METER_OTHER) == 0;
@@ -75,7 +75,7 @@ static bool matches(const struct spend_job *j, const struct meter_key *k)
 {
     char number[16];
     for (int by = 0; by < BYS; by++)
-        if (j->query.where >> by & 1 && strcmp(value_of(j, k, by, number), j->query.match[by]) != 0)
+        if (j->query.where >> by & 1 && strcmp(shown_value(j, k, by, number), j->query.match[by]) != 0)
             return false;
     return true;
 }
@@ -138,7 +138,7 @@ static void put_row(struct text *t, const struct spend_job *j, const struct mete
         if (!(j->query.by >> by & 1))
             continue;
         text_printf(t, "\"%s\":", by_name[by]);
-        text_json_string(t, value_of(j, k, by, number));
+        text_json_string(t, shown_value(j, k, by, number));
         text_put(t, ",");
     }
     put_sums(t, s);

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include "transport/control_pools.h"
+#include <math.h>
 
 static void put_model(struct text *t, const struct catalog *k, int i, const struct model_stats *m)
 {
@@ -43,6 +44,18 @@ static void put_totals(struct text *t, const struct router_stats *st)
     text_usd(t, st->spent_nano);
     text_put(t, ",\"baseline_usd\":");
     text_usd(t, st->baseline_nano);
+    text_put(t, ",\"value\":");
+    text_json_number(t, st->value, 9);
+    text_put(t, ",\"value_labelled\":");
+    text_json_number(t, st->value_labelled, 9);
+    text_put(t, ",\"value_quality\":");
+    text_json_number(t, st->value_quality, 9);
+    double delivered = router_value_per_usd(st);
+    text_put(t, ",\"value_quality_per_usd\":");
+    if (isfinite(delivered))
+        text_json_number(t, delivered, 6);
+    else
+        text_put(t, "null");
     text_put(t, ",\"multiplier\":");
     text_json_number(t, st->multiplier, 6);
 }

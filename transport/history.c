@@ -24,9 +24,10 @@ static const double pair_base = 0.5;  /* evidence in one side of a preference */
 static const double pair_prior = 0.5; /* wins and losses against an average model, per model */
 
 static const char *const request_keys[] = {
-    "tenant",        "task",          "domain",        "user_tier",         "group",
-    "session",       "user",          "prompt",        "features",          "embedding",
-    "embedding_b64", "prompt_tokens", "cached_tokens", "max_output_tokens", "value"};
+    "tenant",    "task",          "domain",        "user_tier",     "group",
+    "session",   "user",          "outcome",       "prompt",        "features",
+    "embedding", "embedding_b64", "prompt_tokens", "cached_tokens", "max_output_tokens",
+    "value"};
 static const char *const value_keys[] = {"quality",  "accepted",   "output_tokens",
                                          "cost_usd", "latency_ms", "failed"};
 static const char *const other_keys[] = {"id",   "in",         "q",         "cost",   "out",

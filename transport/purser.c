@@ -21,8 +21,8 @@ static const struct {
 } commands[] = {
     {"route", "ask for a decision",
      "route [--tenant T] [--task T] [--domain D] [--user-tier U] [--group G] [--session S]\n"
-     "         [--user U] [--prompt TEXT | --prompt-file FILE|-] [--prompt-tokens N] "
-     "[--max-output-tokens N]\n"
+     "         [--user U] [--outcome O] [--prompt TEXT | --prompt-file FILE|-]\n"
+     "         [--prompt-tokens N] [--max-output-tokens N]\n"
      "         [--value V] [--min-tier T] [--min-quality Q] [--max-cost-usd C] [--max-latency-ms "
      "L]\n"
      "         [--id REQUEST_ID] [--explain] [--dry-run]\n"

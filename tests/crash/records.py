@@ -191,8 +191,8 @@ def _hold(c: Cursor) -> Union[Hold, None]:
 
 def _decided(c: Cursor) -> Decided:
     request_id = c.text()
-    labels = tuple(c.text() for _ in range(7))
-    tenant, task, domain, _tier, group, _session, _user = labels
+    labels = tuple(c.text() for _ in range(8))
+    tenant, task, domain, _tier, group, _session, _user, _outcome = labels
     _digest, _schema, _config, epoch = c.get("QQQI")
     _policy, n_arms, arm, _baseline, learner, _shadow, n_fallbacks = c.get("BBBBBBB")
     c.raw(n_fallbacks)
@@ -213,7 +213,7 @@ def _decided(c: Cursor) -> Decided:
 
 
 def _labels(c: Cursor) -> Labels:
-    c.get("QqIBBQQQ6q5fqf")  # the row: known from the decision's own record
+    c.get("QqIBBQQQ6q5fdqf")  # the row: known from the decision's own record
     c.raw(4 * c.get("B")[0])
     n_sources, n_seen, applied = c.get("3B")
     has_cost = c.flag()
