@@ -145,6 +145,20 @@ static void objective_get(struct reader *r, struct event_decided *d)
     d->multiplier = get_f64(r);
 }
 
+static void edge_put(struct filler *w, const struct hull_edge *e)
+{
+    put_f32(w, e->direct);
+    put_f32(w, e->ratio);
+    put_f32(w, e->reach);
+}
+
+static void edge_get(struct reader *r, struct hull_edge *e)
+{
+    e->direct = get_f32(r);
+    e->ratio = get_f32(r);
+    e->reach = get_f32(r);
+}
+
 static void decided_put(struct filler *w, const struct event_decided *d)
 {
     put_str(w, d->request_id);
@@ -162,6 +176,7 @@ static void decided_put(struct filler *w, const struct event_decided *d)
     put_i64(w, d->price_cached);
     put_i64(w, d->price_out);
     put_i64(w, d->booked_nano);
+    put_i64(w, d->policy_nano);
     put_i64(w, d->baseline_nano);
     put_i64(w, d->dearest_nano);
     put_u8(w, d->cluster);
@@ -170,6 +185,7 @@ static void decided_put(struct filler *w, const struct event_decided *d)
     put_f32(w, d->tokens_raw);
     put_f32(w, d->latency_raw);
     put_f32(w, d->weight);
+    edge_put(w, &d->edge);
     put_i64(w, d->silence_due_ms);
     put_f32(w, d->silence_quality);
     x_put(w, d->x, d->d);
@@ -195,6 +211,7 @@ static void decided_get(struct reader *r, struct event_decided *d)
     d->price_cached = get_i64(r);
     d->price_out = get_i64(r);
     d->booked_nano = get_i64(r);
+    d->policy_nano = get_i64(r);
     d->baseline_nano = get_i64(r);
     d->dearest_nano = get_i64(r);
     d->cluster = get_u8(r);
@@ -203,6 +220,7 @@ static void decided_get(struct reader *r, struct event_decided *d)
     d->tokens_raw = get_f32(r);
     d->latency_raw = get_f32(r);
     d->weight = get_f32(r);
+    edge_get(r, &d->edge);
     d->silence_due_ms = get_i64(r);
     d->silence_quality = get_f32(r);
     d->d = x_get(r, d->x);
@@ -277,6 +295,36 @@ static void feedback_get(struct reader *r, struct event_feedback *f)
     book_get(r, &f->book);
 }
 
+/* ---- the hull: slots of the mix with a part in it */
+
+static void hull_put(struct filler *w, const struct event_hull *h)
+{
+    uint64_t mask = 0;
+    for (int a = 0; a < MODELS_MAX; a++)
+        mask |= h->mix[a] > 0 ? 1ull << a : 0;
+    put_u8(w, h->turn);
+    put_f64(w, h->spend_usd);
+    put_u64(w, mask);
+    for (uint64_t m = mask; m; m &= m - 1)
+        put_f64(w, h->mix[__builtin_ctzll(m)]);
+    put_i64(w, h->labels);
+    put_f64(w, h->policy);
+    put_f64(w, h->lower);
+    put_f64(w, h->upper);
+}
+
+static void hull_get(struct reader *r, struct event_hull *h)
+{
+    h->turn = get_u8(r);
+    h->spend_usd = get_f64(r);
+    for (uint64_t m = get_u64(r); m; m &= m - 1)
+        h->mix[__builtin_ctzll(m)] = get_f64(r);
+    h->labels = get_i64(r);
+    h->policy = get_f64(r);
+    h->lower = get_f64(r);
+    h->upper = get_f64(r);
+}
+
 /* ---- the record */
 
 static void body_put(struct filler *w, const struct event *e)
@@ -312,6 +360,9 @@ static void body_put(struct filler *w, const struct event *e)
         put_u8(w, e->drifted.target);
         put_bool(w, e->drifted.up);
         put_u8(w, e->drifted.learner);
+        break;
+    case EVENT_HULL:
+        hull_put(w, &e->hull);
         break;
     case EVENT_TICKED:
     case EVENT_NONE:
@@ -352,6 +403,9 @@ static void body_get(struct reader *r, struct event *e)
         e->drifted.target = get_u8(r);
         e->drifted.up = get_bool(r);
         e->drifted.learner = get_u8(r);
+        break;
+    case EVENT_HULL:
+        hull_get(r, &e->hull);
         break;
     case EVENT_TICKED:
         break;

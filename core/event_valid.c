@@ -9,7 +9,7 @@
 #include <math.h>
 #include "core/lens.h"
 
-enum { REASONS_ALL = 255, HAS_ALL = 127 };
+enum { REASONS_ALL = 511, HAS_ALL = 127 };
 
 static bool in_unit(double v)
 {
@@ -45,6 +45,24 @@ static bool terms_valid(float weight, int64_t silence_due_ms, float silence_qual
     return weight > 0 && weight <= 1 && silence_due_ms >= 0 && in_unit((double)silence_quality);
 }
 
+static bool edge_valid(const struct hull_edge *e)
+{
+    return isfinite(e->direct) && isfinite(e->ratio) && e->reach >= 0 &&
+           e->reach <= HULL_REACH_MAX + 1;
+}
+
+static bool hull_valid(const struct event_hull *h)
+{
+    double sum = 0;
+    for (int a = 0; a < MODELS_MAX; a++) {
+        if (!in_unit(h->mix[a]))
+            return false;
+        sum += h->mix[a];
+    }
+    return h->turn <= HULL_RETURNED && sum > 0.999 && sum < 1.001 && isfinite(h->spend_usd) &&
+           isfinite(h->policy) && isfinite(h->lower) && isfinite(h->upper);
+}
+
 static bool decided_valid(const struct event_decided *d)
 {
     if (!slots_valid(d) || d->reasons > REASONS_ALL || d->d < 0 || d->d > DIM_MAX)
@@ -57,7 +75,7 @@ static bool decided_valid(const struct event_decided *d)
             return false;
     if (!isfinite(d->tokens_raw) || !isfinite(d->latency_raw) || !isfinite(d->complexity))
         return false;
-    if (!terms_valid(d->weight, d->silence_due_ms, d->silence_quality))
+    if (!terms_valid(d->weight, d->silence_due_ms, d->silence_quality) || !edge_valid(&d->edge))
         return false;
     for (int i = 0; i < d->d; i++)
         if (!isfinite(d->x[i]))
@@ -77,7 +95,7 @@ static bool row_valid(const struct event_feedback *f)
         if (!isfinite(f->x[i]))
             return false;
     return isfinite(row->tokens_raw) && isfinite(row->latency_raw) && isfinite(row->quality_mean) &&
-           isfinite(row->quality_sd) &&
+           isfinite(row->quality_sd) && edge_valid(&row->edge) &&
            terms_valid(row->weight, row->silence_due_ms, row->silence_quality);
 }
 
@@ -116,6 +134,8 @@ bool event_valid(const struct event *e)
     case EVENT_DRIFTED:
         return e->drifted.arm < MODELS_MAX && e->drifted.target < TARGETS &&
                e->drifted.learner <= LEARNERS_MAX;
+    case EVENT_HULL:
+        return hull_valid(&e->hull);
     case EVENT_NONE:
         break;
     }

@@ -105,7 +105,8 @@ static void put_reasons(struct text *t, uint32_t reasons)
                  {REASON_RULE, "rule"},
                  {REASON_ONLY_MODEL, "only_model"},
                  {REASON_GUARDED, "guarded"},
-                 {REASON_APPRENTICE, "apprentice"}};
+                 {REASON_APPRENTICE, "apprentice"},
+                 {REASON_HULL, "hull"}};
     int written = 0;
     text_put(t, "\"reasons\":[");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

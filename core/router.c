@@ -97,6 +97,8 @@ static void apply_decided(struct router *r, const struct event *ev)
         r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
         r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
     }
+    if (!router_isolated(r, d->learner))
+        hull_guard_decided(&r->hull, d);
     r->counters.decisions++;
     r->counters.explored_nano += d->quota_nano;
     r->counters.agreed += d->shadow == d->arm;
@@ -131,10 +133,14 @@ static enum status apply_started(struct router *r, const struct event *ev, struc
 static enum status apply_configured(struct router *r, const struct event *ev,
                                     struct problem *problem)
 {
-    bool frozen = r->params.learner.frozen;
+    bool frozen = r->params.learner.frozen,
+         asked = strcmp(ev->configured.origin, "policy.set") == 0;
+    uint64_t was = hull_guard_terms(&r->params);
     enum status s = router_adopt_config(r, ev->configured.json, ev->configured.len, problem);
     if (s == STATUS_OK && frozen && !r->params.learner.frozen)
         router_catch_up(r);
+    if (s == STATUS_OK && (asked || hull_guard_terms(&r->params) != was))
+        hull_guard_reset(&r->hull, ev->seq);
     return s;
 }
 
@@ -181,6 +187,9 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         break;
     case EVENT_PACED:
         pacer_adopt(&r->pacer, ev->paced.multiplier);
+        break;
+    case EVENT_HULL:
+        hull_guard_apply(&r->hull, &ev->hull, ev->seq);
         break;
     default:
         s = problem_set(problem, STATUS_INTERNAL, "", "event of unknown kind %d", (int)ev->kind);
@@ -409,6 +418,22 @@ void router_tick(struct router *r, int64_t now_ms, struct event *ev)
     (void)s; /* time always fits */
 }
 
+/* What the comparison with the static hull asks for, if anything. */
+static bool hull_event(const struct router *r, struct event_hull *e)
+{
+    struct hull_guard_view v;
+    enum hull_turn turn = hull_guard_turn(&r->hull, &r->params);
+    if (turn == HULL_SOLVED && !hull_guard_due(&r->hull, &r->params))
+        return false;
+    hull_guard_look(&r->hull, &r->params, &v);
+    *e = (struct event_hull){.turn = (uint8_t)turn,
+                             .labels = v.labels,
+                             .policy = v.mean,
+                             .lower = v.lower,
+                             .upper = v.upper};
+    return hull_guard_solve(&r->hull, &r->params, &r->pacer, e);
+}
+
 void router_follow(struct router *r, int64_t now_ms, struct event *ev)
 {
     router_begin(r, now_ms, EVENT_NONE, ev);
@@ -425,6 +450,8 @@ void router_follow(struct router *r, int64_t now_ms, struct event *ev)
     } else if (silence_due(r, ev->time_ms, &ev->feedback.feedback)) {
         ev->kind = EVENT_FEEDBACK;
         ev->feedback.recalled = false;
+    } else if (hull_event(r, &ev->hull)) {
+        ev->kind = EVENT_HULL;
     } else {
         return;
     }

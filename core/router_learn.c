@@ -58,6 +58,8 @@ static void learn_targets(struct router *r, const struct decision_row *row, cons
         learner_change(own, &r->params, row, x, (enum target)t, change, r->clock_ms);
         m->labels[t] += (int)change.has - (int)change.had;
         if (t == TARGET_QUALITY)
+            hull_guard_label(&r->hull, row, change.had, change.before, change.has, change.after);
+        if (t == TARGET_QUALITY)
             m->quality_sum += (change.has ? change.after : 0) - (change.had ? change.before : 0);
         b->applied = (uint8_t)((b->applied & ~(1u << t)) | (unsigned)change.has << t);
         b->label[t] = change.has ? change.after : 0;

@@ -102,6 +102,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_raw(w, r->json, r->json_len);
     put_counters(w, &r->counters, r->params.catalog.n);
     influence_put(w, &r->influence);
+    hull_guard_put(w, &r->hull);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -153,6 +154,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->pending.total = total;
     get_counters(in, &r->counters, r->params.catalog.n);
     influence_get(in, &r->influence);
+    hull_guard_get(in, &r->hull);
     return STATUS_OK;
 }
 

@@ -143,7 +143,7 @@ static enum status fold_without(struct fold *f, const struct event *e)
             keep_book(f, &e->feedback);
         return STATUS_OK;
     }
-    if (e->kind == EVENT_DRIFTED || e->kind == EVENT_PACED)
+    if (e->kind == EVENT_DRIFTED || e->kind == EVENT_PACED || e->kind == EVENT_HULL)
         return STATUS_OK; /* followed anew */
     if (!note_shift(f, e->seq))
         return problem_set(f->problem, STATUS_UNAVAILABLE, "", "out of memory");

@@ -31,7 +31,7 @@ static void on_evict(void *ctx, uint64_t seq, const struct label_book *book)
     ((struct fold *)ctx)->evicted[seq] = *book;
 }
 
-static void keep(struct fold *f)
+void fold_keep(struct fold *f)
 {
     static uint8_t bytes[EVENT_BYTES_MAX];
     if (f->ev.kind == EVENT_NONE)
@@ -58,7 +58,7 @@ void fold_configure(struct fold *f, const char *patch)
     if (router_configure(f->router, f->now, &p, "test", 0, f->json, sizeof f->json, &f->ev,
                          &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
-    keep(f);
+    fold_keep(f);
 }
 
 struct fold *fold_new(const char *patch, int64_t max_open)
@@ -71,7 +71,7 @@ struct fold *fold_new(const char *patch, int64_t max_open)
     f->now = 1700000000000;
     router_on_evict(f->router, on_evict, f);
     router_start(f->router, f->now, &f->ev);
-    keep(f);
+    fold_keep(f);
     fold_configure(f, patch);
     return f;
 }
@@ -106,7 +106,7 @@ uint64_t fold_route(struct fold *f, const char *tenant, const char *task)
     if (router_route(f->router, f->now, &r, &f->ev, &result, &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
     assert_int_equal(result, ROUTE_DECIDED);
-    keep(f);
+    fold_keep(f);
     return f->ev.seq;
 }
 
@@ -140,7 +140,7 @@ void fold_feed(struct fold *f, const struct feedback *report)
     if (router_feedback(f->router, f->now, report, recall(f, report->seq), &f->ev, &f->result,
                         &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
-    keep(f);
+    fold_keep(f);
 }
 
 void fold_teach(struct fold *f, const char *task, const char *model, const struct feedback *outcome)
@@ -149,7 +149,7 @@ void fold_teach(struct fold *f, const char *task, const char *model, const struc
     request_of("", task, &r);
     if (router_teach(f->router, f->now, &r, model, outcome, 1, &f->ev, &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
-    keep(f);
+    fold_keep(f);
 }
 
 int fold_follow(struct fold *f)
@@ -157,7 +157,7 @@ int fold_follow(struct fold *f)
     int silent = 0;
     do {
         router_follow(f->router, f->now, &f->ev);
-        keep(f);
+        fold_keep(f);
         silent += f->ev.kind == EVENT_FEEDBACK;
         f->drifted += f->ev.kind == EVENT_DRIFTED;
     } while (f->ev.kind != EVENT_NONE);
@@ -167,7 +167,7 @@ int fold_follow(struct fold *f)
 void fold_tick(struct fold *f)
 {
     router_tick(f->router, f->now, &f->ev);
-    keep(f);
+    fold_keep(f);
 }
 
 int64_t fold_labels(const struct fold *f)

@@ -40,6 +40,8 @@ void fold_teach(struct fold *f, const char *task, const char *model,
 /* fold_follow takes what follows, until nothing does, and gives the number of labels by silence. */
 int fold_follow(struct fold *f);
 void fold_tick(struct fold *f);
+/* fold_keep logs f->ev, which the router has applied, unless nothing happened. */
+void fold_keep(struct fold *f);
 /* fold_labels gives the quality labels held of all models, fold_sum their sum. */
 int64_t fold_labels(const struct fold *f);
 double fold_sum(const struct fold *f);

@@ -62,9 +62,23 @@ void desk_free(struct desk *d)
     free(d);
 }
 
+/* The guard against the static hull has put the policy aside, or brought it back. */
+static void log_turn(const struct event *ev)
+{
+    char upper[32], lower[32];
+    bool tripped = ev->hull.turn == HULL_TRIPPED;
+    (void)snprintf(lower, 32, "%.4f", ev->hull.lower);
+    (void)snprintf(upper, 32, "%.4f", ev->hull.upper);
+    log_event(tripped ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "hull", "turn",
+              tripped ? "tripped" : "returned", "seq", LOG_NUMBER(ev->seq), "labels",
+              LOG_NUMBER(ev->hull.labels), "lower", lower, "upper", upper, NULL);
+}
+
 /* Puts an applied event into the batch. */
 static void append(struct desk *d, const struct event *ev)
 {
+    if (ev->kind == EVENT_HULL && ev->hull.turn != HULL_SOLVED)
+        log_turn(ev);
     if (ev->kind != EVENT_NONE && batch_event(d->filling.batch, ev) != STATUS_OK)
         desk_break(d, "no memory for an event");
 }
