@@ -262,6 +262,26 @@ static void serve_baseline(const struct event_decided *d, const int *slots, int 
         pmf[i] = slots[i] == d->baseline ? 1 : 0;
 }
 
+/* The policy against the static hull: what is drawn from becomes a mix of both, and *sides what the
+ * label will be about. False: not compared here. */
+static bool mix_hull(const struct router *r, struct event_decided *d, const int *slots, int n,
+                     double *pmf, struct hull_sides *sides)
+{
+    double usd = 0;
+    for (int i = 0; i < n; i++)
+        usd += pmf[i] * (double)d->view[slots[i]].cost_nano;
+    d->policy_nano = (int64_t)(usd + 0.5);
+    if (router_isolated(r, d->learner) ||
+        !hull_guard_serve(&r->hull, &r->params, slots, n, pmf, sides))
+        return false;
+    double kept = r->hull.guarded ? sides->part : 1 - sides->part;
+    d->floor *= kept;
+    d->quota *= kept;
+    d->quota_nano = (int64_t)((double)d->quota_nano * kept);
+    d->reasons |= r->hull.guarded ? REASON_HULL : 0;
+    return true;
+}
+
 /* The ledger must bear what the policy risks in expectation; else the baseline is served. */
 static void mix_guard(const struct router *r, struct event_decided *d, const int *slots, int n,
                       double *pmf)
@@ -299,6 +319,7 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
 {
     int slots[MODELS_MAX], n = list_eligible(d, slots), preferred = preferred_model(r, req, d);
     double pmf[MODELS_MAX], share[MODELS_MAX];
+    struct hull_sides sides;
     const struct learner *census = router_census(r, d->learner);
     d->floor = policy_at(d->policy)->explores ? exploration(r, census) : 0;
     d->multiplier = pacer_price(&r->pacer, d);
@@ -315,6 +336,7 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
         mix_quota(r, d, slots, n, pmf);
     if (preferred < 0)
         sticky_pmf(r, d, slots, n, pmf);
+    bool compared = mix_hull(r, d, slots, n, pmf, &sides);
     mix_guard(r, d, slots, n, pmf);
     assert(pmf_valid(pmf, n));
     struct rng g = rng_stream(r->init.seed, d->epoch, seq);
@@ -322,6 +344,9 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
     serve_apprentice(r, d, slots, n, pmf);
     for (int i = 0; i < n; i++)
         d->view[slots[i]].pmf = pmf[i];
+    d->edge = (struct hull_edge){.reach = 0};
+    if (compared && !(d->reasons & (REASON_GUARDED | REASON_APPRENTICE)))
+        d->edge = hull_guard_edge(&sides, d, slots, n);
 }
 
 /* The models to try next, best first. */

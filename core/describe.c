@@ -14,12 +14,12 @@ enum { X_SHOWN = 16 }; /* a longer context vector is told by its length only */
 
 static const char *const kind_name[] = {"none",     "started", "configured", "decided",
                                         "feedback", "ticked",  "paced",      "drifted",
-                                        "taught",   "lens",    "expired"};
+                                        "taught",   "lens",    "expired",    "hull"};
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
 static const char *const reason_name[] = {
-    "cold_start", "explored",   "budget_pressure", "constrained", "rule",   "only_model",
-    "guarded",    "apprentice", "budget",          "soft_limit",  "session"};
+    "cold_start", "explored",   "budget_pressure", "constrained", "rule",    "only_model",
+    "guarded",    "apprentice", "budget",          "soft_limit",  "session", "hull"};
 
 static void number(struct text *t, const char *name, double v)
 {
@@ -187,9 +187,14 @@ static void decided(struct text *t, const struct event_decided *d)
     integer(t, "price_cached_pico", d->price_cached);
     integer(t, "price_out_pico", d->price_out);
     usd(t, "booked_usd", d->booked_nano);
+    usd(t, "policy_usd", d->policy_nano);
     usd(t, "baseline_usd", d->baseline_nano);
     usd(t, "dearest_usd", d->dearest_nano);
     real(t, "weight", d->weight);
+    if (d->edge.reach > 0) {
+        real(t, "hull_direct", d->edge.direct);
+        real(t, "hull_ratio", d->edge.ratio);
+    }
     if (d->silence_due_ms > 0) {
         integer(t, "silence_due_ms", d->silence_due_ms);
         real(t, "silence_quality", d->silence_quality);
@@ -242,10 +247,32 @@ static void feedback(struct text *t, const struct event_feedback *e)
     vector(t, e->x, e->row.d);
 }
 
+static void hull(struct text *t, const struct event_hull *h)
+{
+    static const char *const turn[] = {"solved", "tripped", "returned"};
+    const char *comma = "";
+    string(t, "turn", turn[h->turn]);
+    number(t, "spend_usd", h->spend_usd);
+    text_put(t, ",\"mix\":[");
+    for (int a = 0; a < MODELS_MAX; a++) {
+        if (!(h->mix[a] > 0))
+            continue;
+        text_printf(t, "%s{\"model\":%d", comma, a);
+        number(t, "share", h->mix[a]);
+        text_put(t, "}");
+        comma = ",";
+    }
+    text_put(t, "]");
+    integer(t, "labels", h->labels);
+    number(t, "policy_minus_hull", h->policy);
+    number(t, "lower", h->lower);
+    number(t, "upper", h->upper);
+}
+
 void event_describe(const struct event *e, struct text *out)
 {
     text_printf(out, "{\"seq\":%" PRIu64 ",\"time_ms\":%" PRId64 ",\"kind\":\"%s\"", e->seq,
-                e->time_ms, kind_name[e->kind <= EVENT_EXPIRED ? e->kind : EVENT_NONE]);
+                e->time_ms, kind_name[e->kind <= EVENT_HULL ? e->kind : EVENT_NONE]);
     if (e->kind == EVENT_STARTED) {
         integer(out, "epoch", e->started.epoch);
         integer(out, "max_open", e->started.max_open);
@@ -269,6 +296,8 @@ void event_describe(const struct event *e, struct text *out)
         integer(out, "of", (int64_t)e->expired.decision);
     if (e->kind == EVENT_PACED)
         number(out, "multiplier", e->paced.multiplier);
+    if (e->kind == EVENT_HULL)
+        hull(out, &e->hull);
     if (e->kind == EVENT_DRIFTED) {
         integer(out, "model", e->drifted.arm);
         if (e->drifted.learner > 0)

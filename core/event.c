@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <string.h>
 #include "core/book.h"
+#include "core/hull_codec.h"
 #include "core/bytes.h"
 #include "core/event_valid.h"
 #include "core/row.h"
@@ -196,6 +197,7 @@ static void decided_put(struct filler *w, const struct event_decided *d)
     put_i64(w, d->price_cached);
     put_i64(w, d->price_out);
     put_i64(w, d->booked_nano);
+    put_i64(w, d->policy_nano);
     put_i64(w, d->baseline_nano);
     put_i64(w, d->dearest_nano);
     put_u8(w, d->cluster);
@@ -204,6 +206,7 @@ static void decided_put(struct filler *w, const struct event_decided *d)
     put_f32(w, d->tokens_raw);
     put_f32(w, d->latency_raw);
     put_f32(w, d->weight);
+    hull_edge_put(w, &d->edge);
     put_i64(w, d->silence_due_ms);
     put_f32(w, d->silence_quality);
     charge_put(w, &d->charge);
@@ -230,6 +233,7 @@ static void decided_get(struct reader *r, struct event_decided *d)
     d->price_cached = get_i64(r);
     d->price_out = get_i64(r);
     d->booked_nano = get_i64(r);
+    d->policy_nano = get_i64(r);
     d->baseline_nano = get_i64(r);
     d->dearest_nano = get_i64(r);
     d->cluster = get_u8(r);
@@ -238,6 +242,7 @@ static void decided_get(struct reader *r, struct event_decided *d)
     d->tokens_raw = get_f32(r);
     d->latency_raw = get_f32(r);
     d->weight = get_f32(r);
+    hull_edge_get(r, &d->edge);
     d->silence_due_ms = get_i64(r);
     d->silence_quality = get_f32(r);
     charge_get(r, &d->charge);
@@ -352,6 +357,9 @@ static void body_put(struct filler *w, const struct event *e)
     case EVENT_EXPIRED:
         put_u64(w, e->expired.decision);
         break;
+    case EVENT_HULL:
+        hull_event_put(w, &e->hull);
+        break;
     case EVENT_TICKED:
     case EVENT_NONE:
         break;
@@ -394,6 +402,9 @@ static void body_get(struct reader *r, struct event *e)
         break;
     case EVENT_EXPIRED:
         e->expired.decision = get_u64(r);
+        break;
+    case EVENT_HULL:
+        hull_event_get(r, &e->hull);
         break;
     case EVENT_TICKED:
         break;

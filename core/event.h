@@ -22,7 +22,9 @@ enum event_kind {
     EVENT_TAUGHT = 8,     /* an outcome from elsewhere was learned: history, not a decision */
     EVENT_LENS = 9,       /* prompts are looked at through this lens from here on, or none */
     EVENT_DRIFTED = 7,    /* a model was found to have changed: its older evidence fades */
-    EVENT_EXPIRED = 10    /* a decision's reservation counts as spent: nobody reported in time */
+    EVENT_EXPIRED = 10,   /* a decision's reservation counts as spent: nobody reported in time */
+    EVENT_HULL = 11       /* the best mix of fixed models was solved, or the policy put aside for it
+                             or brought back */
 };
 
 enum reason {
@@ -36,7 +38,8 @@ enum reason {
     REASON_APPRENTICE = 128,    /* the baseline was served, the policy only watched */
     REASON_BUDGET = 256,        /* a pool had too little left for at least one model */
     REASON_SOFT_LIMIT = 512,    /* a pool is above its soft limit */
-    REASON_SESSION = 1024       /* the session kept its model, or surely gained by another */
+    REASON_SESSION = 1024,      /* the session kept its model, or surely gained by another */
+    REASON_HULL = 2048 /* the policy was shown to be below the static hull: that is served */
 };
 
 /* What an eligible model looked like at the decision: off-policy questions need it as it was. */
@@ -56,6 +59,14 @@ struct charge {
     struct pool_ask ask;      /* of the chosen model */
     char pool[NAME_CAP];      /* that has least left, or warns; "" = none has a cap */
     int64_t left[POOL_UNITS]; /* the least over the path, with this decision charged; -1 = no cap */
+};
+
+/* The policy against the static hull in one decision: what its quality label will say. See
+ * core/hull_guard.h. */
+struct hull_edge {
+    float direct; /* predicted merit of policy minus mix, quality points, [-1,1] */
+    float ratio;  /* (pi - m) / mu of the chosen arm */
+    float reach;  /* bound on the ratio; 0 = says nothing */
 };
 
 enum { CLUSTER_NONE = 255 };
@@ -85,6 +96,7 @@ struct event_decided {
     int64_t prompt_tokens, cached_tokens, max_output_tokens;
     int64_t price_in, price_cached, price_out; /* chosen arm: picodollars per token */
     int64_t booked_nano;                       /* expected cost charged to the pacer */
+    int64_t policy_nano;   /* expected cost of the policy's own pmf, before any guard */
     int64_t baseline_nano; /* expected cost of the baseline model on this request */
     int64_t dearest_nano;  /* of the dearest active model: feeds the automatic cost scale */
     uint8_t cluster;       /* of the lens, nearest to the prompt; CLUSTER_NONE without a lens */
@@ -92,7 +104,8 @@ struct event_decided {
     char domain[NAME_CAP]; /* inferred for a request that declares no task; "" = not known */
     float tokens_raw;      /* chosen arm: exp(theta'x) - 1 before the smearing ratio */
     float latency_raw;
-    float weight;           /* importance of what is learned from it, (0,1] */
+    float weight; /* importance of what is learned from it, (0,1] */
+    struct hull_edge edge;
     int64_t silence_due_ms; /* when its quality is taken to be silence_quality; 0 = never */
     float silence_quality;
     struct charge charge;
@@ -143,6 +156,7 @@ struct decision_row {
     float quality_mean, quality_sd; /* predicted for the chosen model */
     float weight;                   /* importance of what is learned from it, (0,1] */
     double value;                   /* multiplier of quality */
+    struct hull_edge edge;          /* as in event_decided */
     int64_t silence_due_ms;         /* as in event_decided */
     float silence_quality;
 };
@@ -153,6 +167,15 @@ struct event_feedback {
     struct decision_row row; /* valid if recalled, with x and book */
     float x[DIM_MAX];
     struct label_book book;
+};
+
+enum hull_turn { HULL_SOLVED, HULL_TRIPPED, HULL_RETURNED };
+struct event_hull {
+    uint8_t turn;                /* enum hull_turn */
+    double spend_usd;            /* mean cost a request that the mix may reach */
+    double mix[MODELS_MAX];      /* by slot, summing to 1 */
+    int64_t labels;              /* that the following comes from */
+    double policy, lower, upper; /* policy minus hull in quality points: mean and bounds */
 };
 
 struct event {
@@ -190,6 +213,7 @@ struct event {
         struct {
             uint64_t decision; /* its sequence number */
         } expired;
+        struct event_hull hull;
     };
 };
 

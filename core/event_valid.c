@@ -9,7 +9,7 @@
 #include <math.h>
 #include "core/lens.h"
 
-enum { REASONS_ALL = 2047, HAS_ALL = 127 };
+enum { REASONS_ALL = 4095, HAS_ALL = 127 };
 
 static bool in_unit(double v)
 {
@@ -61,6 +61,24 @@ static bool charge_valid(const struct charge *c)
            c->left[POOL_TOKENS] >= -1;
 }
 
+static bool edge_valid(const struct hull_edge *e)
+{
+    return isfinite(e->direct) && isfinite(e->ratio) && e->reach >= 0 &&
+           e->reach <= HULL_REACH_MAX + 1;
+}
+
+static bool hull_valid(const struct event_hull *h)
+{
+    double sum = 0;
+    for (int a = 0; a < MODELS_MAX; a++) {
+        if (!in_unit(h->mix[a]))
+            return false;
+        sum += h->mix[a];
+    }
+    return h->turn <= HULL_RETURNED && sum > 0.999 && sum < 1.001 && isfinite(h->spend_usd) &&
+           isfinite(h->policy) && isfinite(h->lower) && isfinite(h->upper);
+}
+
 static bool decided_valid(const struct event_decided *d)
 {
     if (!slots_valid(d) || d->reasons > REASONS_ALL || d->d < 0 || d->d > DIM_MAX)
@@ -73,7 +91,8 @@ static bool decided_valid(const struct event_decided *d)
             return false;
     if (!isfinite(d->tokens_raw) || !isfinite(d->latency_raw) || !isfinite(d->complexity))
         return false;
-    if (!terms_valid(d->weight, d->silence_due_ms, d->silence_quality) || !charge_valid(&d->charge))
+    if (!terms_valid(d->weight, d->silence_due_ms, d->silence_quality) ||
+        !charge_valid(&d->charge) || !edge_valid(&d->edge))
         return false;
     for (int i = 0; i < d->d; i++)
         if (!isfinite(d->x[i]))
@@ -92,8 +111,8 @@ static bool row_valid(const struct event_feedback *f)
     for (int i = 0; i < row->d; i++)
         if (!isfinite(f->x[i]))
             return false;
-    return isfinite(row->value) && isfinite(row->tokens_raw) && isfinite(row->latency_raw) &&
-           isfinite(row->quality_mean) && isfinite(row->quality_sd) &&
+    return isfinite(row->value) && edge_valid(&row->edge) && isfinite(row->tokens_raw) &&
+           isfinite(row->latency_raw) && isfinite(row->quality_mean) && isfinite(row->quality_sd) &&
            terms_valid(row->weight, row->silence_due_ms, row->silence_quality);
 }
 
@@ -134,6 +153,8 @@ bool event_valid(const struct event *e)
                e->drifted.learner <= LEARNERS_MAX;
     case EVENT_EXPIRED:
         return e->expired.decision > 0 && e->expired.decision < e->seq;
+    case EVENT_HULL:
+        return hull_valid(&e->hull);
     case EVENT_NONE:
         break;
     }

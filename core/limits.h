@@ -30,7 +30,8 @@ enum {
     PROMPT_HASHED_MAX = 16384,   /* bytes at each end of a prompt that become features */
     CONFIG_MAX = 262144,         /* bytes of a configuration document */
     EVENT_BYTES_MAX = CONFIG_MAX + 4096,
-    OPEN_MAX = 1 << 24, /* open decisions in memory, at most */
+    HULL_REACH_MAX = 200, /* weight of one label in the comparison with the static hull */
+    OPEN_MAX = 1 << 24,   /* open decisions in memory, at most */
     DECISION_ID_CAP = 64
 };
 

@@ -109,7 +109,12 @@ struct params {
     } budget;
     struct pool_config pools;
     struct {
-        double alpha; /* quality may fall this share below the baseline's; 0 = no guard */
+        double alpha;       /* quality may fall this share below the baseline's; 0 = no guard */
+        bool hull;          /* never serve what evidence puts below the static hull: hull_guard.h */
+        double hull_margin; /* quality points below it that are borne */
+        double hull_near;   /* below that: the policy comes back when shown to be no worse */
+        double hull_control; /* of the policy's decisions, at most, made by the mix */
+        double hull_trial;   /* and by the policy while the mix is served */
     } guard;
     struct {
         char ignore[IGNORE_SOURCES_MAX][NAME_CAP]; /* sources whose labels are refused */

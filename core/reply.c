@@ -120,7 +120,8 @@ static void put_reasons(struct text *t, uint32_t reasons)
                  {REASON_APPRENTICE, "apprentice"},
                  {REASON_BUDGET, "budget"},
                  {REASON_SOFT_LIMIT, "soft_limit"},
-                 {REASON_SESSION, "session"}};
+                 {REASON_SESSION, "session"},
+                 {REASON_HULL, "hull"}};
     int written = 0;
     text_put(t, "\"reasons\":[");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

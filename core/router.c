@@ -111,6 +111,8 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
         r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
         r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
     }
+    if (!router_isolated(r, d->learner))
+        hull_guard_decided(&r->hull, d);
     r->counters.decisions++;
     r->counters.value += d->value;
     r->counters.explored_nano += d->quota_nano;
@@ -148,10 +150,14 @@ static enum status apply_started(struct router *r, const struct event *ev, struc
 static enum status apply_configured(struct router *r, const struct event *ev,
                                     struct problem *problem)
 {
-    bool frozen = r->params.learner.frozen;
+    bool frozen = r->params.learner.frozen,
+         asked = strcmp(ev->configured.origin, "policy.set") == 0;
+    uint64_t was = hull_guard_terms(&r->params);
     enum status s = router_adopt_config(r, ev->configured.json, ev->configured.len, problem);
     if (s == STATUS_OK && frozen && !r->params.learner.frozen)
         router_catch_up(r);
+    if (s == STATUS_OK && (asked || hull_guard_terms(&r->params) != was))
+        hull_guard_reset(&r->hull, ev->seq);
     return s;
 }
 
@@ -203,6 +209,9 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         break;
     case EVENT_PACED:
         pacer_adopt(&r->pacer, ev->paced.multiplier);
+        break;
+    case EVENT_HULL:
+        hull_guard_apply(&r->hull, &ev->hull, ev->seq);
         break;
     default:
         s = problem_set(problem, STATUS_INTERNAL, "", "event of unknown kind %d", (int)ev->kind);
@@ -435,6 +444,22 @@ void router_tick(struct router *r, int64_t now_ms, struct event *ev)
     (void)s; /* time always fits */
 }
 
+/* What the comparison with the static hull asks for, if anything. */
+static bool hull_event(const struct router *r, struct event_hull *e)
+{
+    struct hull_guard_view v;
+    enum hull_turn turn = hull_guard_turn(&r->hull, &r->params);
+    if (turn == HULL_SOLVED && !hull_guard_due(&r->hull, &r->params))
+        return false;
+    hull_guard_look(&r->hull, &r->params, &v);
+    *e = (struct event_hull){.turn = (uint8_t)turn,
+                             .labels = v.labels,
+                             .policy = v.mean,
+                             .lower = v.lower,
+                             .upper = v.upper};
+    return hull_guard_solve(&r->hull, &r->params, &r->pacer, e);
+}
+
 void router_follow(struct router *r, int64_t now_ms, struct event *ev)
 {
     router_begin(r, now_ms, EVENT_NONE, ev);
@@ -453,6 +478,8 @@ void router_follow(struct router *r, int64_t now_ms, struct event *ev)
         ev->feedback.recalled = false;
     } else if (router_expiry_due(r, ev->time_ms, &ev->expired.decision)) {
         ev->kind = EVENT_EXPIRED;
+    } else if (hull_event(r, &ev->hull)) {
+        ev->kind = EVENT_HULL;
     } else {
         return;
     }

@@ -163,14 +163,19 @@ struct router_stats {
     int64_t decisions, feedbacks, duplicates, open;
     int64_t taught; /* outcomes learned from history */
     int64_t spent_nano,
-        baseline_nano;     /* baseline: expected cost of the baseline model, same requests */
-    double guard_ledger;   /* sure gains over the guarded line, quality points */
-    int64_t agreed;        /* decisions where the policy drew what was served */
-    double value;          /* sum over decisions of what they were worth */
-    double value_labelled; /* of those with a learned quality label */
-    double value_quality;  /* sum of value x label */
-    double shadow_gain;    /* utility the policy's draws promised beyond what was served */
-    double multiplier;     /* of the pacer, quality points per dollar */
+        baseline_nano;   /* baseline: expected cost of the baseline model, same requests */
+    double guard_ledger; /* sure gains over the guarded line, quality points */
+    struct {
+        bool on, guarded;            /* guarded: the static hull is served, not the policy */
+        int64_t trips, labels;       /* times the policy was put aside; labels of what follows */
+        double policy, lower, upper; /* policy minus hull, quality points, and its bounds */
+    } hull;                          /* core/hull_guard.h */
+    int64_t agreed;                  /* decisions where the policy drew what was served */
+    double value;                    /* sum over decisions of what they were worth */
+    double value_labelled;           /* of those with a learned quality label */
+    double value_quality;            /* sum of value x label */
+    double shadow_gain; /* utility the policy's draws promised beyond what was served */
+    double multiplier;  /* of the pacer, quality points per dollar */
     int n_models;
     struct model_stats model[MODELS_MAX];
 };

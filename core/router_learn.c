@@ -71,8 +71,10 @@ static void learn_targets(struct router *r, const struct decision_row *row, cons
             learner_change(also, &r->params, row, x, (enum target)t, change, r->clock_ms);
         learner_change(own, &r->params, row, x, (enum target)t, change, r->clock_ms);
         m->labels[t] += (int)change.has - (int)change.had;
-        if (t == TARGET_QUALITY)
+        if (t == TARGET_QUALITY) {
             count_quality(r, row, change);
+            hull_guard_label(&r->hull, row, change.had, change.before, change.has, change.after);
+        }
         b->applied = (uint8_t)((b->applied & ~(1u << t)) | (unsigned)change.has << t);
         b->label[t] = change.has ? change.after : 0;
     }

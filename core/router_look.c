@@ -98,6 +98,19 @@ bool router_learner_stats(const struct router *r, int index, struct learner_stat
     return true;
 }
 
+static void hull_stats(const struct router *r, struct router_stats *out)
+{
+    struct hull_guard_view v;
+    hull_guard_look(&r->hull, &r->params, &v);
+    out->hull.on = r->params.guard.hull;
+    out->hull.guarded = out->hull.on && r->hull.guarded;
+    out->hull.trips = r->hull.trips;
+    out->hull.labels = v.labels;
+    out->hull.policy = v.mean;
+    out->hull.lower = v.lower;
+    out->hull.upper = v.upper;
+}
+
 void router_stats(const struct router *r, struct router_stats *out)
 {
     memset(out, 0, sizeof *out);
@@ -111,6 +124,7 @@ void router_stats(const struct router *r, struct router_stats *out)
     out->spent_nano = r->counters.spent_nano;
     out->baseline_nano = r->counters.baseline_nano;
     out->guard_ledger = r->guard_ledger;
+    hull_stats(r, out);
     out->agreed = r->counters.agreed;
     out->shadow_gain = r->counters.shadow_gain;
     out->value = r->counters.value;

@@ -4,6 +4,7 @@
 
 /* The body of struct router, for router*.c, decide.c and snapshot.c only. */
 #include "core/deadlines.h"
+#include "core/hull_guard.h"
 #include "core/influence.h"
 #include "core/learner.h"
 #include "core/pacer.h"
@@ -37,10 +38,11 @@ struct router {
     int64_t clock_ms;
     uint32_t epoch;
     uint64_t config_seq, file_hash;
-    int64_t ticked_seq;     /* seq right after the last tick */
-    double dearest_usd;     /* running mean of the dearest model's predicted cost, 0 = none yet */
-    double booked_usd;      /* running mean of booked cost */
-    double guard_ledger;    /* sure gains over the guarded line, in quality */
+    int64_t ticked_seq;  /* seq right after the last tick */
+    double dearest_usd;  /* running mean of the dearest model's predicted cost, 0 = none yet */
+    double booked_usd;   /* running mean of booked cost */
+    double guard_ledger; /* sure gains over the guarded line, in quality */
+    struct hull_guard hull;
     struct params params;   /* params.catalog is the merged catalog: slots never move */
     struct learner learner; /* the shared one */
     struct learner *learners[1 + LEARNERS_MAX]; /* by index: &learner, then tenants' */

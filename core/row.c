@@ -45,6 +45,7 @@ void row_from_decided(const struct event *e, struct decision_row *row)
         .quality_sd = d->view[d->arm].sd[TARGET_QUALITY],
         .weight = d->weight,
         .value = d->value,
+        .edge = d->edge,
         .silence_due_ms = d->silence_due_ms,
         .silence_quality = d->silence_quality,
     };
@@ -84,6 +85,9 @@ void row_put(struct filler *w, const struct decision_row *row)
     put_f32(w, row->quality_sd);
     put_f32(w, row->weight);
     put_f64(w, row->value);
+    put_f32(w, row->edge.direct);
+    put_f32(w, row->edge.ratio);
+    put_f32(w, row->edge.reach);
     put_i64(w, row->silence_due_ms);
     put_f32(w, row->silence_quality);
 }
@@ -110,6 +114,9 @@ void row_get(struct reader *r, struct decision_row *row)
     row->quality_sd = get_f32(r);
     row->weight = get_f32(r);
     row->value = get_f64(r);
+    row->edge.direct = get_f32(r);
+    row->edge.ratio = get_f32(r);
+    row->edge.reach = get_f32(r);
     row->silence_due_ms = get_i64(r);
     row->silence_quality = get_f32(r);
 }

@@ -4,8 +4,7 @@
  * (request index, merged catalog, priors of models) is rebuilt. The header sorts first, so a host
  * that loads in key order shapes the learner before its regressions arrive.
  *
- * Considered and not done: one blob per snapshot. It is simpler, but with 65,536 open decisions
- * each snapshot would write tens of megabytes for a few changed rows.
+ * Not done: one blob per snapshot. With 65,536 open decisions each would write tens of megabytes.
  */
 #include "core/snapshot.h"
 
@@ -23,10 +22,10 @@ enum item {
     ITEM_HEADER,
     ITEM_LEARNER,
     ITEM_RIDGE,
-    ITEM_PENDING,
+    ITEM_OPEN,
     ITEM_WINDOW,
     ITEM_POOLS,
-    ITEM_SESSIONS
+    ITEM_SESSION
 };
 enum { INDEX_LENS = 1 }; /* of ITEM_HEADER: what else shapes the learner and so comes before it */
 enum { SNAPSHOT_VERSION = 1, ITEM_BYTES_MAX = 1 << 20 };
@@ -117,6 +116,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_counters(w, &r->counters, r->params.catalog.n);
     influence_put(w, &r->influence);
     put_u32(w, (uint32_t)r->sessions.n);
+    hull_guard_put(w, &r->hull);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -172,6 +172,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     if (sessions > SESSIONS_MAX)
         return broken(problem, "sessions");
     r->sessions.n = (int32_t)sessions;
+    hull_guard_get(in, &r->hull);
     return STATUS_OK;
 }
 
@@ -340,7 +341,7 @@ static void write_sessions(struct sessions *s, uint8_t mask, struct writing *w)
             continue;
         struct filler f = blank(w);
         sessions_put(&f, s, page);
-        emit(w, ITEM_SESSIONS, page, &f);
+        emit(w, ITEM_SESSION, page, &f);
         s->dirty[page] &= (uint8_t)~mask;
     }
 }
@@ -355,7 +356,7 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
             continue;
         f = blank(w);
         put_page(&f, &r->pending, page);
-        emit(w, ITEM_PENDING, page, &f);
+        emit(w, ITEM_OPEN, page, &f);
         r->pending.dirty[page] &= (uint8_t)~mask;
     }
     for (int64_t page = 0; page * POOL_PAGE < r->pools.cap; page++) {
@@ -423,7 +424,7 @@ enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LE
     case ITEM_RIDGE:
         s = get_ridge(r, index, &in, problem);
         break;
-    case ITEM_PENDING:
+    case ITEM_OPEN:
         if (index * PENDING_PAGE >= r->pending.cap)
             return STATUS_OK; /* of a larger ring that was made smaller since */
         s = get_page(&r->pending, index, &in, problem);
@@ -434,7 +435,7 @@ enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LE
     case ITEM_WINDOW:
         get_window(&in, &r->pacer);
         break;
-    case ITEM_SESSIONS:
+    case ITEM_SESSION:
         if (index * SESSION_PAGE >= r->sessions.n)
             return STATUS_OK; /* of a table that was made smaller since */
         sessions_get(&in, &r->sessions, index);

@@ -326,6 +326,7 @@ static enum status run_ceiling(struct run *r, struct cell *c, struct problem *pr
     r->work->policy.floor = r->work->policy.floor_min = 0;
     r->work->policy.apprentice = false;
     r->work->guard.alpha = 0;
+    r->work->guard.hull = false;
     r->work->learner.quota = 0;
     c->policy = "ceiling";
     c->history = "all";

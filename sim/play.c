@@ -87,6 +87,8 @@ static void follow(struct game *g)
         router_follow(g->router, now_ms(g), g->ev);
         if (g->ev->kind == EVENT_DRIFTED && g->now != NULL)
             note_alarm(g);
+        if (g->ev->kind == EVENT_HULL && g->ev->hull.turn == HULL_TRIPPED && g->out->n_trips++ == 0)
+            g->out->trip_labels = g->ev->hull.labels;
     } while (g->ev->kind != EVENT_NONE);
 }
 

@@ -59,6 +59,8 @@ struct play_result {
     int64_t chosen[MODELS_MAX]; /* by the counted table's models */
     int n_alarms;               /* of which the first ALARMS_MAX are kept */
     struct play_alarm alarm[ALARMS_MAX];
+    int n_trips;         /* times the policy was put aside for the static hull */
+    int64_t trip_labels; /* quality labels that the first of them took */
     enum status status;
     struct problem problem; /* when status is not OK */
 };

@@ -181,7 +181,7 @@ static enum status fold_without(struct fold *f, const struct event *e)
             keep_book(f, &e->feedback);
         return STATUS_OK;
     }
-    if (e->kind == EVENT_DRIFTED || e->kind == EVENT_PACED)
+    if (e->kind == EVENT_DRIFTED || e->kind == EVENT_PACED || e->kind == EVENT_HULL)
         return STATUS_OK; /* followed anew */
     if (of_silence(e))
         return follow_all(f, e->time_ms);

@@ -14,6 +14,8 @@
 
 #include <assert.h>
 #include <gsl/gsl_cdf.h>
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics_double.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +191,22 @@ static struct interval over(quantity what, const struct play_result *result, int
     return interval_over(work, seeds);
 }
 
+static void sum_up_trips(struct replay_report *out, const struct play_result *result, int seeds,
+                         double *work)
+{
+    size_t n = 0;
+    for (int i = 0; i < seeds; i++) {
+        out->trips += (double)result[i].n_trips / seeds;
+        if (result[i].n_trips > 0)
+            work[n++] = (double)result[i].trip_labels;
+    }
+    out->tripped = (double)n / seeds;
+    if (n > 0) {
+        gsl_sort(work, 1, n);
+        out->trip_labels = gsl_stats_median_from_sorted_data(work, 1, n);
+    }
+}
+
 static void sum_up(struct replay_report *out, const struct play_result *result, int seeds,
                    double *work)
 {
@@ -204,6 +222,7 @@ static void sum_up(struct replay_report *out, const struct play_result *result, 
     out->gain = over(gain_of, result, seeds, work, out);
     for (int i = 0; i < seeds; i++)
         out->alarms += (double)result[i].n_alarms / seeds;
+    sum_up_trips(out, result, seeds, work);
     for (int m = 0; m < out->n_models; m++) {
         for (int i = 0; i < seeds; i++)
             work[i] = (double)result[i].chosen[m] / (double)out->n;

@@ -44,8 +44,10 @@ struct replay_report {
     struct interval quality, spend, budget_ratio, worst_window_ratio, hull_at_spend, gain, regret;
     struct interval accuracy, accuracy_last; /* share routed to the cheapest adequate model */
     struct interval multiplier, share[MODELS_MAX];
-    double alarms; /* that a model has changed, mean over seeds */
-    double met;    /* share of seeds that spent at most BUDGET_MET times the budget */
+    double alarms;               /* that a model has changed, mean over seeds */
+    double trips;                /* of the guard against the static hull, likewise */
+    double tripped, trip_labels; /* share of seeds with one; median labels until the first */
+    double met;                  /* share of seeds that spent at most BUDGET_MET times the budget */
     double hull_at_budget;
     struct point fixed[MODELS_MAX]; /* by model of the table */
     struct point hull[MODELS_MAX];

@@ -145,6 +145,9 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
         key_point(t, "rules", base->rules);
     json_pool(t, r->table, p);
     key_number(t, "alarms", p->alarms);
+    key_number(t, "hull_trips", p->trips);
+    key_number(t, "hull_tripped_share", p->tripped);
+    key_number(t, "hull_trip_labels", p->trip_labels);
     if (shocks != NULL)
         recovery_json(t, shocks);
     text_put(t, "}\n");

@@ -31,7 +31,7 @@ static void on_evict(void *ctx, uint64_t seq, const struct label_book *book)
     ((struct fold *)ctx)->evicted[seq] = *book;
 }
 
-static void keep(struct fold *f)
+void fold_keep(struct fold *f)
 {
     static uint8_t bytes[EVENT_BYTES_MAX];
     if (f->ev.kind == EVENT_NONE)
@@ -58,7 +58,7 @@ void fold_configure(struct fold *f, const char *patch)
     if (router_configure(f->router, f->now, &p, "test", 0, f->json, sizeof f->json, &f->ev,
                          &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
-    keep(f);
+    fold_keep(f);
 }
 
 void fold_rename(struct fold *f, const char *old_name, const char *new_name)
@@ -66,7 +66,7 @@ void fold_rename(struct fold *f, const char *old_name, const char *new_name)
     if (router_rename(f->router, f->now, old_name, new_name, "test", f->json, sizeof f->json,
                       &f->ev, &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
-    keep(f);
+    fold_keep(f);
 }
 
 struct fold *fold_new(const char *patch, int64_t max_open)
@@ -79,7 +79,7 @@ struct fold *fold_new(const char *patch, int64_t max_open)
     f->now = 1700000000000;
     router_on_evict(f->router, on_evict, f);
     router_start(f->router, f->now, &f->ev);
-    keep(f);
+    fold_keep(f);
     fold_configure(f, patch);
     return f;
 }
@@ -111,7 +111,7 @@ enum status fold_try(struct fold *f, const struct request *r)
     enum route_result result;
     enum status s = router_route(f->router, f->now, r, &f->ev, &result, &f->problem);
     if (s == STATUS_OK && result == ROUTE_DECIDED)
-        keep(f);
+        fold_keep(f);
     return s;
 }
 
@@ -133,7 +133,7 @@ uint64_t fold_ask(struct fold *f, const struct request *request)
     if (router_route(f->router, f->now, request, &f->ev, &result, &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
     assert_int_equal(result, ROUTE_DECIDED);
-    keep(f);
+    fold_keep(f);
     return f->ev.seq;
 }
 
@@ -167,7 +167,7 @@ void fold_feed(struct fold *f, const struct feedback *report)
     if (router_feedback(f->router, f->now, report, recall(f, report->seq), &f->ev, &f->result,
                         &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
-    keep(f);
+    fold_keep(f);
 }
 
 enum status fold_correct(struct fold *f, const struct feedback *report)
@@ -175,7 +175,7 @@ enum status fold_correct(struct fold *f, const struct feedback *report)
     enum status s = router_correct(f->router, f->now, report, recall(f, report->seq), &f->ev,
                                    &f->result, &f->problem);
     if (s == STATUS_OK)
-        keep(f);
+        fold_keep(f);
     return s;
 }
 
@@ -185,7 +185,7 @@ enum status fold_unteach(struct fold *f, uint64_t taught)
     assert_int_equal(event_decode(f->record[taught], f->len[taught], &record, NULL), STATUS_OK);
     enum status s = router_unteach(f->router, f->now, &record, &f->ev, &f->problem);
     if (s == STATUS_OK)
-        keep(f);
+        fold_keep(f);
     return s;
 }
 
@@ -201,7 +201,7 @@ void fold_teach_of(struct fold *f, const char *tenant, const char *task, const c
     fill_request(tenant, task, &r);
     if (router_teach(f->router, f->now, &r, model, outcome, 1, &f->ev, &f->problem) != STATUS_OK)
         fail_msg("%s: %s", f->problem.path, f->problem.text);
-    keep(f);
+    fold_keep(f);
 }
 
 int fold_follow(struct fold *f)
@@ -209,7 +209,7 @@ int fold_follow(struct fold *f)
     int silent = 0;
     do {
         router_follow(f->router, f->now, &f->ev);
-        keep(f);
+        fold_keep(f);
         silent += f->ev.kind == EVENT_FEEDBACK;
         f->drifted += f->ev.kind == EVENT_DRIFTED;
     } while (f->ev.kind != EVENT_NONE);
@@ -219,7 +219,7 @@ int fold_follow(struct fold *f)
 void fold_tick(struct fold *f)
 {
     router_tick(f->router, f->now, &f->ev);
-    keep(f);
+    fold_keep(f);
 }
 
 int64_t fold_labels(const struct fold *f)

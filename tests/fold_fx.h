@@ -52,6 +52,8 @@ enum status fold_unteach(struct fold *f, uint64_t taught);
 /* fold_follow takes what follows, until nothing does, and gives the number of labels by silence. */
 int fold_follow(struct fold *f);
 void fold_tick(struct fold *f);
+/* fold_keep logs f->ev, which the router has applied, unless nothing happened. */
+void fold_keep(struct fold *f);
 /* fold_labels gives the quality labels held of all models, fold_sum their sum. */
 int64_t fold_labels(const struct fold *f);
 double fold_sum(const struct fold *f);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "bandit/rng.h"
 #include "core/event.h"
+#include "core/event_valid.h"
 #include "core/text.h"
 
 static uint8_t bytes[EVENT_BYTES_MAX], other[EVENT_BYTES_MAX];
@@ -488,7 +489,36 @@ static void test_golden_random(void **state)
         sample(i % 2 ? EVENT_DECIDED : EVENT_FEEDBACK, i, &e);
         crc = crc32c(bytes, event_encode(&e, bytes, sizeof bytes), crc);
     }
-    assert_int_equal(crc, 0x1a3f021b);
+    assert_int_equal(crc, 0x59699d2a);
+}
+
+/* The hull's record keeps the slots with a part in the mix; a mix of nothing is no fact. */
+static void test_hull(void **state)
+{
+    (void)state;
+    static struct event e, out;
+    e = (struct event){.seq = 5, .time_ms = 9, .kind = EVENT_HULL};
+    e.hull.turn = HULL_TRIPPED;
+    e.hull.spend_usd = 0.001;
+    e.hull.mix[0] = 0.25;
+    e.hull.mix[MODELS_MAX - 1] = 0.75;
+    e.hull.labels = 700;
+    e.hull.policy = -0.25;
+    e.hull.lower = -0.5;
+    e.hull.upper = -0.125;
+    size_t n = event_encode(&e, bytes, sizeof bytes);
+    assert_true(n > 0 && n < 100);
+    assert_int_equal(event_decode(bytes, n, &out, NULL), STATUS_OK);
+    assert_memory_equal(&out.hull, &e.hull, sizeof e.hull);
+    for (size_t at = 0; at < n; at++) {
+        assert_int_equal(event_encode(&e, other, at), 0);
+        bytes[at] ^= 64;
+        assert_int_equal(event_decode(bytes, n, &out, NULL), STATUS_INTERNAL);
+        bytes[at] ^= 64;
+    }
+    assert_true(event_valid(&e));
+    e.hull.mix[0] = 0;
+    assert_false(event_valid(&e));
 }
 
 /* Bit by bit, from the definition. */
@@ -572,8 +602,8 @@ int main(void)
         cmocka_unit_test(test_damage),     cmocka_unit_test(test_sealed_garbage),
         cmocka_unit_test(test_ranges),     cmocka_unit_test(test_books),
         cmocka_unit_test(test_golden),     cmocka_unit_test(test_golden_random),
-        cmocka_unit_test(test_crc32c),     cmocka_unit_test(test_row),
-        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_hull),       cmocka_unit_test(test_crc32c),
+        cmocka_unit_test(test_row),        cmocka_unit_test(test_describe),
     };
     return cmocka_run_group_tests_name("event", tests, NULL, NULL);
 }

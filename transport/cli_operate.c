@@ -63,6 +63,19 @@ static double member(const json_t *o, const char *group, const char *name)
     return cli_real(json_object_get(o, group), name);
 }
 
+/* Only while guard.hull is set. */
+static void show_hull(const json_t *h)
+{
+    if (!h)
+        return;
+    printf("policy minus static hull %+.4f, within %+.4f and %+.4f after %.0f labels%s\n",
+           cli_real(h, "policy_minus_hull"), cli_real(h, "lower"), cli_real(h, "upper"),
+           cli_real(h, "labels"),
+           json_is_true(json_object_get(h, "guarded"))
+               ? ": GUARDED, the best mix of fixed models is served"
+               : "");
+}
+
 static void show_rates(const json_t *now, const json_t *before, double seconds)
 {
     double d = cli_real(now, "decisions"), f = cli_real(now, "feedbacks");
@@ -80,6 +93,7 @@ static void show_rates(const json_t *now, const json_t *before, double seconds)
     if (!isnan(delivered))
         printf("value per $ %.4g (value x quality, of requests worth %.4g)\n", delivered,
                cli_real(now, "value"));
+    show_hull(json_object_get(now, "hull"));
 }
 
 static void show_models(const json_t *now)

@@ -46,7 +46,7 @@ struct spend_job {
 
 /* A dimension of a key as text; "" = not known. */
 static const char *shown_value(const struct spend_job *j, const struct meter_key *k, int by,
-                            char number[16])
+                               char number[16])
 {
     bool other = strcmp(k->tenant, METER_OTHER) == 0;
     switch ((enum dimension)by) {
@@ -75,7 +75,8 @@ static bool matches(const struct spend_job *j, const struct meter_key *k)
 {
     char number[16];
     for (int by = 0; by < BYS; by++)
-        if (j->query.where >> by & 1 && strcmp(shown_value(j, k, by, number), j->query.match[by]) != 0)
+        if (j->query.where >> by & 1 &&
+            strcmp(shown_value(j, k, by, number), j->query.match[by]) != 0)
             return false;
     return true;
 }

@@ -58,6 +58,17 @@ static void put_totals(struct text *t, const struct router_stats *st)
         text_put(t, "null");
     text_put(t, ",\"multiplier\":");
     text_json_number(t, st->multiplier, 6);
+    if (!st->hull.on)
+        return;
+    text_printf(t, ",\"hull\":{\"guarded\":%s,\"trips\":%" PRId64 ",\"labels\":%" PRId64,
+                st->hull.guarded ? "true" : "false", st->hull.trips, st->hull.labels);
+    text_put(t, ",\"policy_minus_hull\":");
+    text_json_number(t, st->hull.policy, 6);
+    text_put(t, ",\"lower\":");
+    text_json_number(t, st->hull.lower, 6);
+    text_put(t, ",\"upper\":");
+    text_json_number(t, st->hull.upper, 6);
+    text_put(t, "}");
 }
 
 /* What a tenant's learner has learned of each model, to hold against the models' own figures. */

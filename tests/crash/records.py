@@ -7,7 +7,8 @@ of its kind, little-endian, strings with a length byte. Anything else is Bad: th
 import struct
 from typing import NamedTuple, Union
 
-STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED, DRIFTED, TAUGHT, _LENS, EXPIRED = range(1, 11)
+(STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED, DRIFTED, TAUGHT, _LENS, EXPIRED,
+ HULL) = range(1, 12)
 CELLS, TARGETS = 7, 4
 QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED = (
     1 << i for i in range(CELLS))
@@ -198,10 +199,11 @@ def _decided(c: Cursor) -> Decided:
     c.raw(n_fallbacks)
     _reasons, eligible = c.get("IQ")
     _floor, _quota, _quota_nano, u, value, *_ = c.get("2dq8d")
-    prompt, cached, most, p_in, p_cached, p_out, booked, baseline, _dearest = c.get("9q")
+    prompt, cached, most, p_in, p_cached, p_out, booked, _policy_cost, baseline, _dearest = (
+        c.get("10q"))
     cluster, complexity = c.get("Bf")
     inferred = c.text()
-    *_, due, silence = c.get("3fqf")
+    *_, due, silence = c.get("6fqf")
     charge = _charge(c)
     c.raw(4 * c.get("B")[0])
     pmf = {slot: c.get("d4f4f2fq")[0] for slot in range(64) if eligible >> slot & 1}
@@ -213,7 +215,7 @@ def _decided(c: Cursor) -> Decided:
 
 
 def _labels(c: Cursor) -> Labels:
-    c.get("QqIBBQQQ6q5fdqf")  # the row: known from the decision's own record
+    c.get("QqIBBQQQ6q5fd3fqf")  # the row: known from the decision's own record
     c.raw(4 * c.get("B")[0])
     n_sources, n_seen, applied = c.get("3B")
     has_cost = c.flag()
@@ -258,6 +260,10 @@ def _body(kind: int, c: Cursor) -> Body:
         c.get("BBBB")
     elif kind == PACED:
         c.get("d")
+    elif kind == HULL:
+        c.get("Bd")
+        c.get(f"{c.get('Q')[0].bit_count()}d")
+        c.get("q3d")
     elif kind != TICKED:
         raise Bad(f"kind {kind}")
     return None
