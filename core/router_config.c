@@ -27,14 +27,11 @@ enum status router_adopt_config(struct router *r, const char *json, size_t n,
     if (s != STATUS_OK)
         return s;
     router_resettle(r, &next.learners);
+    pacer_configure(&r->pacer, &r->params, &next);
     r->params = next;
     memmove(r->json, json, n);
     r->json_len = n;
-    s = router_shape(r, problem);
-    if (s != STATUS_OK)
-        return s;
-    pacer_set(&r->pacer, r->params.budget.usd_per_request);
-    return STATUS_OK;
+    return router_shape(r, problem);
 }
 
 /* Makes params, whose catalog has its final slots, an event and applies it. */

@@ -95,6 +95,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_i64(w, r->pending.total);
     put_f64(w, r->pacer.mu);
     put_f64(w, r->pacer.carry_usd);
+    put_f64(w, r->pacer.owed_usd);
     put_i64(w, r->pacer.since);
     put_bool(w, r->pacer.due);
     put_i64(w, r->pacer.total);
@@ -138,6 +139,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for open decisions");
     struct pacer paced = {.mu = get_f64(in),
                           .carry_usd = get_f64(in),
+                          .owed_usd = get_f64(in),
                           .since = get_i64(in),
                           .due = get_bool(in),
                           .total = get_i64(in)};
@@ -146,6 +148,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
         return s;
     r->pacer.mu = paced.mu;
     r->pacer.carry_usd = paced.carry_usd;
+    r->pacer.owed_usd = paced.owed_usd;
     r->pacer.since = paced.since;
     r->pacer.due = paced.due;
     r->pacer.total = paced.total;
@@ -231,28 +234,41 @@ static enum status get_page(struct pending *p, int64_t page, struct reader *r,
 static void put_window(struct filler *w, const struct pacer *p)
 {
     int64_t n = p->total < PACE_WINDOW ? p->total : PACE_WINDOW;
-    for (int64_t i = 0; i < n; i++) {
-        put_u64(w, p->window[i].eligible);
-        put_f32(w, p->window[i].explored_usd);
-        put_f32(w, p->window[i].floor);
-        for (uint64_t m = p->window[i].eligible; m; m &= m - 1) {
-            put_f32(w, p->window[i].merit[__builtin_ctzll(m)]);
-            put_f32(w, p->window[i].cost_usd[__builtin_ctzll(m)]);
+    for (const struct pace_entry *e = p->window; e < p->window + n; e++) {
+        put_u64(w, e->eligible);
+        put_f32(w, e->value);
+        put_f32(w, e->fresh);
+        put_f32(w, e->cached);
+        put_f32(w, e->floor);
+        for (uint64_t m = e->eligible; m; m &= m - 1) {
+            int a = __builtin_ctzll(m);
+            put_f32(w, e->quality[a]);
+            put_f32(w, e->latency_ms[a]);
+            put_f32(w, e->failure[a]);
+            put_f32(w, e->tokens[a]);
+            put_f32(w, e->cost_usd[a]);
         }
     }
 }
 
-static void get_window(struct reader *r, struct pacer *p)
+static void get_window(struct reader *r, struct pacer *p, const struct params *params)
 {
-    for (int64_t i = 0; i < PACE_WINDOW && reader_left(r) > 0; i++) {
-        p->window[i].eligible = get_u64(r);
-        p->window[i].explored_usd = get_f32(r);
-        p->window[i].floor = get_f32(r);
-        for (uint64_t m = p->window[i].eligible; m; m &= m - 1) {
-            p->window[i].merit[__builtin_ctzll(m)] = get_f32(r);
-            p->window[i].cost_usd[__builtin_ctzll(m)] = get_f32(r);
+    for (struct pace_entry *e = p->window; e < p->window + PACE_WINDOW && reader_left(r) > 0; e++) {
+        e->eligible = get_u64(r);
+        e->value = get_f32(r);
+        e->fresh = get_f32(r);
+        e->cached = get_f32(r);
+        e->floor = get_f32(r);
+        for (uint64_t m = e->eligible; m; m &= m - 1) {
+            int a = __builtin_ctzll(m);
+            e->quality[a] = get_f32(r);
+            e->latency_ms[a] = get_f32(r);
+            e->failure[a] = get_f32(r);
+            e->tokens[a] = get_f32(r);
+            e->cost_usd[a] = get_f32(r);
         }
     }
+    pacer_derive(p, params);
 }
 
 /* ---- all items ---- */
@@ -371,7 +387,7 @@ enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LE
         s = get_page(&r->pending, index, &in, problem);
         break;
     case ITEM_WINDOW:
-        get_window(&in, &r->pacer);
+        get_window(&in, &r->pacer, &r->params);
         break;
     default:
         return broken(problem, "an item of unknown type");

@@ -35,7 +35,8 @@ static const char usage[] =
     "  --policy NAME         lints, greedy, uniform, fixed, rules\n"
     "  --features LIST       declared,text,shape,lens (text includes shape) or none\n"
     "  --lens FILE           look at prompts through this lens\n"
-    "  --delay N             feedback arrives N requests late (default 0)\n"
+    "  --delay N|exp:N       feedback arrives N requests late (default 0), or randomly so:\n"
+    "                        exponentially distributed with mean N\n"
     "  --order given|seed    rows in the table's order, or in one each seed decides\n"
     "                        (default)\n"
     "  --change model=NAME,at=N[,until=N][,quality=-D][,cost=xF][,price=xF][,failure=R]\n"
@@ -216,7 +217,7 @@ static bool take_value(struct options *o, int key, const char *v)
         o->policy = v;
         return policy_find(v) != NULL;
     case OPT_DELAY:
-        return read_int(v, 0, 10000000, &o->delay);
+        return delay_parse(v, &o->delay);
     case OPT_SEEDS:
         o->seeds_given = true;
         return read_int(v, 1, SEEDS_MAX, &o->seeds);
