@@ -372,7 +372,7 @@ static void note_reasons(const struct router *r, struct event_decided *d, bool c
     if (!(d->reasons & REASON_SESSION) && d->n_fallbacks > 0 &&
         decided_utility(d, d->fallback[0]) > decided_utility(d, d->arm))
         d->reasons |= REASON_EXPLORED;
-    if (d->multiplier > 0)
+    if (decided_binds(d))
         d->reasons |= REASON_BUDGET_PRESSURE;
     if (constrained)
         d->reasons |= REASON_CONSTRAINED;

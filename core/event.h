@@ -30,7 +30,7 @@ enum event_kind {
 enum reason {
     REASON_COLD_START = 1,      /* fewer than 20 quality labels for the chosen model */
     REASON_EXPLORED = 2,        /* the draw was not the model of highest utility */
-    REASON_BUDGET_PRESSURE = 4, /* the pacer's multiplier is above zero */
+    REASON_BUDGET_PRESSURE = 4, /* the pacer's multiplier exceeds the objective's weight */
     REASON_CONSTRAINED = 8,     /* constraints or limits removed at least one model */
     REASON_RULE = 16,           /* a keyword rule named the model */
     REASON_ONLY_MODEL = 32,     /* one model was eligible */
@@ -237,6 +237,8 @@ MUST_CHECK enum status book_decode(const uint8_t *bytes, size_t n, struct label_
  * objective's cost weight and the pacer's multiplier. decided_utility gives an eligible model's
  * utility = merit - price * expected cost. */
 double decided_price(const struct event_decided *d);
+/* decided_binds tells whether the budget made a dollar count for more than the objective does. */
+bool decided_binds(const struct event_decided *d);
 double decided_utility(const struct event_decided *d, int arm);
 /* row_from_decided gives the row of a decision from its record; x stays in the record. */
 void row_from_decided(const struct event *e, struct decision_row *row);

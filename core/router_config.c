@@ -33,15 +33,14 @@ enum status router_adopt_config(struct router *r, const char *json, size_t n,
                            "out of memory for %lld pools", (long long)next.pools.instances);
     memset(r->refusals, 0, sizeof r->refusals);
     router_resettle(r, &next.learners);
+    pacer_configure(&r->pacer, &r->params, &next);
     r->params = next;
     memmove(r->json, json, n);
     r->json_len = n;
     s = router_shape(r, problem);
-    if (s != STATUS_OK)
-        return s;
-    pacer_set(&r->pacer, r->params.budget.usd_per_request);
-    sessions_bound(&r->sessions, r->params.session.most);
-    return STATUS_OK;
+    if (s == STATUS_OK)
+        sessions_bound(&r->sessions, r->params.session.most);
+    return s;
 }
 
 /* Makes params, whose catalog has its final slots, an event and applies it. */

@@ -57,6 +57,11 @@ double decided_price(const struct event_decided *d)
     return d->multiplier > weight ? d->multiplier : weight;
 }
 
+bool decided_binds(const struct event_decided *d)
+{
+    return d->multiplier > d->weight_cost / d->cost_scale_usd;
+}
+
 double decided_utility(const struct event_decided *d, int arm)
 {
     const struct arm_view *v = &d->view[arm];

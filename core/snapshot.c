@@ -14,6 +14,7 @@
 #include "core/book.h"
 #include "core/bytes.h"
 #include "core/lens.h"
+#include "core/pacer_codec.h"
 #include "core/router_state.h"
 #include "core/row.h"
 #include "core/silence.h"
@@ -108,6 +109,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_i64(w, r->pending.total);
     put_f64(w, r->pacer.mu);
     put_f64(w, r->pacer.carry_usd);
+    put_f64(w, r->pacer.owed_usd);
     put_i64(w, r->pacer.since);
     put_bool(w, r->pacer.due);
     put_i64(w, r->pacer.total);
@@ -153,6 +155,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for open decisions");
     struct pacer paced = {.mu = get_f64(in),
                           .carry_usd = get_f64(in),
+                          .owed_usd = get_f64(in),
                           .since = get_i64(in),
                           .due = get_bool(in),
                           .total = get_i64(in)};
@@ -161,6 +164,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
         return s;
     r->pacer.mu = paced.mu;
     r->pacer.carry_usd = paced.carry_usd;
+    r->pacer.owed_usd = paced.owed_usd;
     r->pacer.since = paced.since;
     r->pacer.due = paced.due;
     r->pacer.total = paced.total;
@@ -244,35 +248,6 @@ static enum status get_page(struct pending *p, int64_t page, struct reader *r,
             p->x[i * p->stride + k] = get_f32(r);
     }
     return r->bad ? broken(problem, "open decisions") : STATUS_OK;
-}
-
-/* ---- the pacer's window ---- */
-
-static void put_window(struct filler *w, const struct pacer *p)
-{
-    int64_t n = p->total < PACE_WINDOW ? p->total : PACE_WINDOW;
-    for (int64_t i = 0; i < n; i++) {
-        put_u64(w, p->window[i].eligible);
-        put_f32(w, p->window[i].explored_usd);
-        put_f32(w, p->window[i].floor);
-        for (uint64_t m = p->window[i].eligible; m; m &= m - 1) {
-            put_f32(w, p->window[i].merit[__builtin_ctzll(m)]);
-            put_f32(w, p->window[i].cost_usd[__builtin_ctzll(m)]);
-        }
-    }
-}
-
-static void get_window(struct reader *r, struct pacer *p)
-{
-    for (int64_t i = 0; i < PACE_WINDOW && reader_left(r) > 0; i++) {
-        p->window[i].eligible = get_u64(r);
-        p->window[i].explored_usd = get_f32(r);
-        p->window[i].floor = get_f32(r);
-        for (uint64_t m = p->window[i].eligible; m; m &= m - 1) {
-            p->window[i].merit[__builtin_ctzll(m)] = get_f32(r);
-            p->window[i].cost_usd[__builtin_ctzll(m)] = get_f32(r);
-        }
-    }
 }
 
 /* ---- budgets, one page an item ---- */
@@ -377,7 +352,7 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
     write_sessions(&r->sessions, mask, w);
     if (!mask || (r->pacer.dirty & mask)) {
         f = blank(w);
-        put_window(&f, &r->pacer);
+        pacer_put_window(&f, &r->pacer);
         emit(w, ITEM_WINDOW, 0, &f);
         r->pacer.dirty &= (uint8_t)~mask;
     }
@@ -433,7 +408,7 @@ enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LE
         s = get_pools(r, index, &in, problem);
         break;
     case ITEM_WINDOW:
-        get_window(&in, &r->pacer);
+        pacer_get_window(&in, &r->pacer, &r->params);
         break;
     case ITEM_SESSION:
         if (index * SESSION_PAGE >= r->sessions.n)

@@ -196,9 +196,10 @@ static enum status digest_cell(struct run *r, const struct replay *p, struct cel
     free(json);
     if (n == 0)
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
-    int len = snprintf(how, sizeof how, "%s %d %llu %lld %.17g %d %d %d %d", PURSER_VERSION,
-                       p->seeds, (unsigned long long)p->first_seed, (long long)p->delay, p->split,
-                       p->cold, p->full_history, p->reveal_all, p->given_order);
+    int len = snprintf(how, sizeof how, "%s %d %llu %lld%s %.17g %d %d %d %d", PURSER_VERSION,
+                       p->seeds, (unsigned long long)p->first_seed, (long long)p->delay.mean,
+                       p->delay.random ? "r" : "", p->split, p->cold, p->full_history,
+                       p->reveal_all, p->given_order);
     h = hash64(how, (uint64_t)len, h);
     c->digest = hash64(p->lens, p->lens_len, h) | 1;
     return STATUS_OK;

@@ -209,8 +209,9 @@ static void head(struct text *t, const struct cell *cell, int n, const struct re
     }
     text_printf(t, "\n%s, history %s: %zu requests counted, %zu learned from first; %d seed%s",
                 cell->table, cell->history, counted, learned, r->seeds, r->seeds == 1 ? "" : "s");
-    if (r->delay > 0)
-        text_printf(t, ", feedback %lld late", (long long)r->delay);
+    if (r->delay.mean > 0)
+        text_printf(t, ", feedback %lld late%s", (long long)r->delay.mean,
+                    r->delay.random ? " on average" : "");
     text_printf(t, "\n%-*s", NAME_WIDTH, "budget");
     for (int b = 0; b < n; b++) {
         char name[48];

@@ -11,7 +11,7 @@
 #include "sim/fintech.h"
 #include "sim/replay.h"
 
-static const char usage[] =
+static const char commands[] =
     "usage: purser-sim replay DIR [options]            play a full-information table\n"
     "       purser-sim replay --scenario fintech [options]\n"
     "       purser-sim compare DIR... [options]        tables x histories x budgets x policies\n"
@@ -25,7 +25,8 @@ static const char usage[] =
     "       purser-sim lens fit FILE_OR_DIR... [--out lens.bin] [options]\n"
     "                                                  learn from prompts how texts differ\n"
     "       purser-sim refold --store DIR [options]    what a store has learned, and would have\n"
-    "\n"
+    "\n";
+static const char choices[] =
     "what is learned before counting\n"
     "  --split P             the rows whose id hashes below P are learned first (0 <= P < 1)\n"
     "  --learn-from DIR2     learn from this table, count all rows of DIR\n"
@@ -36,7 +37,8 @@ static const char usage[] =
     "  --policy NAME         lints, greedy, uniform, fixed, rules\n"
     "  --features LIST       declared,text,shape,lens (text includes shape) or none\n"
     "  --lens FILE           look at prompts through this lens\n"
-    "  --delay N             feedback arrives N requests late (default 0)\n"
+    "  --delay N|exp:N       feedback arrives N requests late (default 0), or randomly so:\n"
+    "                        exponentially distributed with mean N\n"
     "  --order given|seed    rows in the table's order, or in one each seed decides\n"
     "                        (default)\n"
     "  --change model=NAME,at=N[,until=N][,quality=-D][,cost=xF][,price=xF][,failure=R]\n"
@@ -220,7 +222,7 @@ static bool take_value(struct options *o, int key, const char *v)
         o->policy = v;
         return policy_find(v) != NULL;
     case OPT_DELAY:
-        return read_int(v, 0, 10000000, &o->delay);
+        return delay_parse(v, &o->delay);
     case OPT_SEEDS:
         o->seeds_given = true;
         return read_int(v, 1, SEEDS_MAX, &o->seeds);
@@ -335,7 +337,8 @@ int options_read(int argc, char **argv, struct options *o)
         if (key == '?')
             return options_refuse("wrong option", NULL);
         if (key == OPT_HELP) {
-            fputs(usage, stdout);
+            fputs(commands, stdout);
+            fputs(choices, stdout);
             return EXIT_SUCCESS;
         }
         if (key == OPT_VERSION) {

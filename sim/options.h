@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include "sim/change.h"
+#include "sim/flight.h"
 
 /* The command line of purser-sim, parsed. Strings are borrowed from argv. */
 enum { EXIT_USAGE = 2, SETS_MAX = 64 };
@@ -23,8 +24,8 @@ struct options {
     bool full_history, cold, json, progress, labels;
     bool seeds_given, seed_given;
     bool own; /* DIR/purser.json, if there is one, belongs to the table */
-    long long delay, seeds, first_seed, workers, rows, scenario_seed, monthly, dims, clusters,
-        buckets;
+    struct delay delay;
+    long long seeds, first_seed, workers, rows, scenario_seed, monthly, dims, clusters, buckets;
     double whiten;
 };
 

@@ -2,7 +2,7 @@
 /*
  * One seed of a replay: the shipped router, fed from a table in virtual time. A request is a
  * second; the engine is ticked every 100. What the chosen model did comes back as one feedback
- * message, N requests late, through a queue; what is still out at the end of the learning rows is
+ * message, some requests late (sim/flight.h); what is still out at the end of the learning rows is
  * delivered before counting starts (history is history).
  * A full history is taught (router_teach): every model's outcome, none of it decided or spent. The
  * pacer is off while learning. With reveal_all the counted rows are taught likewise, but for the
@@ -18,6 +18,7 @@
 #include "core/config.h"
 #include "core/decision_id.h"
 #include "core/router.h"
+#include "sim/tally.h"
 
 #include <assert.h>
 #include <math.h>
@@ -26,28 +27,17 @@
 #include <string.h>
 
 enum { TICK_EVERY = 100, STEP_MS = 1000 };
-static const double ADEQUATE = 0.01;
 static const int64_t epoch_ms = 1700000000000;
 
 enum purpose { ORDER_LEARN = 1, ORDER_COUNT = 2, DRAWS = 3 };
-
-/* An outcome on its way back. */
-struct outcome {
-    uint64_t seq;
-    const struct phase *phase; /* in which it was decided; NULL: the table as it is */
-    uint32_t epoch;
-    uint32_t row;
-    int model; /* of the table in play */
-    int64_t due;
-};
 
 struct game {
     const struct play *play;
     struct router *router;
     struct event *ev;
     struct request *request;
-    struct outcome *queue; /* ring of cap entries, oldest first */
-    size_t cap, head, len;
+    struct flight flight;
+    uint64_t seed;
     int64_t step; /* requests so far */
     char *json;
     struct play_result *out;
@@ -55,6 +45,8 @@ struct game {
     const struct table *table;
     const struct phase *now;   /* NULL while learning */
     size_t at;                 /* counted request */
+    bool bound;                /* of the last decision: the budget counted; */
+    double booked_usd;         /* expected cost of the model chosen */
     struct params *priced;     /* the counted params under a phase's prices */
     struct play_step *step_of; /* [counted rows]; NULL = not asked for */
     bool reveal;               /* feedback brings the other models' outcomes with it */
@@ -164,13 +156,11 @@ static enum status teach_row(struct game *g, const struct outcome *known, struct
 /* Delivers what is due at this step; all of it when everything is asked for. */
 static enum status deliver(struct game *g, bool everything, struct problem *problem)
 {
-    while (g->len > 0 && (everything || g->queue[g->head].due <= g->step)) {
-        struct outcome o = g->queue[g->head];
+    struct outcome o;
+    while (flight_pop(&g->flight, everything ? INT64_MAX : g->step, &o)) {
         struct feedback f;
         enum feedback_result result;
         fill_feedback(g, &o, &f);
-        g->head = (g->head + 1) % g->cap;
-        g->len--;
         enum status s = router_feedback(g->router, now_ms(g), &f, NULL, g->ev, &result, problem);
         if (s != STATUS_OK)
             return s;
@@ -186,14 +176,13 @@ static enum status deliver(struct game *g, bool everything, struct problem *prob
 
 static void expect(struct game *g, uint32_t row, int model)
 {
-    assert(g->len < g->cap);
-    g->queue[(g->head + g->len) % g->cap] = (struct outcome){.seq = g->ev->seq,
-                                                             .epoch = g->ev->decided.epoch,
-                                                             .phase = g->now,
-                                                             .row = row,
-                                                             .model = model,
-                                                             .due = g->step + g->play->delay};
-    g->len++;
+    int64_t late = delay_draw(g->play->delay, g->seed, (uint64_t)g->step);
+    flight_push(&g->flight, &(struct outcome){.seq = g->ev->seq,
+                                              .epoch = g->ev->decided.epoch,
+                                              .phase = g->now,
+                                              .row = row,
+                                              .model = model,
+                                              .due = g->step + late});
 }
 
 /* Decides one row among the table's models and gives the model chosen. */
@@ -206,6 +195,8 @@ static enum status decide(struct game *g, uint32_t row, int *model, struct probl
     assert(result == ROUTE_DECIDED);
     *model = g->model[g->ev->decided.arm];
     assert(*model >= 0);
+    g->bound = decided_binds(&g->ev->decided);
+    g->booked_usd = (double)g->ev->decided.booked_nano * 1e-9;
     expect(g, row, *model);
     follow(g);
     return STATUS_OK;
@@ -230,15 +221,6 @@ static enum status learn_row(struct game *g, uint32_t row, struct problem *probl
     enum status s =
         g->play->full_history ? teach_row(g, &nothing, problem) : decide(g, row, &model, problem);
     return s == STATUS_OK ? advance(g, problem) : s;
-}
-
-/* Gives the best quality of a row. */
-static double best_quality(const struct table *t, uint32_t row)
-{
-    double best = 0;
-    for (int m = 0; m < t->n_models; m++)
-        best = fmax(best, t->q[table_cell(t, row, m)]);
-    return best;
 }
 
 /* Finds the phase's table in the pool: which models can be chosen for its rows. */
@@ -288,41 +270,6 @@ static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
         s = learn_row(g, order[i], problem);
     free(order);
     return s == STATUS_OK ? deliver(g, true, problem) : s;
-}
-
-/* Sums of the counted rows; window is a ring of the last costs. */
-struct tally {
-    double quality, value, best;
-    int64_t right, right_last;
-    int64_t cost_nano, window_nano, worst_nano;
-    int64_t window[PLAY_WINDOW];
-};
-
-bool play_cheapest_adequate(const struct table *t, uint32_t row, int model)
-{
-    double least = best_quality(t, row) - ADEQUATE;
-    size_t mine = table_cell(t, row, model);
-    if (t->q[mine] < least)
-        return false;
-    for (int m = 0; m < t->n_models; m++) {
-        size_t cell = table_cell(t, row, m);
-        if (t->q[cell] >= least && t->cost_nano[cell] < t->cost_nano[mine])
-            return false;
-    }
-    return true;
-}
-
-static void tally_add(struct tally *a, const struct table *t, uint32_t row, int model, size_t i)
-{
-    size_t cell = table_cell(t, row, model);
-    int64_t cost = t->cost_nano[cell];
-    a->quality += t->q[cell];
-    a->best += best_quality(t, row);
-    a->cost_nano += cost;
-    a->window_nano += cost - a->window[i % PLAY_WINDOW];
-    a->window[i % PLAY_WINDOW] = cost;
-    if (i + 1 >= PLAY_WINDOW && a->window_nano > a->worst_nano)
-        a->worst_nano = a->window_nano;
 }
 
 /* Configures the list prices of a phase. */
@@ -385,9 +332,8 @@ static enum status count_rows(struct game *g, const uint32_t *order, struct tall
         const struct table *t = &g->now->table;
         tally_add(tally, t, order[i], model, i);
         tally->value += worth(g) * t->q[table_cell(t, order[i], model)];
-        bool right = play_cheapest_adequate(t, order[i], model);
-        tally->right += right;
-        tally->right_last += right && i >= rows->n - rows->n / 5;
+        if (g->bound)
+            tally_book(tally, g->booked_usd);
         g->out->chosen[model]++;
         if (g->step_of != NULL)
             g->step_of[i] = step_at(t, table_cell(t, order[i], model), model);
@@ -403,10 +349,11 @@ static enum status count_rows(struct game *g, const uint32_t *order, struct tall
 static enum status count(struct game *g, uint64_t seed, struct problem *problem)
 {
     const struct play_rows *rows = &g->play->count;
-    struct tally tally = {0};
+    struct tally tally;
+    bool room = tally_init(&tally, rows->n);
     struct router_stats *stats = malloc(sizeof *stats);
     uint32_t *order = malloc(rows->n * sizeof *order);
-    enum status s = stats == NULL || order == NULL
+    enum status s = stats == NULL || order == NULL || !room
                         ? problem_set(problem, STATUS_INTERNAL, "", "out of memory")
                         : configure(g, g->play->count_params, problem);
     if (s == STATUS_OK)
@@ -419,18 +366,11 @@ static enum status count(struct game *g, uint64_t seed, struct problem *problem)
         s = count_rows(g, order, &tally, problem);
     }
     if (s == STATUS_OK) {
-        double n = (double)rows->n;
         router_stats(g->router, stats);
-        g->out->quality = tally.quality / n;
-        g->out->value = tally.value / n;
-        g->out->regret = (tally.best - tally.quality) / n;
-        g->out->accuracy = (double)tally.right / n;
-        g->out->accuracy_last =
-            rows->n < 5 ? g->out->accuracy : (double)tally.right_last / (double)(rows->n / 5);
-        g->out->spend_usd = (double)tally.cost_nano / 1e9 / n;
-        g->out->worst_window = (double)tally.worst_nano / 1e9 / PLAY_WINDOW;
+        tally_result(&tally, g->out);
         g->out->multiplier = stats->multiplier;
     }
+    tally_fini(&tally);
     free(order);
     free(stats);
     return s;
@@ -439,7 +379,8 @@ static enum status count(struct game *g, uint64_t seed, struct problem *problem)
 /* Room for the decisions whose feedback may be out at once. */
 static size_t queue_room(const struct play *p)
 {
-    size_t rows = p->learn.n + p->count.n, late = (size_t)p->delay + 1;
+    size_t rows = p->learn.n + p->count.n;
+    size_t late = (size_t)p->delay.mean * (p->delay.random ? DELAY_MOST : 1) + 1;
     size_t models = p->full_history && p->learn.n > 0 ? (size_t)p->learn.table->n_models : 1;
     return (late < rows ? late : rows) * models + models;
 }
@@ -447,16 +388,16 @@ static size_t queue_room(const struct play *p)
 static enum status open_game(struct game *g, uint64_t seed, struct problem *problem)
 {
     struct rng draws = rng_stream(seed, DRAWS, 0);
-    g->cap = queue_room(g->play);
-    struct router_init init = {.seed = rng_next(&draws), .max_open = (int64_t)g->cap + 64};
+    size_t cap = queue_room(g->play);
+    struct router_init init = {.seed = rng_next(&draws), .max_open = (int64_t)cap + 64};
+    bool room = flight_init(&g->flight, cap);
     g->router = router_new(&init);
     g->ev = calloc(1, sizeof *g->ev);
     g->request = calloc(1, sizeof *g->request);
-    g->queue = calloc(g->cap, sizeof *g->queue);
     g->json = malloc(CONFIG_MAX);
     g->priced = malloc(sizeof *g->priced);
-    if (g->router == NULL || g->ev == NULL || g->request == NULL || g->queue == NULL ||
-        g->json == NULL || g->priced == NULL)
+    if (g->router == NULL || g->ev == NULL || g->request == NULL || !room || g->json == NULL ||
+        g->priced == NULL)
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     router_start(g->router, now_ms(g), g->ev);
     if (g->play->lens)
@@ -470,7 +411,7 @@ static void close_game(struct game *g)
     router_free(g->router);
     free(g->ev);
     free(g->request);
-    free(g->queue);
+    flight_fini(&g->flight);
     free(g->json);
     free(g->priced);
 }
@@ -478,8 +419,8 @@ static void close_game(struct game *g)
 void play_seed(const struct play *play, uint64_t seed, struct play_result *out,
                struct play_step *step)
 {
-    struct game g = {.play = play, .out = out, .step_of = step};
-    assert(play->count.n > 0 && play->delay >= 0 && play->n_phases >= 1);
+    struct game g = {.play = play, .seed = seed, .out = out, .step_of = step};
+    assert(play->count.n > 0 && play->delay.mean >= 0 && play->n_phases >= 1);
     *out = (struct play_result){0};
     out->status = open_game(&g, seed, &out->problem);
     if (out->status == STATUS_OK)

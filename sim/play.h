@@ -7,6 +7,7 @@
 #include "core/params.h"
 #include "core/status.h"
 #include "sim/change.h"
+#include "sim/flight.h"
 #include "sim/table.h"
 
 /* Rows of a table to be played, in an order the seed decides. */
@@ -26,7 +27,7 @@ struct play {
     int n_phases;
     bool given_order; /* rows are played in the order given, not in one the seed decides */
     const struct value_tables *worth; /* by which outcomes count; NULL = as count_params says */
-    int64_t delay;                    /* feedback arrives this many requests late */
+    struct delay delay;               /* of feedback */
     const uint8_t *lens;              /* of lens_len bytes; NULL = none */
     size_t lens_len;
     /* told of each counted request, the i-th from 0; may be NULL */
@@ -48,16 +49,19 @@ enum { ALARMS_MAX = 64 };
 
 /* What the counted rows came to. */
 struct play_result {
-    double quality;             /* mean */
-    double value;               /* mean value x quality */
-    double spend_usd;           /* mean per request */
-    double regret;              /* mean quality the oracle had more */
-    double accuracy;            /* share routed to the cheapest adequate model: see play.c */
-    double accuracy_last;       /* the same over the last fifth */
-    double worst_window;        /* highest mean spend over WINDOW consecutive requests, USD */
-    double multiplier;          /* of the pacer at the end */
-    int64_t chosen[MODELS_MAX]; /* by the counted table's models */
-    int n_alarms;               /* of which the first ALARMS_MAX are kept */
+    double quality;                  /* mean */
+    double value;                    /* mean value x quality */
+    double spend_usd;                /* mean per request */
+    double regret;                   /* mean quality the oracle had more */
+    double accuracy;                 /* share routed to the cheapest adequate model: see play.c */
+    double accuracy_last;            /* the same over the last fifth */
+    double worst_window;             /* highest mean spend over WINDOW consecutive requests, USD */
+    double binding;                  /* share of requests with a multiplier above 0 */
+    double booked_p99, booked_worst; /* mean booked cost of WINDOW binding requests, USD: the 99th
+                                        percentile of such windows and the dearest; NaN = none */
+    double multiplier;               /* of the pacer at the end */
+    int64_t chosen[MODELS_MAX];      /* by the counted table's models */
+    int n_alarms;                    /* of which the first ALARMS_MAX are kept */
     struct play_alarm alarm[ALARMS_MAX];
     int n_trips;         /* times the policy was put aside for the static hull */
     int64_t trip_labels; /* quality labels that the first of them took */

@@ -183,12 +183,26 @@ static double worst_window_of(const struct play_result *p, const struct replay_r
     return p->worst_window / r->budget;
 }
 
+static double booked_p99_of(const struct play_result *p, const struct replay_report *r)
+{
+    return p->booked_p99 / r->budget;
+}
+
+static double booked_worst_of(const struct play_result *p, const struct replay_report *r)
+{
+    return p->booked_worst / r->budget;
+}
+
+/* Over the seeds that have the quantity; none: NaN. */
 static struct interval over(quantity what, const struct play_result *result, int seeds,
                             double *work, const struct replay_report *r)
 {
-    for (int i = 0; i < seeds; i++)
-        work[i] = what(&result[i], r);
-    return interval_over(work, seeds);
+    int n = 0;
+    for (int i = 0; i < seeds; i++) {
+        work[n] = what(&result[i], r);
+        n += !isnan(work[n]);
+    }
+    return n > 0 ? interval_over(work, n) : (struct interval){NAN, NAN, NAN};
 }
 
 static void sum_up_trips(struct replay_report *out, const struct play_result *result, int seeds,
@@ -232,6 +246,10 @@ static void sum_up(struct replay_report *out, const struct play_result *result, 
         return;
     out->budget_ratio = over(budget_ratio_of, result, seeds, work, out);
     out->worst_window_ratio = over(worst_window_of, result, seeds, work, out);
+    out->booked_p99 = over(booked_p99_of, result, seeds, work, out);
+    out->booked_worst = over(booked_worst_of, result, seeds, work, out);
+    for (int i = 0; i < seeds; i++)
+        out->binding += result[i].binding / seeds;
     out->hull_at_budget = hull_value(out->hull, out->n_hull, out->budget);
     int met = 0;
     for (int i = 0; i < seeds; i++)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "core/params.h"
 #include "sim/crew.h"
+#include "sim/flight.h"
 #include "sim/hull.h"
 #include "sim/recovery.h"
 #include "sim/table.h"
@@ -25,7 +26,7 @@ struct replay {
     bool full_history;
     bool cold;           /* the rows of the split's learned half are left out, not learned */
     bool reveal_all;     /* every model's outcome of a counted row is told, after its decision */
-    int64_t delay;       /* feedback arrives this many requests late */
+    struct delay delay;  /* of feedback */
     const uint8_t *lens; /* prompts are looked at through it; NULL = none */
     size_t lens_len;
     int seeds; /* >= 1 */
@@ -42,7 +43,9 @@ struct replay_report {
     double budget;                        /* USD per request */
     struct interval value, value_per_usd; /* mean value x quality; its sum over what was spent */
     struct interval quality, spend, budget_ratio, worst_window_ratio, hull_at_spend, gain, regret;
-    struct interval accuracy, accuracy_last; /* share routed to the cheapest adequate model */
+    struct interval booked_p99, booked_worst; /* over the budget, as in play.h, of seeds with any */
+    double binding;                           /* share of requests whose budget binds */
+    struct interval accuracy, accuracy_last;  /* share routed to the cheapest adequate model */
     struct interval multiplier, share[MODELS_MAX];
     double alarms;               /* that a model has changed, mean over seeds */
     double trips;                /* of the guard against the static hull, likewise */

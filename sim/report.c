@@ -73,12 +73,18 @@ static void json_budget(struct text *t, const struct replay_report *p)
         key_null(t, "budget");
         key_null(t, "budget_ratio");
         key_null(t, "worst_window_ratio");
+        key_null(t, "booked_window_p99");
+        key_null(t, "booked_window_worst");
+        key_null(t, "binding");
         key_null(t, "hull_at_budget");
         return;
     }
     key_number(t, "budget", p->budget);
     key_interval(t, "budget_ratio", p->budget_ratio);
     key_interval(t, "worst_window_ratio", p->worst_window_ratio);
+    key_interval(t, "booked_window_p99", p->booked_p99);
+    key_interval(t, "booked_window_worst", p->booked_worst);
+    key_number(t, "binding", p->binding);
     key_interval(t, "hull_at_budget",
                  (struct interval){p->hull_at_budget, p->hull_at_budget, p->hull_at_budget});
 }
@@ -125,7 +131,9 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
     text_json_string(t, r->params->policy.name);
     key(t, "history");
     text_json_string(t, history_of(r));
-    key_number(t, "delay", (double)r->delay);
+    key_number(t, "delay", (double)r->delay.mean);
+    key(t, "delay_kind");
+    text_put(t, r->delay.random ? "\"exponential\"" : "\"fixed\"");
     key_interval(t, "quality", p->quality);
     key_interval(t, "spend_per_request", p->spend);
     json_budget(t, p);
@@ -206,6 +214,11 @@ void report_table(struct text *t, const struct replay *r, const struct replay_re
     if (p->has_budget) {
         line(t, "spend / budget", p->budget_ratio, "%.4f");
         line(t, "worst 200 requests", p->worst_window_ratio, "%.3f");
+        text_printf(t, "%-22s %11.1f%%\n", "budget binds", 100 * p->binding);
+        if (!isnan(p->booked_p99.mean)) {
+            line(t, "booked, p99 of 200", p->booked_p99, "%.3f");
+            line(t, "booked, worst 200", p->booked_worst, "%.3f");
+        }
         text_printf(t, "%-22s %12.4f\n", "hull at the budget", p->hull_at_budget);
     }
     line(t, "hull at that spend", p->hull_at_spend, "%.4f");

@@ -101,7 +101,7 @@ static void job(void *ctx, int i, void *result)
         .phase = j->phases->phase,
         .n_phases = j->phases->n,
         .full_history = true,
-        .delay = e->delay,
+        .delay = {.mean = e->delay},
         .chose = chose,
         .chose_ctx = &watch,
     };

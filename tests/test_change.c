@@ -323,7 +323,7 @@ static void prices_are_announced(void **state)
 {
     struct fx *fx = *state;
     fx->params->objective.cost = 0.3;
-    fx->replay.delay = 300;
+    fx->replay.delay.mean = 300;
     const struct recovery *r = play(fx, "model=fin-large,at=700,price=x0.01");
     double announced = r->first.share - r->before.share, spend = fx->report.spend.mean;
     play(fx, "model=fin-large,at=700,cost=x0.01");

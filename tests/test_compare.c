@@ -264,7 +264,7 @@ static void revealed_rows_teach(void **state)
         struct replay r = {.table = &t,
                            .params = p,
                            .reveal_all = i == 1,
-                           .delay = 3,
+                           .delay = {.mean = 3},
                            .seeds = 3,
                            .crew = {.workers = 1}};
         assert_int_equal(replay_run(&r, &report[i], NULL), STATUS_OK);

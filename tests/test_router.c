@@ -13,6 +13,7 @@
 #include "bandit/rng.h"
 #include "core/config.h"
 #include "core/decision_id.h"
+#include "core/pacer.h"
 #include "core/router.h"
 #include "core/snapshot.h"
 
@@ -219,6 +220,49 @@ static void test_learns_and_replays(void **state)
     assert_int_equal(snapshot_digest(r), snapshot_digest(h->router));
     router_free(r);
     host_free(h);
+}
+
+/* The pacer's window follows prices, weights and models at once. */
+static void test_window_follows(void **state)
+{
+    (void)state;
+    struct pacer *p = calloc(1, sizeof *p);
+    struct params *was = malloc(sizeof *was), *now = malloc(sizeof *now);
+    struct event_decided *d = calloc(1, sizeof *d);
+    params_default(was);
+    was->budget.usd_per_request = 0.01;
+    was->catalog.n = 2;
+    was->catalog.model[0] = (struct model){.active = true, .price_in = 100, .price_out = 1000};
+    was->catalog.model[1] = (struct model){.active = true, .price_in = 1000, .price_out = 10000};
+    d->eligible = 3;
+    d->value = 1;
+    d->prompt_tokens = 100;
+    for (int a = 0; a < 2; a++)
+        d->view[a] =
+            (struct arm_view){.mean = {[TARGET_QUALITY] = a ? 0.9F : 0.5F, [TARGET_TOKENS] = 1000},
+                              .cost_nano = a ? 20000000 : 2000000};
+    pacer_configure(p, was, was);
+    for (uint64_t i = 0; i < 300; i++)
+        pacer_book(p, d, i, false, was);
+    assert_true(pacer_solve(p) > 0);
+    *now = *was;
+    now->catalog.model[1].price_in = 10;
+    now->catalog.model[1].price_out = 100;
+    now->objective.quality = 2;
+    pacer_configure(p, was, now);
+    assert_true(pacer_due(p));
+    assert_true(fabs((double)p->window[0].cost_usd[1] - 0.0002) < 1e-9);
+    assert_true(fabs((double)p->window[0].merit[1] - 1.8) < 1e-6);
+    assert_true(pacer_solve(p) <= 0);
+    pacer_configure(p, now, was);
+    assert_true(fabs((double)p->window[0].cost_usd[1] - 0.02) < 1e-8);
+    was->catalog.model[1].active = false;
+    pacer_configure(p, was, was);
+    assert_true(pacer_solve(p) <= 0); /* what is left costs less than the budget */
+    free(d);
+    free(now);
+    free(was);
+    free(p);
 }
 
 static void test_paced(void **state)
@@ -891,6 +935,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns_and_replays),
         cmocka_unit_test(test_paced),
+        cmocka_unit_test(test_window_follows),
         cmocka_unit_test(test_snapshot_generations),
         cmocka_unit_test(test_snapshot_after_load),
         cmocka_unit_test(test_retry_and_conflict),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The simulator: known answers of the hull, the strictness of the loader, and replays that must not
  * depend on how many processes played them. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,9 @@
 #include "sim/crew.h"
 #include "sim/fintech.h"
 #include "sim/hull.h"
+#include "sim/flight.h"
 #include "sim/replay.h"
+#include "sim/tally.h"
 #include "sim/report.h"
 #include "sim/setup.h"
 #include "sim/table.h"
@@ -427,7 +430,7 @@ static void workers_change_nothing(void **state)
     char text[3][16384];
     const int workers[] = {1, 2, 7};
     fx->replay.split = 0.5;
-    fx->replay.delay = 5;
+    fx->replay.delay.mean = 5;
     fx->params->budget.usd_per_request = FINTECH_BUDGET_USD;
     for (int i = 0; i < 3; i++) {
         struct replay_report report;
@@ -460,6 +463,58 @@ static void split_is_by_id_alone(void **state)
     assert_int_equal(none.learned, 0);
 }
 
+/* Feedback comes back in the order in which it is due, after delays of the mean asked for. */
+static void feedback_in_flight(void **state)
+{
+    (void)state;
+    struct delay d;
+    struct flight f;
+    struct outcome o;
+    double sum = 0;
+    int64_t before = -1, n = 0;
+    assert_true(delay_parse("20", &d) && !d.random && d.mean == 20);
+    assert_int_equal(delay_draw(d, 1, 7), 20);
+    assert_false(delay_parse("exp:", &d) || delay_parse("-1", &d) || delay_parse("5x", &d));
+    assert_true(delay_parse("exp:50", &d) && d.random && d.mean == 50);
+    assert_true(flight_init(&f, 4000));
+    for (uint64_t i = 0; i < 4000; i++) {
+        int64_t late = delay_draw(d, 1, i);
+        assert_int_equal(late, delay_draw(d, 1, i));
+        sum += (double)late;
+        flight_push(&f, &(struct outcome){.seq = i, .due = late});
+    }
+    near(sum / 4000, 50, 3);
+    assert_false(flight_pop(&f, -1, &o));
+    for (; flight_pop(&f, INT64_MAX, &o); n++) {
+        assert_true(o.due >= before);
+        before = o.due;
+    }
+    assert_int_equal(n, 4000);
+    flight_fini(&f);
+}
+
+/* Windows of 200 binding requests: one dear request among 400 cheap ones is in 200 of 201. */
+static void booked_windows_are_ranked(void **state)
+{
+    (void)state;
+    struct tally a;
+    struct play_result out = {0};
+    assert_true(tally_init(&a, 400));
+    for (int i = 0; i < 400; i++)
+        tally_book(&a, i == 200 ? 201 : 1);
+    tally_result(&a, &out);
+    near(out.booked_p99, 2, 1e-12);
+    near(out.booked_worst, 2, 1e-12);
+    near(out.binding, 1, 0);
+    tally_fini(&a);
+    assert_true(tally_init(&a, 400));
+    for (int i = 0; i < 199; i++)
+        tally_book(&a, 1);
+    tally_result(&a, &out);
+    assert_true(isnan(out.booked_p99));
+    tally_fini(&a);
+}
+
 static void budget_is_held_and_hull_beaten(void **state)
 {
     struct fx *fx = *state;
@@ -470,6 +525,8 @@ static void budget_is_held_and_hull_beaten(void **state)
     play(&fx->replay, &report);
     assert_true(report.has_budget);
     near(report.budget_ratio.mean, 1, 0.05);
+    assert_true(report.binding > 0.9);
+    assert_true(report.booked_p99.mean > 0.9 && report.booked_p99.mean < 1.1);
     assert_true(report.gain.low > 0.01);
     near(report.gain.mean, report.quality.mean - report.hull_at_spend.mean, 1e-12);
     assert_true(report.quality.mean < report.oracle.at.quality);
@@ -499,7 +556,7 @@ static void fixed_policy_is_the_fixed_model(void **state)
     strcpy(fx->params->policy.name, "fixed");
     strcpy(fx->params->policy.model, "fin-medium");
     fx->replay.seeds = 2;
-    fx->replay.delay = 4000; /* longer than the run: nothing ever comes back in time */
+    fx->replay.delay.mean = 4000; /* longer than the run: nothing ever comes back in time */
     play(&fx->replay, &report);
     near(report.quality.mean, report.fixed[1].quality, 1e-9);
     near(report.spend.mean, report.fixed[1].cost, 1e-12);
@@ -574,6 +631,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(file_may_be_the_services, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(workers_change_nothing, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(split_is_by_id_alone, fx_setup, fx_teardown),
+        cmocka_unit_test(feedback_in_flight),
+        cmocka_unit_test(booked_windows_are_ranked),
         cmocka_unit_test_setup_teardown(budget_is_held_and_hull_beaten, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(full_history_tells_more, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(fixed_policy_is_the_fixed_model, fx_setup, fx_teardown),
