@@ -31,7 +31,8 @@ static struct row_key row_key(int kind, const uint8_t *key, size_t n)
 {
     struct row_key k = {.n = 1 + n};
     k.at[0] = (uint8_t)kind;
-    memcpy(k.at + 1, key, n);
+    if (n > 0) /* the whole kind has no key */
+        memcpy(k.at + 1, key, n);
     return k;
 }
 

@@ -253,7 +253,7 @@ static void refusals(void **state)
     (void)decide("fused", "", 0); /* trips it */
     expect_refused(STATUS_THROTTLED, "", "fuse of pool f");
     for (int i = 0; i < 3; i++) {
-        char user[8];
+        char user[16];
         (void)snprintf(user, sizeof user, "u%d", i);
         (void)decide("each", user, 5);
     }

@@ -19,7 +19,7 @@ struct known {
     struct event ev;
     struct label_book book;
 };
-static struct known known[DECISIONS];
+static struct known known[2 * DECISIONS];
 static int n_known;
 
 static void route(struct fx *fx, const char *tenant, const char *task, double value)
@@ -36,6 +36,7 @@ static void route(struct fx *fx, const char *tenant, const char *task, double va
     ok(fx, router_route(fx->router, fx->now, r, &fx->ev, &result, &fx->problem));
     assert_int_equal(result, ROUTE_DECIDED);
     log_event(fx);
+    assert_true(n_known < 2 * DECISIONS);
     struct known *k = &known[n_known++];
     k->seq = fx->ev.seq;
     k->ev = fx->ev;

@@ -282,7 +282,7 @@ static void test_room(void **state)
             assert_int_equal(fold_follow(f), 1);
         }
         for (int i = 0; i < 12; i++) {
-            char source[8];
+            char source[16];
             (void)snprintf(source, sizeof source, "s%d", i % 4);
             struct feedback cost = fold_report(f, seq, source, 0);
             cost.has = FB_LATENCY;
@@ -298,7 +298,7 @@ static void test_room(void **state)
     }
     uint64_t seq = fold_route(f, "a", "chat");
     for (int i = 0; i < 4; i++) {
-        char source[8];
+        char source[16];
         (void)snprintf(source, sizeof source, "s%d", i);
         struct feedback r = fold_report(f, seq, source, 0.5);
         fold_feed(f, &r);

@@ -12,7 +12,7 @@
 
 enum { TENANTS = 100, USERS = 10000, HELD = 4096 };
 static const int64_t t0 = 1767225600000;
-static char tenant[TENANTS][16], user[USERS][16];
+static char tenant[TENANTS][24], user[USERS][24];
 static struct pool_hold hold[HELD];
 static int64_t made[HELD]; /* when */
 static struct pool_config config;
