@@ -5,65 +5,43 @@
  * significant digits: more would be noise, fewer would hide a difference of 1e-4.
  */
 #include "sim/report.h"
+#include "sim/report_key.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static void key(struct text *t, const char *name)
-{
-    text_put(t, t->len > 0 && t->at[t->len - 1] == '{' ? "" : ",");
-    text_json_string(t, name);
-    text_put(t, ":");
-}
-
-static void key_number(struct text *t, const char *name, double v)
-{
-    key(t, name);
-    text_json_number(t, v, 9);
-}
-
-static void key_interval(struct text *t, const char *name, struct interval v)
-{
-    key(t, name);
-    text_put(t, "{");
-    key_number(t, "mean", v.mean);
-    key_number(t, "low", v.low);
-    key_number(t, "high", v.high);
-    text_put(t, "}");
-}
-
 static void key_null(struct text *t, const char *name)
 {
-    key(t, name);
+    report_key(t, name);
     text_put(t, "null");
 }
 
 static void pick_body(struct text *t, const struct table *table, struct pick p)
 {
     text_put(t, "{");
-    key(t, "model");
+    report_key(t, "model");
     if (p.model < 0)
         text_put(t, "null");
     else
         text_json_string(t, table->model[p.model].name);
-    key_number(t, "quality", p.at.quality);
-    key_number(t, "cost", p.at.cost);
+    report_number(t, "quality", p.at.quality);
+    report_number(t, "cost", p.at.cost);
     text_put(t, "}");
 }
 
 static void key_pick(struct text *t, const char *name, const struct table *table, struct pick p)
 {
-    key(t, name);
+    report_key(t, name);
     pick_body(t, table, p);
 }
 
 static void key_point(struct text *t, const char *name, struct point p)
 {
-    key(t, name);
+    report_key(t, name);
     text_put(t, "{");
-    key_number(t, "quality", p.quality);
-    key_number(t, "cost", p.cost);
+    report_number(t, "quality", p.quality);
+    report_number(t, "cost", p.cost);
     text_put(t, "}");
 }
 
@@ -79,36 +57,36 @@ static void json_budget(struct text *t, const struct replay_report *p)
         key_null(t, "hull_at_budget");
         return;
     }
-    key_number(t, "budget", p->budget);
-    key_interval(t, "budget_ratio", p->budget_ratio);
-    key_interval(t, "worst_window_ratio", p->worst_window_ratio);
-    key_interval(t, "booked_window_p99", p->booked_p99);
-    key_interval(t, "booked_window_worst", p->booked_worst);
-    key_number(t, "binding", p->binding);
-    key_interval(t, "hull_at_budget",
-                 (struct interval){p->hull_at_budget, p->hull_at_budget, p->hull_at_budget});
+    report_number(t, "budget", p->budget);
+    report_interval(t, "budget_ratio", p->budget_ratio);
+    report_interval(t, "worst_window_ratio", p->worst_window_ratio);
+    report_interval(t, "booked_window_p99", p->booked_p99);
+    report_interval(t, "booked_window_worst", p->booked_worst);
+    report_number(t, "binding", p->binding);
+    report_interval(t, "hull_at_budget",
+                    (struct interval){p->hull_at_budget, p->hull_at_budget, p->hull_at_budget});
 }
 
 static void json_pool(struct text *t, const struct table *table, const struct replay_report *p)
 {
-    key(t, "share");
+    report_key(t, "share");
     text_put(t, "{");
     for (int m = 0; m < p->n_models; m++)
-        key_number(t, table->model[m].name, p->share[m].mean);
+        report_number(t, table->model[m].name, p->share[m].mean);
     text_put(t, "}");
-    key(t, "fixed");
+    report_key(t, "fixed");
     text_put(t, "[");
     for (int m = 0; m < p->n_models; m++) {
         text_put(t, m > 0 ? "," : "");
         pick_body(t, table, (struct pick){m, p->fixed[m]});
     }
     text_put(t, "]");
-    key(t, "hull");
+    report_key(t, "hull");
     text_put(t, "[");
     for (int i = 0; i < p->n_hull; i++) {
         text_put(t, i > 0 ? ",{" : "{");
-        key_number(t, "cost", p->hull[i].cost);
-        key_number(t, "quality", p->hull[i].quality);
+        report_number(t, "cost", p->hull[i].cost);
+        report_number(t, "quality", p->hull[i].quality);
         text_put(t, "}");
     }
     text_put(t, "]");
@@ -123,28 +101,28 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
                  const struct baselines *base, const struct shocks *shocks)
 {
     text_put(t, "{");
-    key_number(t, "n", (double)p->n);
-    key_number(t, "learned", (double)p->learned);
-    key_number(t, "seeds", r->seeds);
-    key_number(t, "first_seed", (double)r->first_seed);
-    key(t, "policy");
+    report_number(t, "n", (double)p->n);
+    report_number(t, "learned", (double)p->learned);
+    report_number(t, "seeds", r->seeds);
+    report_number(t, "first_seed", (double)r->first_seed);
+    report_key(t, "policy");
     text_json_string(t, r->params->policy.name);
-    key(t, "history");
+    report_key(t, "history");
     text_json_string(t, history_of(r));
-    key_number(t, "delay", (double)r->delay.mean);
-    key(t, "delay_kind");
+    report_number(t, "delay", (double)r->delay.mean);
+    report_key(t, "delay_kind");
     text_put(t, r->delay.random ? "\"exponential\"" : "\"fixed\"");
-    key_interval(t, "quality", p->quality);
-    key_interval(t, "spend_per_request", p->spend);
+    report_interval(t, "quality", p->quality);
+    report_interval(t, "spend_per_request", p->spend);
     json_budget(t, p);
-    key_interval(t, "hull_at_spend", p->hull_at_spend);
-    key_interval(t, "gain_over_hull", p->gain);
-    key_interval(t, "regret", p->regret);
-    key_interval(t, "value_quality", p->value);
-    key_interval(t, "value_quality_per_usd", p->value_per_usd);
-    key_interval(t, "routing_accuracy", p->accuracy);
-    key_interval(t, "routing_accuracy_last_fifth", p->accuracy_last);
-    key_interval(t, "multiplier", p->multiplier);
+    report_interval(t, "hull_at_spend", p->hull_at_spend);
+    report_interval(t, "gain_over_hull", p->gain);
+    report_interval(t, "regret", p->regret);
+    report_interval(t, "value_quality", p->value);
+    report_interval(t, "value_quality_per_usd", p->value_per_usd);
+    report_interval(t, "routing_accuracy", p->accuracy);
+    report_interval(t, "routing_accuracy_last_fifth", p->accuracy_last);
+    report_interval(t, "multiplier", p->multiplier);
     key_pick(t, "best_single", r->table, p->best_single);
     key_pick(t, "oracle", r->table, p->oracle);
     key_pick(t, "always_largest", r->table, p->largest);
@@ -152,10 +130,10 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
     if (base != NULL && base->has_rules)
         key_point(t, "rules", base->rules);
     json_pool(t, r->table, p);
-    key_number(t, "alarms", p->alarms);
-    key_number(t, "hull_trips", p->trips);
-    key_number(t, "hull_tripped_share", p->tripped);
-    key_number(t, "hull_trip_labels", p->trip_labels);
+    report_number(t, "alarms", p->alarms);
+    report_number(t, "hull_trips", p->trips);
+    report_number(t, "hull_tripped_share", p->tripped);
+    report_number(t, "hull_trip_labels", p->trip_labels);
     if (shocks != NULL)
         recovery_json(t, shocks);
     text_put(t, "}\n");

@@ -4,32 +4,18 @@
  * CSV has one line per policy and window, for whoever draws better curves than a terminal can.
  */
 #include "sim/run.h"
+#include "sim/report_key.h"
 
 #include <math.h>
 #include <stdio.h>
 
 /* ---- JSON ---- */
 
-static void number(struct text *t, const char *name, double v)
-{
-    text_printf(t, "%s\"%s\":", t->at[t->len - 1] == '{' ? "" : ",", name);
-    text_json_number(t, v, 9);
-}
-
-static void interval(struct text *t, const char *name, struct interval v)
-{
-    text_printf(t, "%s\"%s\":{", t->at[t->len - 1] == '{' ? "" : ",", name);
-    number(t, "mean", v.mean);
-    number(t, "low", v.low);
-    number(t, "high", v.high);
-    text_put(t, "}");
-}
-
 static void point(struct text *t, const char *name, struct point p)
 {
     text_printf(t, ",\"%s\":{", name);
-    number(t, "quality", p.quality);
-    number(t, "cost", p.cost);
+    report_number(t, "quality", p.quality);
+    report_number(t, "cost", p.cost);
     text_put(t, "}");
 }
 
@@ -39,9 +25,9 @@ static void json_curve(struct text *t, const struct run_policy *p, int n_windows
     for (int k = 0; k < n_windows; k++) {
         const struct run_window *w = &p->window[k];
         text_printf(t, "%s{\"requests\":%zu", k > 0 ? "," : "", w->end);
-        interval(t, "routing_accuracy", w->accuracy);
-        interval(t, "quality", w->quality);
-        interval(t, "spend_per_request", w->spend);
+        report_interval(t, "routing_accuracy", w->accuracy);
+        report_interval(t, "quality", w->quality);
+        report_interval(t, "spend_per_request", w->spend);
         text_put(t, "}");
     }
     text_put(t, "]");
@@ -53,18 +39,18 @@ static void json_policy(struct text *t, const struct experiment *e, const struct
     const struct run_policy *p = &r->policy[i];
     text_put(t, i > 0 ? ",{\"name\":" : "{\"name\":");
     text_json_string(t, e->policy[i].name);
-    number(t, "labelled", (double)e->policy[i].labelled);
-    interval(t, "quality", p->quality);
-    interval(t, "spend_per_request", p->spend);
-    interval(t, "hull_at_spend", p->hull_at_spend);
-    interval(t, "gain_over_hull", p->gain);
-    interval(t, "regret", p->regret);
-    interval(t, "routing_accuracy", p->accuracy);
-    interval(t, "routing_accuracy_last_fifth", p->accuracy_last);
-    number(t, "converged_at", p->converged_at < 0 ? (double)NAN : (double)p->converged_at);
+    report_number(t, "labelled", (double)e->policy[i].labelled);
+    report_interval(t, "quality", p->quality);
+    report_interval(t, "spend_per_request", p->spend);
+    report_interval(t, "hull_at_spend", p->hull_at_spend);
+    report_interval(t, "gain_over_hull", p->gain);
+    report_interval(t, "regret", p->regret);
+    report_interval(t, "routing_accuracy", p->accuracy);
+    report_interval(t, "routing_accuracy_last_fifth", p->accuracy_last);
+    report_number(t, "converged_at", p->converged_at < 0 ? (double)NAN : (double)p->converged_at);
     text_put(t, ",\"share\":{");
     for (int m = 0; m < e->judged.n_models; m++)
-        interval(t, e->judged.model[m].engine_name, p->share[m]);
+        report_interval(t, e->judged.model[m].engine_name, p->share[m]);
     text_put(t, "}");
     json_curve(t, p, r->n_windows);
     text_put(t, "}");
@@ -83,8 +69,8 @@ void run_json(struct text *t, const struct experiment *e, const struct run_repor
     text_put(t, ",\"fixed\":{");
     for (int m = 0; m < e->judged.n_models; m++) {
         text_printf(t, "%s\"%s\":{", m > 0 ? "," : "", e->judged.model[m].engine_name);
-        number(t, "quality", r->fixed[m].quality);
-        number(t, "cost", r->fixed[m].cost);
+        report_number(t, "quality", r->fixed[m].quality);
+        report_number(t, "cost", r->fixed[m].cost);
         text_put(t, "}");
     }
     text_put(t, "},\"policies\":[");

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include "sim/worth.h"
+#include "sim/report_key.h"
 
 static const char *const label_name[VALUE_LABELS] = {"task", "user_tier", "domain", "outcome"};
 
@@ -67,39 +68,24 @@ void worth_table(struct text *t, const struct replay *r, const struct worth_repo
     text_put(t, "at most: the oracle in place of the router that knows values\n");
 }
 
-static void number(struct text *t, const char *name, double v)
-{
-    text_printf(t, "%s\"%s\":", t->at[t->len - 1] == '{' ? "" : ",", name);
-    text_json_number(t, v, 9);
-}
-
-static void interval(struct text *t, const char *name, struct interval v)
-{
-    text_printf(t, "%s\"%s\":{", t->at[t->len - 1] == '{' ? "" : ",", name);
-    number(t, "mean", v.mean);
-    number(t, "low", v.low);
-    number(t, "high", v.high);
-    text_put(t, "}");
-}
-
 static void side(struct text *t, const char *name, const struct worth_side *s)
 {
     text_printf(t, ",\"%s\":{", name);
-    interval(t, "cost", s->spend);
-    interval(t, "quality", s->quality);
-    interval(t, "value_quality", s->value);
-    interval(t, "value_quality_per_usd", s->per_usd);
-    interval(t, "value_quality_per_usd_beyond_smallest", s->extra_per_usd);
+    report_interval(t, "cost", s->spend);
+    report_interval(t, "quality", s->quality);
+    report_interval(t, "value_quality", s->value);
+    report_interval(t, "value_quality_per_usd", s->per_usd);
+    report_interval(t, "value_quality_per_usd_beyond_smallest", s->extra_per_usd);
     text_put(t, "}");
 }
 
 static void point(struct text *t, const char *name, struct worth_point p)
 {
     text_printf(t, ",\"%s\":{", name);
-    number(t, "cost", p.cost);
-    number(t, "quality", p.quality);
-    number(t, "value_quality", p.value);
-    number(t, "value_quality_per_usd", p.value / p.cost);
+    report_number(t, "cost", p.cost);
+    report_number(t, "quality", p.quality);
+    report_number(t, "value_quality", p.value);
+    report_number(t, "value_quality_per_usd", p.value / p.cost);
     text_put(t, "}");
 }
 
@@ -107,12 +93,12 @@ void worth_json(struct text *t, const struct replay *r, const struct worth_repor
 {
     (void)r;
     text_printf(t, "{\"rows\":%zu,\"seeds\":%d", w->n, w->seeds);
-    number(t, "budget", w->budget);
-    number(t, "mean_value", w->mean_value);
+    report_number(t, "budget", w->budget);
+    report_number(t, "mean_value", w->mean_value);
     side(t, "knowing_values", &w->aware);
     side(t, "blind_to_values", &w->blind);
-    interval(t, "gain", w->gain);
-    interval(t, "gain_beyond_smallest", w->extra_gain);
+    report_interval(t, "gain", w->gain);
+    report_interval(t, "gain_beyond_smallest", w->extra_gain);
     point(t, "blind_mix", w->mix);
     point(t, "always_largest", w->largest);
     point(t, "always_smallest", w->smallest);
