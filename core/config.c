@@ -82,6 +82,41 @@ static enum status check_rules(const struct params *p, struct problem *problem)
     return STATUS_OK;
 }
 
+/* Whether only programs of this machine reach an address. */
+static bool is_local(const char *url)
+{
+    static const char *const local[] = {"127.", "localhost:", "[::1]:", NULL};
+    const char *host = strstr(url, "://");
+    if (!host || strncmp(url, "ipc", 3) == 0 || strncmp(url, "unix", 4) == 0 ||
+        strncmp(url, "abstract", 8) == 0 || strncmp(url, "inproc", 6) == 0)
+        return true;
+    for (int i = 0; local[i]; i++)
+        if (strncmp(host + 3, local[i], strlen(local[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Without keys, or a client's certificate, only this machine may come in. Subscribers cannot show a
+ * key: it is a certificate for them or this machine. */
+static enum status check_doors(const struct settings *s, const char *const listen[5][2],
+                               struct problem *problem)
+{
+    for (int i = 0; i < 5; i++) {
+        bool subscribers = strcmp(listen[i][0], "events") == 0;
+        bool certified = strncmp(listen[i][1], "tls+", 4) == 0 && s->tls_require_client;
+        if (is_local(listen[i][1]) || certified || (s->key_file[0] && !subscribers))
+            continue;
+        return fail_at(problem, "listen", listen[i][0],
+                       subscribers ? "others than this machine reach it, and subscribers cannot "
+                                     "show a key: use 127.0.0.1, or tls+tcp:// with "
+                                     "/listen/tls/require_client_cert"
+                                   : "others than this machine reach it: name a /keys/file (purser "
+                                     "keys create), or use 127.0.0.1, or tls+tcp:// with "
+                                     "/listen/tls/require_client_cert");
+    }
+    return STATUS_OK;
+}
+
 static enum status check_settings(const struct params *p, const struct settings *s,
                                   struct problem *problem)
 {
@@ -102,6 +137,9 @@ static enum status check_settings(const struct params *p, const struct settings 
         return fail_at(problem, "listen", "tls", "require_client_cert needs /listen/tls/ca");
     if (!s->data_dir[0])
         return fail_at(problem, "store", "dir", "must not be empty");
+    enum status st = check_doors(s, listen, problem);
+    if (st != STATUS_OK)
+        return st;
     if (s->retention_days < p->learner.join_window_hours / 24 + 1)
         return fail_at(problem, "store", "retention_days",
                        "must be at least /learner/join_window_hours and a day: late feedback needs "

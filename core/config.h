@@ -12,6 +12,7 @@ struct settings {
         listen_intake[256]; /* "" = off; defaults tcp://127.0.0.1:7601, 7602, 7603, 7604, 7605 */
     char tls_cert[256], tls_key[256], tls_ca[256]; /* PEM files, for tls+tcp:// listeners */
     bool tls_require_client;
+    char key_file[256];                  /* keys that open the service; "" = none is needed */
     char data_dir[256];                  /* store; default "purser-data"; --data overrides */
     bool relaxed;                        /* durability: "full" (default) or "relaxed" */
     int64_t map_gib;                     /* address space of the store, default 64 */

@@ -53,6 +53,8 @@ static const struct field table[] = {
     TEXT("listen/tls/ca", S(tls_ca), "", "PEM file: who signs client certificates"),
     BOOL("listen/tls/require_client_cert", S(tls_require_client), 0,
          "refuse clients without a certificate of that authority"),
+    TEXT("keys/file", S(key_file), "",
+         "file of keys (purser keys): nobody is let in without one; \"\" = loopback only"),
     TEXT("store/dir", S(data_dir), "purser-data", "directory; --data overrides"),
     {.path = "store/durability",
      .kind = FIELD_CHOICE,

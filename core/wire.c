@@ -120,6 +120,11 @@ void wire_close(struct message *m)
     m->root = NULL;
 }
 
+const char *wire_key(const struct message *m)
+{
+    return json_string_value(json_object_get(m->root, "key"));
+}
+
 enum status wire_item_open(const struct message *m, int i, struct wire_item *out,
                            struct problem *problem)
 {
@@ -142,7 +147,7 @@ enum status wire_item_head(const struct wire_item *it, const char *op, struct pr
                    key_at = {.up = it->at, .key = "key"};
     const json_t *v = json_object_get(it->object, "v"), *said = json_object_get(it->object, "op");
     const json_t *key = json_object_get(it->object, "key");
-    if (key && !json_is_string(key)) /* not used yet, and never told to anybody */
+    if (key && !json_is_string(key)) /* never told to anybody */
         return json_fail(problem, STATUS_BAD_REQUEST, &key_at, "expected a string");
     if (v && !is_one(v))
         return json_fail(problem, STATUS_UNSUPPORTED_VERSION, &v_at, "expected 1");

@@ -30,6 +30,8 @@ struct message {
     char batch_id[NAME_CAP]; /* of a teach message; "" = none: a repetition is learned again */
     int items;               /* 1, or the batch's length */
     bool corrects;           /* the operator's: may speak for silence */
+    char tenant[NAME_CAP];   /* whom the sender speaks for; "" = the message says */
+    char caller[NAME_CAP];   /* the key that it came with; "" = none was needed */
     void *root;              /* parsed document; NULL when closed */
 };
 
@@ -39,8 +41,11 @@ struct message {
 MUST_CHECK enum status wire_open(struct message *m, const void *bytes, size_t n,
                                  struct problem *problem);
 void wire_close(struct message *m);
+/* wire_key gives the key that a message shows, NULL if none. Never told to anybody. */
+const char *wire_key(const struct message *m);
 /* wire_request and wire_feedback decode item i (0 when single). Borrowed strings live until
- * wire_close. */
+ * wire_close. A request is of the message's tenant if that is set; one that names another is
+ * FORBIDDEN. */
 MUST_CHECK enum status wire_request(const struct message *m, int i, struct request *out,
                                     struct problem *problem);
 MUST_CHECK enum status wire_feedback(const struct message *m, int i, struct feedback *out,

@@ -309,10 +309,24 @@ enum status wire_request_read(const struct wire_item *it, struct request *out,
     return st;
 }
 
+/* A sender that speaks for one tenant need not name it, and cannot name another. */
+static enum status speak_for(const struct message *m, const struct wire_item *it,
+                             struct request *out, struct problem *problem)
+{
+    struct json_at at = {.up = it->at, .key = "tenant"};
+    if (json_object_get(it->object, "tenant") && strcmp(out->labels.tenant, m->tenant) != 0)
+        return json_fail(problem, STATUS_FORBIDDEN, &at, "this key speaks for another tenant");
+    strcpy(out->labels.tenant, m->tenant);
+    out->digest = request_digest(out);
+    return STATUS_OK;
+}
+
 enum status wire_request(const struct message *m, int i, struct request *out,
                          struct problem *problem)
 {
     struct wire_item it;
     enum status st = wire_item_open(m, i, &it, problem);
-    return st == STATUS_OK ? wire_request_read(&it, out, problem) : st;
+    if (st == STATUS_OK)
+        st = wire_request_read(&it, out, problem);
+    return st == STATUS_OK && m->tenant[0] ? speak_for(m, &it, out, problem) : st;
 }

@@ -140,7 +140,8 @@ static bool on_intake(void *ctx, const void *bytes, size_t n)
         return true;
     }
     bool many = m.op == WIRE_FEEDBACK_MANY;
-    if (many || m.op == WIRE_FEEDBACK)
+    if ((many || m.op == WIRE_FEEDBACK) &&
+        gate_admit(s->gate, &m, wallclock_now(&s->desk->clock), &p) == STATUS_OK)
         for (int i = 0; i < m.items && !s->desk->broken; i++)
             desk_feedback(s->desk, &m, i);
     else
@@ -245,6 +246,19 @@ static enum status open_sockets(struct server *s, struct problem *problem)
     return st;
 }
 
+static enum status open_gate(struct server *s, struct problem *problem)
+{
+    enum status st = gate_open(s->settings.key_file, &s->gate, problem);
+    if (st != STATUS_OK)
+        s->exit_code = EXIT_CODE_CONFIG;
+    else if (gate_is_open(s->gate))
+        log_event(LOG_LEVEL_WARN, "open", "text",
+                  "no key is needed: any program of this machine may route, report and change the "
+                  "configuration",
+                  "action", "name a /keys/file to ask for keys", NULL);
+    return st;
+}
+
 static void open_handles(struct server *s)
 {
     uv_prepare_init(&s->loop, &s->prepare);
@@ -281,7 +295,9 @@ enum status boot_loop(struct server *s, struct problem *problem)
                                        .done = on_control_done,
                                        .ctx = s};
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    enum status st = writer_start(&s->loop, s->db, server_on_commit, s, &s->writer, problem);
+    enum status st = open_gate(s, problem);
+    if (st == STATUS_OK)
+        st = writer_start(&s->loop, s->db, server_on_commit, s, &s->writer, problem);
     s->ready = calloc((size_t)s->settings.route_slots, sizeof *s->ready);
     if (st == STATUS_OK && !s->ready)
         st = problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for the route slots");
@@ -311,6 +327,7 @@ static const char *fixed_change(const struct settings *a, const struct settings 
                 FIELD(tls_cert, "/listen/tls/cert"),
                 FIELD(tls_key, "/listen/tls/key"),
                 FIELD(tls_ca, "/listen/tls/ca"),
+                FIELD(key_file, "/keys/file"),
                 FIELD(data_dir, "/store/dir")},
       plain[] = {FIELD(tls_require_client, "/listen/tls/require_client_cert"),
                  FIELD(relaxed, "/store/durability"),

@@ -83,6 +83,8 @@ int cli_pools_import(struct cli *c);
 /* cli_spend.c, cli_export.c */
 int cli_spend(struct cli *c);
 int cli_export(struct cli *c);
+/* cli_keys.c */
+int cli_keys(struct cli *c);
 /* cli_unlearn.c */
 int cli_unlearn(struct cli *c);
 /* cli_lens.c */

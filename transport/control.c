@@ -30,6 +30,7 @@ struct call {
     struct control *control;
     struct slot *slot;
     const json_t *root;
+    const char *tenant; /* whom the caller speaks for; "" = the service's operator */
     struct text *out;
     bool later;
 };
@@ -284,6 +285,9 @@ static enum status explain(struct call *c, struct problem *p)
     if (d->event.decided.epoch != epoch)
         return problem_set(p, STATUS_UNKNOWN_DECISION, "/decision_id",
                            "this decision was lost with a crash before it was recorded");
+    if (c->tenant[0] && strcmp(c->tenant, d->event.decided.labels.tenant) != 0)
+        return problem_set(p, STATUS_UNKNOWN_DECISION, "/decision_id",
+                           "this service gave no decision this id");
     text_put(c->out, "{\"v\":1,\"decision\":");
     reply_decision(c->out, &d->event, &router_params(d->router)->catalog, router_mac_key(d->router),
                    true);
@@ -464,10 +468,15 @@ static enum status run(struct call *c, const char *op, struct problem *p)
                        op);
 }
 
+const char *control_op(size_t i)
+{
+    return i < sizeof ops / sizeof ops[0] ? ops[i].op : NULL;
+}
+
 bool control_answer(struct control *c, const struct message *m, struct slot *slot)
 {
     struct problem p = {0};
-    struct call call = {.control = c, .slot = slot, .root = m->root};
+    struct call call = {.control = c, .slot = slot, .root = m->root, .tenant = m->tenant};
     outbuf_clear(slot_out(slot));
     if (!reserve(&call, OUTBUF_ITEM))
         return true;

@@ -30,4 +30,7 @@ struct control {
  * come by done. */
 bool control_answer(struct control *c, const struct message *m, struct slot *slot);
 
+/* control_op gives the name of its i-th op, NULL past the end. */
+const char *control_op(size_t i);
+
 #endif

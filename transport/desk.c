@@ -222,6 +222,9 @@ static enum status feed(struct desk *d, const struct message *m, int i,
                            "this service gave no decision this id");
     if (d->full)
         return desk_storage_full(p);
+    s = desk_owned(d, m, f->seq, p);
+    if (s != STATUS_OK)
+        return s;
     s = desk_recall(d, f, &recalled, p);
     if (s != STATUS_OK)
         return s;

@@ -13,6 +13,9 @@ void desk_record(struct desk *d, int64_t now);
  * memory, or there is none. */
 MUST_CHECK enum status desk_recall(struct desk *d, const struct feedback *f,
                                    const struct recalled **out, struct problem *p);
+/* desk_owned refuses feedback on another tenant's decision as if there were none. */
+MUST_CHECK enum status desk_owned(struct desk *d, const struct message *m, uint64_t seq,
+                                  struct problem *p);
 /* desk_break: memory and log have parted. */
 void desk_break(struct desk *d, const char *what);
 /* desk_meter has the router's decisions and feedback metered from here on; desk_meter_refused

@@ -185,6 +185,7 @@ void drain_close(struct server *s)
     int left = uv_loop_close(&s->loop);
     assert(left == 0);
     desk_free(s->desk);
+    gate_close(s->gate);
     router_free(s->router);
     nng_fini();
     alarm(0);

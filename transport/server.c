@@ -56,7 +56,10 @@ static bool answer(struct server *s, struct slot *slot, const void *bytes, size_
         return true;
     }
     bool written = true;
-    if (!belongs(s, slot_rpc(slot), m.op)) {
+    if (gate_admit(s->gate, &m, wallclock_now(&s->desk->clock), &p) != STATUS_OK) {
+        s->desk->refused++;
+        desk_error(slot_out(slot), &p);
+    } else if (!belongs(s, slot_rpc(slot), m.op)) {
         problem_set(&p, STATUS_BAD_REQUEST, "/op",
                     "op %s is unknown here: route, route_many go to the route address, feedback, "
                     "feedback_many to the feedback address, all others to control",
@@ -245,6 +248,7 @@ void server_on_second(uv_timer_t *handle)
 {
     struct server *s = handle->data;
     desk_tick(s->desk);
+    gate_refresh(s->gate);
     s->desk->invoice_tolerance = s->settings.invoice_tolerance;
     if (++s->ticks % PRUNE_EACH_TICKS == 0) {
         desk_meter_keep(s->desk, s->settings.meter_hour_days, s->settings.meter_day_days);

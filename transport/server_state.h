@@ -7,6 +7,7 @@
 #include "store/writer.h"
 #include "transport/control.h"
 #include "transport/desk.h"
+#include "transport/gate.h"
 #include "transport/intake.h"
 #include "transport/publish.h"
 #include "transport/rpc.h"
@@ -24,6 +25,7 @@ struct server {
     struct db *db;
     struct router *router;
     struct desk *desk;
+    struct gate *gate;
     struct writer *writer;
     struct rpc *route, *feedback, *control; /* NULL: off */
     struct intake *intake;                  /* NULL: off */
