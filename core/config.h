@@ -61,6 +61,9 @@ bool config_pools_strict(const struct pool_config *c);
  * Markdown. */
 size_t config_reference(char *out, size_t cap);
 
+/* config_schema writes the JSON Schema of a configuration document; 0 when cap is too small. */
+size_t config_schema(char *out, size_t cap);
+
 /* params_default gives the defaults, with an empty catalog. */
 void params_default(struct params *p);
 

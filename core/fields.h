@@ -54,5 +54,16 @@ void fields_default(struct field_table table, int part, void *base);
 int fields_render(struct field_table table, int part, const void *base, struct text *out);
 /* fields_reference writes one row of a Markdown table per field, paths behind prefix. */
 void fields_reference(struct field_table table, const char *prefix, struct text *out);
+/* What stands at a FIELD_OTHER of this path: members of a schema, or objects of a table, an array
+ * of at most `most` or (0) one. A list ends with path NULL. */
+struct field_shape {
+    const char *path;
+    struct field_table table;
+    int most;
+    const char *json; /* NULL: by table */
+};
+/* fields_schema writes the members of a JSON Schema (no braces) of the object that fields_read
+ * takes. shape may be NULL. */
+void fields_schema(struct field_table table, const struct field_shape *shape, struct text *out);
 
 #endif

@@ -144,6 +144,8 @@ static int usage(FILE *f, int code)
     fprintf(f, "usage: purser COMMAND [OPTIONS]      (purser COMMAND --help for each)\n\n");
     for (int i = 0; i < COMMANDS; i++)
         fprintf(f, "  %-13s %s\n", commands[i].name, commands[i].what);
+    fprintf(f, "  %-13s %s\n", "completion",
+            "print a script for bash: source <(purser completion)");
     fprintf(f, "\n"
                "options of all commands:\n"
                "  --json          print JSON, for programs\n"
@@ -156,6 +158,43 @@ static int usage(FILE *f, int code)
                "\nexit: 0 done, 1 refused, 2 no answer, 64 usage, 65 store damaged, 78 bad "
                "configuration\n");
     return code;
+}
+
+/* The options that a command's help names, each once. */
+static void put_options(const char *help)
+{
+    for (const char *at = strstr(help, "--"); at; at = strstr(at + 2, "--")) {
+        size_t n = 2 + strspn(at + 2, "abcdefghijklmnopqrstuvwxyz-");
+        if (n > 2 && (at == help || !strchr("-abcdefghijklmnopqrstuvwxyz", at[-1])))
+            printf(" %.*s", (int)n, at);
+    }
+}
+
+/* Words in their order: commands, then what goes with the one that was typed, then files. */
+static int completion(void)
+{
+    printf("# bash completion of purser: source <(purser completion)\n"
+           "_purser() {\n"
+           "    local word=${COMP_WORDS[COMP_CWORD]} words=\n"
+           "    case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n");
+    for (int i = COMMANDS - 1; i >= 0; i--) { /* names of two words before those of one */
+        printf("    \"%s%s) words=\"--help --json", commands[i].name,
+               strchr(commands[i].name, ' ') ? "\"*" : " \"*");
+        put_options(commands[i].help);
+        if (commands[i].online)
+            printf(" --route --feedback --control --timeout --retries --ca --cert");
+        printf("\" ;;\n");
+    }
+    printf("    esac\n"
+           "    [[ $COMP_CWORD -gt 1 ]] || words=\"");
+    for (int i = 0; i < COMMANDS; i++)
+        if (!strchr(commands[i].name, ' '))
+            printf("%s ", commands[i].name);
+    printf("--help --version\"\n"
+           "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+           "}\n"
+           "complete -o default -F _purser purser\n");
+    return CLI_OK;
 }
 
 static const char *url_of(struct cli *c, const char *option, const char *variable,
@@ -266,6 +305,8 @@ int main(int argc, char **argv)
         return usage(stderr, CLI_USAGE);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
         return usage(stdout, CLI_OK);
+    if (strcmp(argv[1], "completion") == 0)
+        return completion();
     if (strcmp(argv[1], "--version") == 0) {
         printf("purser %s\n", PURSER_VERSION);
         return CLI_OK;
