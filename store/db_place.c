@@ -130,6 +130,13 @@ static const char *data_fault(int fd, uint64_t size)
     return NULL;
 }
 
+/* Whether the file is what an LMDB leaves whose very first write ended early: one good page. */
+static bool begun_only(int fd, uint64_t size)
+{
+    uint64_t page_size, last, txn;
+    return size == 0 || (meta_read(fd, 0, &page_size, &last, &txn) && size < 2 * page_size);
+}
+
 static enum status check_data(const char *dir, bool marked, struct problem *problem)
 {
     const char *advice = "restore a backup (purser restore); nothing was changed";
@@ -146,7 +153,11 @@ static enum status check_data(const char *dir, bool marked, struct problem *prob
                       advice);
     const char *fault = "data.mdb is not a file";
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-        fault = st.st_size == 0 && !marked ? NULL : data_fault(fd, (uint64_t)st.st_size);
+        fault = data_fault(fd, (uint64_t)st.st_size);
+    /* A store that was never finished has never held anything: it is begun anew. */
+    if (fault && !marked && S_ISREG(st.st_mode) && begun_only(fd, (uint64_t)st.st_size) &&
+        truncate(path, 0) == 0)
+        fault = NULL;
     close(fd);
     if (fault != NULL)
         return refuse(problem, STATUS_INTERNAL, dir, fault, advice);

@@ -68,7 +68,7 @@ void desk_free(struct desk *d)
 static void append(struct desk *d, const struct event *ev)
 {
     desk_tell(ev);
-    if (ev->kind != EVENT_NONE && batch_event(d->filling.batch, ev) != STATUS_OK)
+    if (!d->broken && ev->kind != EVENT_NONE && batch_event(d->filling.batch, ev) != STATUS_OK)
         desk_break(d, "no memory for an event");
 }
 
