@@ -7,6 +7,7 @@
 #include "core/config_fields.h"
 
 #include <string.h>
+#include "core/credit.h"
 #include "core/request.h"
 
 enum { WORDS_MAX = sizeof((struct rule *)0)->words / sizeof((struct rule *)0)->words[0] };
@@ -175,10 +176,10 @@ enum status config_ignore_read(struct params *p, const json_t *array, struct pro
             field_read(&name, json_array_get(array, i), &at, p->feedback.ignore[i], problem);
         if (st != STATUS_OK)
             return st;
-        if (strcmp(p->feedback.ignore[i], SILENCE_SOURCE) == 0)
-            return json_fail(
-                problem, STATUS_BAD_REQUEST, &at,
-                "nobody reports as \"silence\": what it means is declared in /silence");
+        if (source_reserved(p->feedback.ignore[i]))
+            return json_fail(problem, STATUS_BAD_REQUEST, &at,
+                             "nobody reports as \"%s\": what it means is declared in /%s",
+                             p->feedback.ignore[i], p->feedback.ignore[i]);
     }
     p->feedback.n_ignore = (int)json_array_size(array);
     return STATUS_OK;

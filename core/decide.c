@@ -37,6 +37,7 @@ static void describe(const struct router *r, const struct request *req, struct e
     const struct lens *lens = r->learner.layout.lens ? r->lens : NULL;
     struct lens_view view;
     memcpy(d->request_id, req->request_id, sizeof d->request_id);
+    d->attempt = req->attempt;
     d->labels = req->labels;
     d->learner = (uint8_t)router_learner_of(r, req->labels.tenant);
     d->request_digest = req->digest;
@@ -376,6 +377,8 @@ static void note_reasons(const struct router *r, struct event_decided *d, bool c
         d->reasons |= REASON_BUDGET_PRESSURE;
     if (constrained)
         d->reasons |= REASON_CONSTRAINED;
+    if (d->attempt.from > 0)
+        d->reasons |= REASON_ESCALATED;
     if (d->n_fallbacks == 0)
         d->reasons |= REASON_ONLY_MODEL;
 }

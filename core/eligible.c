@@ -45,6 +45,12 @@ static bool keep_tier(const struct filter *f, int slot)
     return !least[0] || f->p->catalog.model[slot].tier >= catalog_tier(&f->p->catalog, least);
 }
 
+static bool keep_above(const struct filter *f, int slot)
+{
+    const struct attempt *a = &f->r->attempt;
+    return a->from == 0 || f->p->catalog.model[slot].tier > a->tier;
+}
+
 static bool keep_needs(const struct filter *f, int slot)
 {
     for (int i = 0; i < f->r->constraints.n_needs; i++) {
@@ -86,6 +92,9 @@ static const struct {
     {keep_allowed, "/constraints/allow", "none of the allowed models is active"},
     {keep_not_denied, "/constraints/deny", "deny removes every model that is left"},
     {keep_tier, "/constraints/min_tier", "no model that is left has this tier or a higher one"},
+    {keep_above, "/decision_id",
+     "no model that is left has a higher tier than the one that answered: there is nothing to "
+     "escalate to"},
     {keep_needs, "/constraints/needs", "no model that is left has all the capabilities needed"},
     {keep_context, "/prompt_tokens", "input and max_output_tokens exceed every model's context"},
     {keep_quality, "/constraints/min_quality", "no model that is left is expected to be this good"},

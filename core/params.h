@@ -97,6 +97,9 @@ struct params {
     int n_rules;
     struct silence silence[SILENCE_MAX];
     int n_silence;
+    struct {
+        double quality; /* label of a decision that is escalated, while no report has another */
+    } escalation;
     struct value_tables value;
     struct {
         int64_t most;      /* sessions remembered; 0 = requests of a session are like others */
