@@ -17,6 +17,7 @@
 #include "core/eligible.h"
 #include "core/features.h"
 #include "core/guard.h"
+#include "core/lookahead.h"
 #include "core/router_state.h"
 #include "core/rules.h"
 #include "core/sticky.h"
@@ -425,6 +426,7 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
         int a = __builtin_ctzll(m);
         view_arm(r, d, &pr[a], &d->view[a]);
     }
+    lookahead_add(&r->params, r->pacer.mu, d);
     draw(r, seq, req, d);
     sticky_settle(r, d);
     rank_fallbacks(d);

@@ -99,6 +99,7 @@ struct params {
     int n_silence;
     struct {
         double quality; /* label of a decision that is escalated, while no report has another */
+        double share;   /* of wanting answers that are escalated: what a choice looks ahead to */
     } escalation;
     struct value_tables value;
     struct {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Escalation in the fold: the next attempt on a higher tier, and the label of the one before. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -275,6 +276,48 @@ static void test_session(void **state)
     fold_free(f);
 }
 
+/* ---- looking ahead ---- */
+
+/* What the models look like to a request, and what a dollar counts. */
+static double views(struct fold *f, struct arm_view out[3])
+{
+    enum route_result result;
+    struct request *r = ask("look", "");
+    r->dry_run = true;
+    assert_int_equal(router_route(f->router, f->now, r, &f->ev, &result, &f->problem), STATUS_OK);
+    memcpy(out, f->ev.decided.view, 3 * sizeof *out);
+    return decided_price(&f->ev.decided) * 1e-9;
+}
+
+/* With a share of wanting answers that are escalated, merits have the utility of the best model
+ * above, as often as the answer is wanting; costs are those of the attempt. */
+static void test_ahead(void **state)
+{
+    (void)state;
+    struct fold *f = fold_new(PLAIN, 100);
+    struct arm_view was[3], is[3];
+    for (int i = 0; i < 30; i++) {
+        uint64_t seq = first(f, "", i % 3 == 0 ? "small" : i % 3 == 1 ? "mid" : "big");
+        struct feedback real = fold_report(f, seq, "judge", i % 3 == 2 ? 1 : 0.25);
+        fold_feed(f, &real);
+    }
+    fold_configure(f, "{\"objective\":{\"cost\":0.5}}");
+    double price = views(f, was);
+    fold_configure(f, "{\"escalation\":{\"share\":0.5}}");
+    views(f, is);
+    double best = 0;
+    for (int a = BIG; a >= SMALL; a--) {
+        double want = (double)was[a].merit + 0.5 * (1 - (double)was[a].mean[TARGET_QUALITY]) * best;
+        assert_true(fabs((double)is[a].merit - want) < 1e-6);
+        assert_int_equal(is[a].cost_nano, was[a].cost_nano);
+        best = fmax(best, (double)is[a].merit - price * (double)is[a].cost_nano);
+    }
+    assert_true(is[BIG].merit == was[BIG].merit && is[SMALL].merit > was[SMALL].merit);
+    assert_true(is[SMALL].merit_sd < was[SMALL].merit_sd); /* less hangs on it */
+    fold_check(f);
+    fold_free(f);
+}
+
 /* ---- metering ---- */
 
 static struct fold *metered;
@@ -383,7 +426,7 @@ int main(void)
         cmocka_unit_test(test_recalled), cmocka_unit_test(test_limits),
         cmocka_unit_test(test_budget),   cmocka_unit_test(test_session),
         cmocka_unit_test(test_metered),  cmocka_unit_test(test_full_book),
-        cmocka_unit_test(test_wire),
+        cmocka_unit_test(test_wire),     cmocka_unit_test(test_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

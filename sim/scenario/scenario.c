@@ -2,6 +2,7 @@
 /* The register of scenarios: a row each. */
 #include "sim/scenario/scenario.h"
 
+#include "sim/scenario/cascade.h"
 #include "sim/scenario/shipped.h"
 
 #include <stdio.h>
@@ -13,6 +14,8 @@ enum { REPORT_CAP = 1 << 22 };
 static const struct scenario scenario[] = {
     {"strategies", "one large model, one small, keyword rules, a trained classifier, purser",
      shipped_strategies},
+    {"cascade", "legal documents, checked, and escalated when found wanting: where to begin",
+     cascade_scenario},
 };
 
 const struct scenario *scenario_at(int i)
