@@ -15,7 +15,7 @@ static const struct scenario scenario[] = {
     {"strategies", "one large model, one small, keyword rules, a trained classifier, purser",
      shipped_strategies},
     {"cascade", "legal documents, checked, and escalated when found wanting: where to begin",
-     cascade_scenario},
+     .run = cascade_scenario},
 };
 
 const struct scenario *scenario_at(int i)
