@@ -367,7 +367,7 @@ static void rank_fallbacks(struct event_decided *d)
     }
 }
 
-static void note_reasons(const struct router *r, struct event_decided *d, bool constrained)
+static void note_reasons(const struct router *r, struct event_decided *d)
 {
     if (!learner_knows(router_learner(r, d->learner), d->arm, 20))
         d->reasons |= REASON_COLD_START;
@@ -376,8 +376,6 @@ static void note_reasons(const struct router *r, struct event_decided *d, bool c
         d->reasons |= REASON_EXPLORED;
     if (decided_binds(d))
         d->reasons |= REASON_BUDGET_PRESSURE;
-    if (constrained)
-        d->reasons |= REASON_CONSTRAINED;
     if (d->attempt.from > 0)
         d->reasons |= REASON_ESCALATED;
     if (d->n_fallbacks == 0)
@@ -406,7 +404,6 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
 {
     struct prediction pr[MODELS_MAX];
     struct pool_ask price[MODELS_MAX];
-    bool constrained;
     d->reasons = 0;
     d->quota = 0;
     d->quota_nano = 0;
@@ -416,7 +413,7 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
     d->baseline_nano = (int64_t)(pr[d->baseline].cost_usd * 1e9 + 0.5); /* as if it were kept to */
     sticky_prices(r, req, d, pr);
     enum status s =
-        eligible_models(&r->params, req, d->prompt_tokens, pr, &d->eligible, &constrained, problem);
+        eligible_models(&r->params, req, d->prompt_tokens, pr, &d->eligible, &d->reasons, problem);
     if (s == STATUS_OK)
         s = decide_afford(r, now_ms, req, pr, d, price, problem);
     if (s != STATUS_OK)
@@ -430,7 +427,7 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
     draw(r, seq, req, d);
     sticky_settle(r, d);
     rank_fallbacks(d);
-    note_reasons(r, d, constrained);
+    note_reasons(r, d);
     book_chosen(r, pr, d);
     decide_charge(r, now_ms, price, d);
     return STATUS_OK;

@@ -32,7 +32,7 @@ enum reason {
     REASON_EXPLORED = 2,        /* the draw was not the model of highest utility */
     REASON_BUDGET_PRESSURE = 4, /* the pacer's multiplier exceeds the objective's weight */
     REASON_CONSTRAINED = 8,     /* constraints or limits removed at least one model */
-    REASON_RULE = 16,           /* a keyword rule named the model */
+    REASON_RULE = 16,           /* a keyword rule named the model, or kept lower tiers out */
     REASON_ONLY_MODEL = 32,     /* one model was eligible */
     REASON_GUARDED = 64,        /* the guard had the baseline served */
     REASON_APPRENTICE = 128,    /* the baseline was served, the policy only watched */

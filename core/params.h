@@ -21,8 +21,8 @@ struct objective {
     double cost_scale_usd;   /* 0 = automatic: running mean of the dearest model's predicted cost */
 };
 
-/* A keyword rule: every condition that is set must hold; the first rule that matches names a model.
- */
+/* A keyword rule: every condition that is set must hold. The first that matches and names a model
+ * or a tier is what the policy `rules` goes by; those that set the least tier bind any policy. */
 struct rule {
     char words[8][NAME_CAP]; /* any of these in the prompt (ASCII case ignored, whole words) */
     int n_words;
@@ -32,6 +32,7 @@ struct rule {
     int64_t min_prompt_tokens; /* 0 = any */
     char model[NAME_CAP];      /* either a model ... */
     int tier;                  /* ... or a tier (its cheapest model); -1 = unset */
+    int min_tier;              /* ... or the lowest tier that may be served; -1 = unset */
 };
 
 /* What it means when nobody reports a decision's quality: of a list of these the first whose

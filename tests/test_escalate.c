@@ -217,6 +217,52 @@ static void test_limits(void **state)
     fold_free(f);
 }
 
+/* "legal never below large": under every policy, at the first attempt and at the next. */
+static void test_rules(void **state)
+{
+    (void)state;
+    struct fold *f = fold_new("{\"learner\":{\"pool_labels\":0},\"rules\":["
+                              "{\"task\":\"chat\",\"model\":\"small\"},"
+                              "{\"words\":[\"what\"],\"task\":\"legal\",\"min_tier\":\"large\"},"
+                              "{\"task\":\"legal\",\"min_tier\":\"medium\"}]}",
+                              100);
+    static const char *const policies[] = {"{\"policy\":{\"name\":\"lints\"}}",
+                                           "{\"policy\":{\"name\":\"rules\"}}",
+                                           "{\"policy\":{\"name\":\"fixed\",\"model\":\"small\"}}",
+                                           "{\"policy\":{\"name\":\"uniform\"}}"};
+    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+        fold_configure(f, policies[i]);
+        for (int k = 0; k < 10; k++) {
+            fold_route(f, "acme", "legal"); /* both rules match: the higher one binds */
+            assert_int_equal(f->ev.decided.eligible, 1u << BIG);
+            assert_true(f->ev.decided.reasons & REASON_RULE);
+            struct request *r = fold_request("acme", "legal");
+            r->prompt = "who?";
+            r->prompt_len = 4;
+            uint64_t seq = fold_ask(f, r);
+            assert_int_equal(f->ev.decided.eligible, 1u << MID | 1u << BIG);
+            if (f->ev.decided.arm != MID)
+                continue;
+            r = fold_request("acme", "legal");
+            assert_int_equal(fold_escalate(f, seq, r), STATUS_OK);
+            assert_int_equal(f->ev.decided.arm, BIG);
+        }
+    }
+    fold_route(f, "acme", "chat");
+    assert_int_equal(f->ev.decided.eligible, 7);
+    struct request *r = ask("", "small"); /* hard against hard: nothing is relaxed */
+    strcpy(r->labels.task, "legal");
+    assert_int_equal(fold_try(f, r), STATUS_NO_ELIGIBLE_MODEL);
+    assert_string_equal(f->problem.path, "/rules");
+    uint64_t seq = first(f, "a", "small"); /* it was a chat, and becomes a legal matter */
+    r = ask("a2", "");
+    strcpy(r->labels.task, "legal");
+    assert_int_equal(fold_escalate(f, seq, r), STATUS_OK);
+    assert_int_equal(f->ev.decided.eligible, 1u << BIG);
+    fold_check(f);
+    fold_free(f);
+}
+
 /* What the one pool's reservations and bills come to. */
 static int64_t used_nano(const struct fold *f)
 {
@@ -421,12 +467,13 @@ static void test_wire(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_upwards),  cmocka_unit_test(test_label),
-        cmocka_unit_test(test_once),     cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_recalled), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_budget),   cmocka_unit_test(test_session),
-        cmocka_unit_test(test_metered),  cmocka_unit_test(test_full_book),
-        cmocka_unit_test(test_wire),     cmocka_unit_test(test_ahead),
+        cmocka_unit_test(test_upwards),   cmocka_unit_test(test_label),
+        cmocka_unit_test(test_once),      cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_recalled),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_rules),     cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_session),   cmocka_unit_test(test_metered),
+        cmocka_unit_test(test_full_book), cmocka_unit_test(test_wire),
+        cmocka_unit_test(test_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
