@@ -53,41 +53,31 @@ static struct attempt attempt_after(const struct router *r, const struct event *
     };
 }
 
-static struct feedback found_wanting(const struct router *r, const struct request *req)
-{
-    const struct decision_ref *ref = &req->escalates;
-    struct feedback f = {.epoch = ref->epoch,
-                         .seq = ref->seq,
-                         .mac = ref->mac,
-                         .source = ESCALATION_SOURCE,
-                         .has = FB_QUALITY,
-                         .quality = r->params.escalation.quality,
-                         .version = -1,
-                         .attempt = req->attempt.earlier};
-    f.digest = hash64(f.source, strlen(f.source), f.seq);
-    return f;
-}
-
 enum status router_escalate(struct router *r, int64_t now_ms, struct request *req,
-                            const struct recalled *from, struct event *ev, struct event *label,
+                            const struct recalled *from, struct event *ev,
                             enum route_result *result, struct problem *problem)
 {
     uint64_t seq;
-    enum feedback_result learned;
     router_begin(r, now_ms, EVENT_NONE, ev);
-    label->kind = EVENT_NONE;
     enum status s = router_find_retry(r, req, &seq, problem);
     if (s == STATUS_OK && seq == 0) {
         s = check_origin(r, ev->time_ms, req, from, problem);
         if (s == STATUS_OK)
             req->attempt = attempt_after(r, &from->decided);
     }
-    if (s == STATUS_OK)
-        s = router_route(r, now_ms, req, ev, result, problem);
-    if (s != STATUS_OK || *result != ROUTE_DECIDED)
-        return s;
-    struct feedback f = found_wanting(r, req);
-    if (router_feedback(r, now_ms, &f, from, label, &learned, NULL) != STATUS_OK)
-        label->kind = EVENT_NONE; /* never: a book keeps a place for it */
-    return STATUS_OK;
+    return s == STATUS_OK ? router_route(r, now_ms, req, ev, result, problem) : s;
+}
+
+void router_wanting(const struct router *r, const struct request *req, struct feedback *out)
+{
+    const struct decision_ref *ref = &req->escalates;
+    *out = (struct feedback){.epoch = ref->epoch,
+                             .seq = ref->seq,
+                             .mac = ref->mac,
+                             .source = ESCALATION_SOURCE,
+                             .has = FB_QUALITY,
+                             .quality = r->params.escalation.quality,
+                             .version = -1,
+                             .attempt = req->attempt.earlier};
+    out->digest = hash64(out->source, strlen(out->source), out->seq);
 }

@@ -167,19 +167,19 @@ static const struct recalled *recall(const struct fold *f, uint64_t seq)
 
 enum status fold_escalate(struct fold *f, uint64_t seq, struct request *r)
 {
-    static struct event label;
     struct decision_ref *ref = &r->escalates;
+    struct feedback wanting;
     *ref = (struct decision_ref){.epoch = router_epoch(f->router), .seq = seq};
     ref->mac = decision_mac(ref->epoch, ref->seq, INIT.mac_key);
     enum status s = router_escalate(f->router, f->now, r, seq <= f->n ? recorded(f, seq) : NULL,
-                                    &f->ev, &label, &f->routed, &f->problem);
+                                    &f->ev, &f->routed, &f->problem);
     if (s != STATUS_OK || f->routed != ROUTE_DECIDED)
         return s;
     fold_keep(f);
-    assert_int_equal(label.kind, EVENT_FEEDBACK);
     uint64_t decided = f->ev.seq;
-    f->ev = label;
-    fold_keep(f);
+    router_wanting(f->router, r, &wanting);
+    fold_feed(f, &wanting);
+    assert_int_equal(f->ev.kind, EVENT_FEEDBACK);
     f->ev = recorded(f, decided)->decided;
     return s;
 }

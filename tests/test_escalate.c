@@ -185,6 +185,28 @@ static void test_recalled(void **state)
     fold_free(f);
 }
 
+/* The new decision may be what makes the earlier one leave memory: its labels are not lost. */
+static void test_makes_room(void **state)
+{
+    (void)state;
+    struct fold *f = fold_new(PLAIN, 1);
+    uint64_t a = first(f, "a", "small");
+    struct feedback real = fold_report(f, a, "judge", 0.5);
+    fold_feed(f, &real);
+    again(f, a, "a2");
+    assert_false(router_has(f->router, a));
+    assert_true(fold_labels(f) == 1 && fold_sum(f) == 0.5);
+    fold_feed(f, &real);
+    assert_int_equal(f->result, FEEDBACK_DUPLICATE);
+    struct feedback back = fold_report(f, a, "judge", 0);
+    back.retract = true;
+    fold_feed(f, &back);
+    assert_true(fold_labels(f) == 1 && fold_sum(f) == 0);
+    refused(f, a, ask("a3", ""), STATUS_CONFLICT);
+    fold_check(f);
+    fold_free(f);
+}
+
 /* Rules, hard constraints and budgets hold for the next attempt as for the first. */
 static void test_limits(void **state)
 {
@@ -467,13 +489,13 @@ static void test_wire(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_upwards),   cmocka_unit_test(test_label),
-        cmocka_unit_test(test_once),      cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_recalled),  cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_rules),     cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_session),   cmocka_unit_test(test_metered),
-        cmocka_unit_test(test_full_book), cmocka_unit_test(test_wire),
-        cmocka_unit_test(test_ahead),
+        cmocka_unit_test(test_upwards),  cmocka_unit_test(test_label),
+        cmocka_unit_test(test_once),     cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_recalled), cmocka_unit_test(test_makes_room),
+        cmocka_unit_test(test_limits),   cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_budget),   cmocka_unit_test(test_session),
+        cmocka_unit_test(test_metered),  cmocka_unit_test(test_full_book),
+        cmocka_unit_test(test_wire),     cmocka_unit_test(test_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

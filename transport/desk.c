@@ -170,13 +170,11 @@ enum status desk_recall(struct desk *d, const struct feedback *f, const struct r
     return router_has(d->router, f->seq) ? STATUS_OK : recall(d, f->epoch, f->seq, out, p);
 }
 
-/* Decides for d->request: anew, or once more on a higher tier. Of an escalation d->extra is the
- * label of the decision that it comes from. */
+/* Decides for d->request: anew, or once more on a higher tier. */
 static enum status decide(struct desk *d, int64_t now, enum route_result *result, struct problem *p)
 {
     const struct decision_ref *of = &d->request.escalates;
     const struct recalled *from = NULL;
-    d->extra.kind = EVENT_NONE;
     if (of->seq == 0)
         return router_route(d->router, now, &d->request, &d->event, result, p);
     /* A guessed id costs no look-up. */
@@ -185,7 +183,20 @@ static enum status decide(struct desk *d, int64_t now, enum route_result *result
         if (s != STATUS_OK)
             return s;
     }
-    return router_escalate(d->router, now, &d->request, from, &d->event, &d->extra, result, p);
+    return router_escalate(d->router, now, &d->request, from, &d->event, result, p);
+}
+
+/* What an escalation says of the decision that it comes from, which may have left memory by it. */
+static void label_wanting(struct desk *d, int64_t now)
+{
+    const struct recalled *from;
+    enum feedback_result result;
+    router_wanting(d->router, &d->request, &d->feedback);
+    if (desk_recall(d, &d->feedback, &from, NULL) != STATUS_OK ||
+        router_feedback(d->router, now, &d->feedback, from, &d->extra, &result, NULL) != STATUS_OK)
+        desk_break(d, "an escalated decision cannot be labelled");
+    else
+        append(d, &d->extra);
 }
 
 static enum status route(struct desk *d, const struct message *m, int i, struct problem *p)
@@ -206,7 +217,8 @@ static enum status route(struct desk *d, const struct message *m, int i, struct 
     }
     if (result == ROUTE_DECIDED) {
         append(d, &d->event);
-        append(d, &d->extra);
+        if (d->request.escalates.seq > 0)
+            label_wanting(d, now);
         follow(d, now);
     }
     /* What cannot be recorded does not bind: a strict pool would be exceeded. */

@@ -27,7 +27,7 @@ struct desk {
     struct router *router;
     struct request request;
     struct recalled from; /* the last decision */
-    struct event ev, label;
+    struct event ev;
     int64_t now_ms;
     char json[CONFIG_MAX];
     const struct cascade_document *document;
@@ -89,26 +89,42 @@ static void fill_request(struct desk *k, const struct cascade_document *d)
     k->document = d;
 }
 
+/* Asks again for what the last decision was asked for. */
+static enum status escalate(struct desk *k, struct problem *problem)
+{
+    const struct event *e = &k->from.decided;
+    struct decision_ref *of = &k->request.escalates;
+    struct feedback wanting;
+    enum route_result result;
+    enum feedback_result learned;
+    *of = (struct decision_ref){.epoch = e->decided.epoch, .seq = e->seq};
+    of->mac = decision_mac(of->epoch, of->seq, router_mac_key(k->router));
+    enum status s =
+        router_escalate(k->router, k->now_ms, &k->request, &k->from, &k->ev, &result, problem);
+    if (s != STATUS_OK)
+        return s;
+    k->from.decided = k->ev;
+    router_wanting(k->router, &k->request, &wanting);
+    return router_feedback(k->router, k->now_ms, &wanting, NULL, &k->ev, &learned, problem);
+}
+
+static enum status decide(struct desk *k, struct problem *problem)
+{
+    enum route_result result;
+    enum status s = router_route(k->router, k->now_ms, &k->request, &k->ev, &result, problem);
+    if (s == STATUS_OK)
+        k->from.decided = k->ev;
+    return s;
+}
+
 /* Decides, anew or after the last answer was found wanting. The model, -1 when nothing stands
  * above, -2 with *problem when it cannot be. */
 static int choose(struct desk *k, bool again, struct problem *problem)
 {
-    enum route_result result;
-    enum status s;
     k->now_ms += STEP_MS;
-    if (again) {
-        const struct event *e = &k->from.decided;
-        k->request.escalates = (struct decision_ref){.epoch = e->decided.epoch, .seq = e->seq};
-        k->request.escalates.mac =
-            decision_mac(e->decided.epoch, e->seq, router_mac_key(k->router));
-        s = router_escalate(k->router, k->now_ms, &k->request, &k->from, &k->ev, &k->label, &result,
-                            problem);
-    } else {
-        s = router_route(k->router, k->now_ms, &k->request, &k->ev, &result, problem);
-    }
+    enum status s = again ? escalate(k, problem) : decide(k, problem);
     if (s != STATUS_OK)
         return again && s == STATUS_NO_ELIGIBLE_MODEL ? -1 : -2;
-    k->from.decided = k->ev;
     follow(k);
     if (k->from.decided.seq % TICK_EVERY == 0) {
         router_tick(k->router, k->now_ms, &k->ev);

@@ -54,6 +54,8 @@ class Book:
         if f.source == SILENCE and (self.silent() or self.average(records.QUALITY) is not None
                                     or (self.average(records.FAILED) or 0.0) >= 0.5):
             return "silence where somebody has spoken"
+        if f.source == ESCALATION and self.escalated():
+            return "escalated twice"
         self.seen.add(identity)
         if len(self.seen) - self.silent() - self.escalated() > SEEN_MAX:
             return f"more than {SEEN_MAX} messages"
