@@ -285,9 +285,11 @@ bool meter_decided(struct meter *m, const struct event *decided, int64_t most,
     row_from_decided(decided, &row);
     meter_key_of(decided, &key);
     amount_of(&none, &row, decided->decided.value, delta);
-    delta->v[METER_REQUESTS] = decided->decided.attempt.from == 0;
     delta->v[METER_ATTEMPTS] = 1;
-    delta->v[METER_BASELINE] = decided->decided.baseline_nano;
+    if (decided->decided.attempt.from == 0) { /* the baseline would have been asked once */
+        delta->v[METER_REQUESTS] = 1;
+        delta->v[METER_BASELINE] = decided->decided.baseline_nano;
+    }
     return post(m, &key, delta, most);
 }
 

@@ -20,7 +20,7 @@ enum meter_field {
     METER_ATTEMPTS,      /* decisions: what follows counts each */
     METER_SETTLED,       /* of these with a cost that was reported or computed from tokens */
     METER_COST,          /* nanodollars: reported, else computed, else the expected cost */
-    METER_BASELINE,      /* nanodollars: expected cost of the baseline model */
+    METER_BASELINE,      /* nanodollars: expected cost of the baseline model, once a request */
     METER_TOKENS_IN,     /* reported, else as the request had them */
     METER_TOKENS_CACHED, /* of these read from a cache */
     METER_TOKENS_OUT,    /* reported */

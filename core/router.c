@@ -121,7 +121,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
     if (guard_applies(d, r->params.guard.alpha))
         r->guard_ledger += guard_gain(d, d->arm, r->params.guard.alpha);
     r->counters.spent_nano += d->booked_nano;
-    r->counters.baseline_nano += d->baseline_nano;
+    r->counters.baseline_nano += d->attempt.from == 0 ? d->baseline_nano : 0;
     r->counters.model[d->arm].decisions++;
     r->counters.model[d->arm].spent_nano += d->booked_nano;
     if (r->meter)

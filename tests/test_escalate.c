@@ -414,7 +414,7 @@ static void test_metered(void **state)
     struct fold *f = metered = fold_new(PLAIN, 100);
     router_on_meter(f->router, on_meter, NULL);
     uint64_t a = first(f, "a", "small");
-    int64_t booked = f->ev.decided.booked_nano;
+    int64_t booked = f->ev.decided.booked_nano, baseline = f->ev.decided.baseline_nano;
     struct feedback real = fold_report(f, a, "judge", 0.5);
     fold_feed(f, &real);
     uint64_t b = again(f, a, "a2");
@@ -427,6 +427,10 @@ static void test_metered(void **state)
     assert_int_equal(sum.v[METER_REQUESTS], 1);
     assert_int_equal(sum.v[METER_ATTEMPTS], 2);
     assert_int_equal(sum.v[METER_COST], booked);
+    assert_int_equal(sum.v[METER_BASELINE], baseline); /* it would have been asked once */
+    struct router_stats s;
+    router_stats(f->router, &s);
+    assert_int_equal(s.baseline_nano, baseline);
     assert_int_equal(sum.v[METER_LABELS], 1);
     assert_int_equal(sum.v[METER_QUALITY], 1000000000);
     meter_fini(&meter);

@@ -151,7 +151,7 @@ class Sums:
     def decided(self, d: Decided) -> None:
         self.decisions += 1
         self._evict()
-        self.baseline_nano += d.baseline_nano
+        self.baseline_nano += 0 if d.attempt_from else d.baseline_nano
         model = self.models.setdefault(d.arm, Model())
         model.decisions += 1
         model.spent_nano += d.booked_nano

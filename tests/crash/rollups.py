@@ -46,7 +46,8 @@ def amount(d: Decided, book: Book) -> tuple[int, ...]:
                             float(d.price_cached) * held + float(d.price_out) * tokens) / 1000)
     labelled = credit.applied & 1 and not book.escalated()
     return (int(d.attempt_from == 0), 1, int(credit.cost_nano is not None),
-            d.booked_nano if credit.cost_nano is None else credit.cost_nano, d.baseline_nano,
+            d.booked_nano if credit.cost_nano is None else credit.cost_nano,
+            0 if d.attempt_from else d.baseline_nano,
             rounded(given), rounded(held), rounded(tokens or 0.0), int(labelled),
             rounded(credit.quality * 1e9) if labelled else 0,
             rounded(credit.quality * d.value * 1e6) if labelled else 0,
