@@ -73,7 +73,7 @@ static enum status check_rules(const struct params *p, struct problem *problem)
     struct json_at list = {.key = "rules"};
     for (int i = 0; i < p->n_rules; i++) {
         struct json_at at = {.up = &list, .index = i}, model_at = {.up = &at, .key = "model"};
-        if (p->rule[i].model[0] == '\0' && p->rule[i].tier < 0)
+        if (p->rule[i].model[0] == '\0' && p->rule[i].tier < 0 && p->rule[i].min_tier < 0)
             return json_fail(problem, STATUS_BAD_REQUEST, &at, "its tier is no longer in tiers");
         enum status st = check_model(p, p->rule[i].model, &model_at, problem);
         if (st != STATUS_OK)

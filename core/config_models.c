@@ -139,8 +139,10 @@ enum status config_tiers_read(struct params *p, const json_t *array, struct prob
     }
     for (int i = 0; i < c->n; i++)
         c->model[i].tier = moved_tier(&before, c->model[i].tier, c);
-    for (int i = 0; i < p->n_rules; i++)
+    for (int i = 0; i < p->n_rules; i++) {
         p->rule[i].tier = moved_tier(&before, p->rule[i].tier, c);
+        p->rule[i].min_tier = moved_tier(&before, p->rule[i].min_tier, c);
+    }
     return STATUS_OK;
 }
 

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lists of a configuration document: keyword rules, and sources whose feedback is refused. A rule
- * names a model or a tier, never both: which of two would win is a question nobody should have to
- * look up.
+ * names a model, a tier or the lowest tier, never two of them: which would win is a question nobody
+ * should have to look up.
  */
 #include "core/config_fields.h"
 
 #include <string.h>
+#include "core/credit.h"
 #include "core/request.h"
 
 enum { WORDS_MAX = sizeof((struct rule *)0)->words / sizeof((struct rule *)0)->words[0] };
 
 struct rule_doc {
     struct rule rule;
-    char tier[NAME_CAP];
+    char tier[NAME_CAP], min_tier[NAME_CAP];
 };
-enum rule_bit { HAS_MODEL = 1, HAS_TIER = 2 };
+enum rule_bit { HAS_MODEL = 1, HAS_TIER = 2, HAS_MIN_TIER = 4 };
 
 #define R(member) .offset = offsetof(struct rule_doc, member)
 #define ID .kind = FIELD_NAME, .min = 1, .max = NAME_LEN
@@ -37,7 +38,7 @@ static const struct field rows[] = {
      ID,
      R(rule.model),
      .bit = HAS_MODEL,
-     .other = "this or tier",
+     .other = "this or one of the next",
      .help = "the model to prefer"},
     {.path = "tier",
      ID,
@@ -45,6 +46,12 @@ static const struct field rows[] = {
      .bit = HAS_TIER,
      .other = "this or model",
      .help = "the tier whose cheapest model to prefer"},
+    {.path = "min_tier",
+     ID,
+     R(min_tier),
+     .bit = HAS_MIN_TIER,
+     .other = "this or one of the two before",
+     .help = "the lowest tier that may be served, whatever the policy; all rules that match bind"},
 };
 
 struct field_table config_rule_table(void)
@@ -72,30 +79,39 @@ static enum status words_read(struct rule *r, const json_t *array, const struct 
     return STATUS_OK;
 }
 
+static enum status tier_read(const struct catalog *c, const char *name, const struct json_at *up,
+                             const char *key, int *out, struct problem *problem)
+{
+    struct json_at at = {.up = up, .key = key};
+    char names[NAMES_CAP], quoted[QUOTE_CAP];
+    *out = catalog_tier(c, name);
+    if (*out >= 0)
+        return STATUS_OK;
+    return json_fail(problem, STATUS_BAD_REQUEST, &at, "no tier \"%s\"; tiers are: %s",
+                     json_quote(quoted, name), config_names(names, c->tier, c->n_tiers));
+}
+
 static enum status rule_read(const struct catalog *c, struct rule *out, json_t *object,
                              const struct json_at *at, struct problem *problem)
 {
     struct rule_doc doc;
     memset(&doc, 0, sizeof doc);
-    doc.rule.tier = -1;
+    doc.rule.tier = doc.rule.min_tier = -1;
     unsigned seen = 0;
     void *base[] = {&doc};
     enum status st = fields_read(config_rule_table(), object, at, base, &seen, problem);
     if (st != STATUS_OK)
         return st;
-    if (seen == 0 || seen == (HAS_MODEL | HAS_TIER))
+    if (seen == 0 || (seen & (seen - 1)) != 0)
         return json_fail(problem, STATUS_BAD_REQUEST, at,
-                         "expected either \"model\" or \"tier\", found %s",
-                         seen == 0 ? "neither" : "both");
-    if (seen & HAS_TIER) {
-        struct json_at tier_at = {.up = at, .key = "tier"};
-        char names[NAMES_CAP], quoted[QUOTE_CAP];
-        doc.rule.tier = catalog_tier(c, doc.tier);
-        if (doc.rule.tier < 0)
-            return json_fail(problem, STATUS_BAD_REQUEST, &tier_at, "no tier \"%s\"; tiers are: %s",
-                             json_quote(quoted, doc.tier),
-                             config_names(names, c->tier, c->n_tiers));
-    }
+                         "expected one of \"model\", \"tier\" and \"min_tier\", found %s",
+                         seen == 0 ? "neither" : "both or more");
+    if (seen & HAS_TIER)
+        st = tier_read(c, doc.tier, at, "tier", &doc.rule.tier, problem);
+    if (seen & HAS_MIN_TIER)
+        st = tier_read(c, doc.min_tier, at, "min_tier", &doc.rule.min_tier, problem);
+    if (st != STATUS_OK)
+        return st;
     const json_t *words = json_object_get(object, "words");
     if (words)
         st = words_read(&doc.rule, words, at, problem);
@@ -148,6 +164,8 @@ static void rule_render(const struct catalog *c, const struct rule *r, struct te
     member(out, "model", r->model);
     if (r->tier >= 0 && r->tier < c->n_tiers)
         member(out, "tier", c->tier[r->tier]);
+    if (r->min_tier >= 0 && r->min_tier < c->n_tiers)
+        member(out, "min_tier", c->tier[r->min_tier]);
     text_printf(out, "\"min_prompt_tokens\":%lld}", (long long)r->min_prompt_tokens);
 }
 
@@ -175,10 +193,10 @@ enum status config_ignore_read(struct params *p, const json_t *array, struct pro
             field_read(&name, json_array_get(array, i), &at, p->feedback.ignore[i], problem);
         if (st != STATUS_OK)
             return st;
-        if (strcmp(p->feedback.ignore[i], SILENCE_SOURCE) == 0)
-            return json_fail(
-                problem, STATUS_BAD_REQUEST, &at,
-                "nobody reports as \"silence\": what it means is declared in /silence");
+        if (source_reserved(p->feedback.ignore[i]))
+            return json_fail(problem, STATUS_BAD_REQUEST, &at,
+                             "nobody reports as \"%s\": what it means is declared in /%s",
+                             p->feedback.ignore[i], p->feedback.ignore[i]);
     }
     p->feedback.n_ignore = (int)json_array_size(array);
     return STATUS_OK;

@@ -14,6 +14,11 @@
 #include "bandit/repro.h"
 #include "bandit/rng.h"
 
+/* Their quality labels count only while no other source has one, each only while those before it
+ * have none. */
+enum { RESERVED = 2 };
+static const char *const reserved[RESERVED] = {ESCALATION_SOURCE, SILENCE_SOURCE};
+
 static uint64_t name_hash(const char *name)
 {
     uint64_t h = hash64(name, strlen(name), 1);
@@ -45,18 +50,23 @@ static int find_source(const struct label_book *b, uint64_t source)
     return -1;
 }
 
-static int find_silence(const struct label_book *b)
+bool source_reserved(const char *name)
 {
-    return find_source(b, name_hash(SILENCE_SOURCE));
+    for (int i = 0; i < RESERVED; i++)
+        if (strcmp(name, reserved[i]) == 0)
+            return true;
+    return false;
 }
 
 /* Whether n of most places are taken for this message: one among the sources, and one among the
- * messages, is kept for silence until it speaks. */
+ * messages, is kept for each reserved source until it speaks. */
 static bool full(int n, int most, const struct label_book *b, const struct feedback *f)
 {
-    if (n + 1 < most)
+    if (n + RESERVED < most)
         return false;
-    bool kept = find_silence(b) < 0 && strcmp(f->source, SILENCE_SOURCE) != 0;
+    int kept = 0;
+    for (int i = 0; i < RESERVED; i++)
+        kept += strcmp(f->source, reserved[i]) != 0 && find_source(b, name_hash(reserved[i])) < 0;
     return n + kept >= most;
 }
 
@@ -76,12 +86,12 @@ static enum status check_seen(const struct label_book *b, const struct feedback 
                                "this feedback_id was used for this decision with another body; "
                                "give a new feedback_id, or the same body to repeat it");
     }
-    bool silence = strcmp(f->source, SILENCE_SOURCE) == 0; /* its place comes after all others */
-    if (full(b->n_seen, f->retract || silence ? SEEN_MAX : SEEN_REPORTS + 1, b, f))
+    bool after = f->retract || source_reserved(f->source); /* has a place after all others */
+    if (full(b->n_seen, after ? SEEN_MAX : SEEN_REPORTS + RESERVED, b, f))
         return problem_set(problem, STATUS_CONFLICT, "/decision_id",
                            "a decision takes at most %d distinct feedback messages, and %d more "
                            "that retract",
-                           SEEN_REPORTS, SEEN_MAX - 1 - SEEN_REPORTS);
+                           SEEN_REPORTS, SEEN_MAX - RESERVED - SEEN_REPORTS);
     return STATUS_OK;
 }
 
@@ -153,7 +163,8 @@ enum status book_take(struct label_book *b, const struct feedback *f, enum feedb
     int at = find_source(b, source);
     if (at < 0 && full(b->n_sources, SOURCES_MAX, b, f))
         return problem_set(problem, STATUS_CONFLICT, "/source",
-                           "a decision takes feedback from at most %d sources", SOURCES_MAX - 1);
+                           "a decision takes feedback from at most %d sources",
+                           SOURCES_MAX - RESERVED);
     if (at < 0)
         at = b->n_sources;
     *result = FEEDBACK_SUPERSEDED;
@@ -172,15 +183,15 @@ enum status book_take(struct label_book *b, const struct feedback *f, enum feedb
 
 /* ---- what it amounts to ---- */
 
-/* The average over the sources that hold this field, source `except` left out (-1: none); false if
- * none does. Added up in order of size: the order of arrival must not reach the last bit. */
-static bool average_but(const struct label_book *b, enum feedback_field field, int except,
+/* The average over the sources that hold this field, those with a bit in `except` left out; false
+ * if none does. Added up in order of size: the order of arrival must not reach the last bit. */
+static bool average_but(const struct label_book *b, enum feedback_field field, unsigned except,
                         double *out)
 {
     int cell = __builtin_ctz((unsigned)field), n = 0;
     double value[SOURCES_MAX], sum = 0;
     for (int s = 0; s < b->n_sources; s++) {
-        if (s == except || !b->cell[s][cell].present)
+        if ((except >> s & 1) || !b->cell[s][cell].present)
             continue;
         int at = n++;
         for (; at > 0 && value[at - 1] > b->cell[s][cell].value; at--)
@@ -196,13 +207,23 @@ static bool average_but(const struct label_book *b, enum feedback_field field, i
 
 bool credit_average(const struct label_book *b, enum feedback_field field, double *out)
 {
-    return average_but(b, field, -1, out);
+    return average_but(b, field, 0, out);
 }
 
-/* Of the quality labels: silence counts only while nobody else speaks. */
+/* Of the quality labels: those of reserved sources count only while nobody else speaks, the last in
+ * rank left out first. */
 static bool average_quality(const struct label_book *b, double *out)
 {
-    return average_but(b, FB_QUALITY, find_silence(b), out) || credit_average(b, FB_QUALITY, out);
+    unsigned except = 0;
+    int at[RESERVED];
+    for (int i = 0; i < RESERVED; i++) {
+        at[i] = find_source(b, name_hash(reserved[i]));
+        except |= at[i] >= 0 ? 1u << at[i] : 0;
+    }
+    bool has = average_but(b, FB_QUALITY, except, out);
+    for (int i = 0; i < RESERVED && !has; i++)
+        has = at[i] >= 0 && average_but(b, FB_QUALITY, ~(1u << at[i]), out);
+    return has;
 }
 
 static int64_t to_nano(double pico)
@@ -268,5 +289,11 @@ bool credit_awaits(const struct label_book *b)
 {
     double quality, failed = 0;
     (void)credit_average(b, FB_FAILED, &failed);
-    return failed < 0.5 && !average_quality(b, &quality) && find_silence(b) < 0;
+    return failed < 0.5 && !average_quality(b, &quality) &&
+           find_source(b, name_hash(SILENCE_SOURCE)) < 0;
+}
+
+bool credit_escalated(const struct label_book *b)
+{
+    return find_source(b, name_hash(ESCALATION_SOURCE)) >= 0;
 }

@@ -19,6 +19,9 @@ MUST_CHECK enum status book_take(struct label_book *b, const struct feedback *f,
 /* source_name gives who said it, with the name of those who gave none. */
 const char *source_name(const struct feedback *f);
 
+/* source_reserved tells whether a name is one that callers must not report under. */
+bool source_reserved(const char *name);
+
 /* batch_named tells whether a batch of history has this name, or is one of the run of this name:
  * purser train calls them RUN-LINE. */
 bool batch_named(const char *batch_id, const char *name);
@@ -36,13 +39,16 @@ struct credit {
         priced_nano; /* computed from tokens; equals cost_nano when tokens are implied by cost */
 };
 /* credit_of folds the sources of a book (averages) into labels. Failed calls count as failures
- * only, not as bad answers. Silence counts only while no other source has a quality label. Output
- * tokens that were not reported are implied by the cost, at the prices of the decision. */
+ * only, not as bad answers. Silence counts only while no other source has a quality label, an
+ * escalation while none but silence has. Output tokens that were not reported are implied by the
+ * cost, at the prices of the decision. */
 void credit_of(const struct label_book *b, const struct decision_row *row, struct credit *out);
 /* credit_average gives the mean of a field over the sources that hold it; false if none does. */
 bool credit_average(const struct label_book *b, enum feedback_field field, double *out);
 /* credit_awaits tells whether silence may still speak: no source has a quality label, silence
  * included, and the call is not reported failed. */
 bool credit_awaits(const struct label_book *b);
+/* credit_escalated tells whether the decision was escalated. */
+bool credit_escalated(const struct label_book *b);
 
 #endif

@@ -17,6 +17,7 @@
 #include "core/eligible.h"
 #include "core/features.h"
 #include "core/guard.h"
+#include "core/lookahead.h"
 #include "core/router_state.h"
 #include "core/rules.h"
 #include "core/sticky.h"
@@ -37,6 +38,7 @@ static void describe(const struct router *r, const struct request *req, struct e
     const struct lens *lens = r->learner.layout.lens ? r->lens : NULL;
     struct lens_view view;
     memcpy(d->request_id, req->request_id, sizeof d->request_id);
+    d->attempt = req->attempt;
     d->labels = req->labels;
     d->learner = (uint8_t)router_learner_of(r, req->labels.tenant);
     d->request_digest = req->digest;
@@ -365,7 +367,7 @@ static void rank_fallbacks(struct event_decided *d)
     }
 }
 
-static void note_reasons(const struct router *r, struct event_decided *d, bool constrained)
+static void note_reasons(const struct router *r, struct event_decided *d)
 {
     if (!learner_knows(router_learner(r, d->learner), d->arm, 20))
         d->reasons |= REASON_COLD_START;
@@ -374,8 +376,8 @@ static void note_reasons(const struct router *r, struct event_decided *d, bool c
         d->reasons |= REASON_EXPLORED;
     if (decided_binds(d))
         d->reasons |= REASON_BUDGET_PRESSURE;
-    if (constrained)
-        d->reasons |= REASON_CONSTRAINED;
+    if (d->attempt.from > 0)
+        d->reasons |= REASON_ESCALATED;
     if (d->n_fallbacks == 0)
         d->reasons |= REASON_ONLY_MODEL;
 }
@@ -402,7 +404,6 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
 {
     struct prediction pr[MODELS_MAX];
     struct pool_ask price[MODELS_MAX];
-    bool constrained;
     d->reasons = 0;
     d->quota = 0;
     d->quota_nano = 0;
@@ -412,7 +413,7 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
     d->baseline_nano = (int64_t)(pr[d->baseline].cost_usd * 1e9 + 0.5); /* as if it were kept to */
     sticky_prices(r, req, d, pr);
     enum status s =
-        eligible_models(&r->params, req, d->prompt_tokens, pr, &d->eligible, &constrained, problem);
+        eligible_models(&r->params, req, d->prompt_tokens, pr, &d->eligible, &d->reasons, problem);
     if (s == STATUS_OK)
         s = decide_afford(r, now_ms, req, pr, d, price, problem);
     if (s != STATUS_OK)
@@ -422,10 +423,11 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
         int a = __builtin_ctzll(m);
         view_arm(r, d, &pr[a], &d->view[a]);
     }
+    lookahead_add(&r->params, r->pacer.mu, d);
     draw(r, seq, req, d);
     sticky_settle(r, d);
     rank_fallbacks(d);
-    note_reasons(r, d, constrained);
+    note_reasons(r, d);
     book_chosen(r, pr, d);
     decide_charge(r, now_ms, price, d);
     return STATUS_OK;

@@ -18,8 +18,8 @@ static const char *const kind_name[] = {"none",     "started", "configured", "de
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
 static const char *const reason_name[] = {
-    "cold_start", "explored",   "budget_pressure", "constrained", "rule",    "only_model",
-    "guarded",    "apprentice", "budget",          "soft_limit",  "session", "hull"};
+    "cold_start", "explored", "budget_pressure", "constrained", "rule", "only_model", "guarded",
+    "apprentice", "budget",   "soft_limit",      "session",     "hull", "escalated"};
 
 static void number(struct text *t, const char *name, double v)
 {
@@ -167,6 +167,11 @@ static void decided(struct text *t, const struct event_decided *d)
 {
     integer(t, "epoch", d->epoch);
     string(t, "request_id", d->request_id);
+    if (d->attempt.from > 0) {
+        integer(t, "attempt", 1 + d->attempt.earlier);
+        integer(t, "escalated_from", (int64_t)d->attempt.from);
+        integer(t, "from_tier", d->attempt.tier);
+    }
     labels(t, &d->labels);
     integer(t, "model", d->arm);
     integer(t, "models", d->n_arms);

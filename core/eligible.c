@@ -4,12 +4,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "core/rules.h"
 
 struct filter {
     const struct params *p;
     const struct request *r;
     int64_t prompt_tokens;
     const struct prediction *prediction;
+    int ruled; /* lowest tier by rules */
 };
 
 typedef bool (*keep_fn)(const struct filter *f, int slot);
@@ -43,6 +45,17 @@ static bool keep_tier(const struct filter *f, int slot)
 {
     const char *least = f->r->constraints.min_tier;
     return !least[0] || f->p->catalog.model[slot].tier >= catalog_tier(&f->p->catalog, least);
+}
+
+static bool keep_ruled(const struct filter *f, int slot)
+{
+    return f->p->catalog.model[slot].tier >= f->ruled;
+}
+
+static bool keep_above(const struct filter *f, int slot)
+{
+    const struct attempt *a = &f->r->attempt;
+    return a->from == 0 || f->p->catalog.model[slot].tier > a->tier;
 }
 
 static bool keep_needs(const struct filter *f, int slot)
@@ -86,6 +99,10 @@ static const struct {
     {keep_allowed, "/constraints/allow", "none of the allowed models is active"},
     {keep_not_denied, "/constraints/deny", "deny removes every model that is left"},
     {keep_tier, "/constraints/min_tier", "no model that is left has this tier or a higher one"},
+    {keep_ruled, "/rules", "no model that is left has the tier that a rule sets, or a higher one"},
+    {keep_above, "/decision_id",
+     "no model that is left has a higher tier than the one that answered: there is nothing to "
+     "escalate to"},
     {keep_needs, "/constraints/needs", "no model that is left has all the capabilities needed"},
     {keep_context, "/prompt_tokens", "input and max_output_tokens exceed every model's context"},
     {keep_quality, "/constraints/min_quality", "no model that is left is expected to be this good"},
@@ -126,14 +143,14 @@ static enum status check_names(const struct params *p, const struct request *r,
 
 enum status eligible_models(const struct params *p, const struct request *r, int64_t prompt_tokens,
                             const struct prediction *prediction, uint64_t *eligible,
-                            bool *constrained, struct problem *problem)
+                            uint32_t *reasons, struct problem *problem)
 {
-    struct filter f = {p, r, prompt_tokens, prediction};
+    struct filter f = {p, r, prompt_tokens, prediction, rules_min_tier(p, r, prompt_tokens)};
     enum status s = check_names(p, r, problem);
     if (s != STATUS_OK)
         return s;
     uint64_t left = p->catalog.n == 64 ? ~0ull : (1ull << p->catalog.n) - 1;
-    *constrained = false;
+    *reasons |= f.ruled > 0 ? REASON_RULE : 0;
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
         uint64_t kept = 0;
         for (uint64_t m = left; m; m &= m - 1) {
@@ -145,7 +162,7 @@ enum status eligible_models(const struct params *p, const struct request *r, int
             return problem_set(problem, STATUS_NO_ELIGIBLE_MODEL, filters[i].path, "%s",
                                filters[i].what);
         if (i > 0 && kept != left)
-            *constrained = true;
+            *reasons |= REASON_CONSTRAINED;
         left = kept;
     }
     *eligible = left;

@@ -9,11 +9,11 @@
 
 /* eligible_models gives the models a request may use: active, within its hard constraints, of which
  * none is ever relaxed silently. prediction holds one entry per slot. NO_ELIGIBLE_MODEL names the
- * constraint that removed the last one; unknown names are refused. *constrained: a constraint
- * removed some. */
+ * constraint that removed the last one; unknown names are refused. *reasons gets what removed some:
+ * REASON_CONSTRAINED, and REASON_RULE where a rule sets the lowest tier. */
 MUST_CHECK enum status eligible_models(const struct params *p, const struct request *r,
                                        int64_t prompt_tokens, const struct prediction *prediction,
-                                       uint64_t *eligible, bool *constrained,
+                                       uint64_t *eligible, uint32_t *reasons,
                                        struct problem *problem);
 
 #endif

@@ -47,6 +47,20 @@ static void labels_get(struct reader *r, struct labels *l)
     get_str(r, l->outcome, sizeof l->outcome);
 }
 
+static void attempt_put(struct filler *w, const struct attempt *a)
+{
+    put_u64(w, a->from);
+    put_u8(w, a->tier);
+    put_u8(w, a->earlier);
+}
+
+static void attempt_get(struct reader *r, struct attempt *a)
+{
+    a->from = get_u64(r);
+    a->tier = get_u8(r);
+    a->earlier = get_u8(r);
+}
+
 static void view_put(struct filler *w, const struct arm_view *v)
 {
     put_f64(w, v->pmf);
@@ -183,6 +197,7 @@ static void charge_get(struct reader *r, struct charge *c)
 static void decided_put(struct filler *w, const struct event_decided *d)
 {
     put_str(w, d->request_id);
+    attempt_put(w, &d->attempt);
     labels_put(w, &d->labels);
     put_u64(w, d->request_digest);
     put_u64(w, d->schema);
@@ -219,6 +234,7 @@ static void decided_put(struct filler *w, const struct event_decided *d)
 static void decided_get(struct reader *r, struct event_decided *d)
 {
     get_str(r, d->request_id, sizeof d->request_id);
+    attempt_get(r, &d->attempt);
     labels_get(r, &d->labels);
     d->request_digest = get_u64(r);
     d->schema = get_u64(r);

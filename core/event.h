@@ -32,14 +32,15 @@ enum reason {
     REASON_EXPLORED = 2,        /* the draw was not the model of highest utility */
     REASON_BUDGET_PRESSURE = 4, /* the pacer's multiplier exceeds the objective's weight */
     REASON_CONSTRAINED = 8,     /* constraints or limits removed at least one model */
-    REASON_RULE = 16,           /* a keyword rule named the model */
+    REASON_RULE = 16,           /* a keyword rule named the model, or kept lower tiers out */
     REASON_ONLY_MODEL = 32,     /* one model was eligible */
     REASON_GUARDED = 64,        /* the guard had the baseline served */
     REASON_APPRENTICE = 128,    /* the baseline was served, the policy only watched */
     REASON_BUDGET = 256,        /* a pool had too little left for at least one model */
     REASON_SOFT_LIMIT = 512,    /* a pool is above its soft limit */
     REASON_SESSION = 1024,      /* the session kept its model, or surely gained by another */
-    REASON_HULL = 2048 /* the policy was shown to be below the static hull: that is served */
+    REASON_HULL = 2048,     /* the policy was shown to be below the static hull: that is served */
+    REASON_ESCALATED = 4096 /* an earlier answer was found wanting: a higher tier was asked for */
 };
 
 /* What an eligible model looked like at the decision: off-policy questions need it as it was. */
@@ -72,6 +73,7 @@ struct hull_edge {
 enum { CLUSTER_NONE = 255 };
 struct event_decided {
     char request_id[NAME_CAP];
+    struct attempt attempt;
     struct labels labels;
     uint64_t request_digest;
     uint64_t schema;     /* feature schema of x */
@@ -230,7 +232,7 @@ MUST_CHECK enum status event_decode(const uint8_t *bytes, size_t n, struct event
 /* book_init gives a book without labels: all zeros. */
 void book_init(struct label_book *b);
 /* label_book codec, for the outcome table; same conventions, checksummed. */
-enum { BOOK_BYTES_MAX = 1152 };
+enum { BOOK_BYTES_MAX = 1296 };
 size_t book_encode(const struct label_book *b, uint8_t *out, size_t cap);
 MUST_CHECK enum status book_decode(const uint8_t *bytes, size_t n, struct label_book *out);
 /* decided_price gives what a dollar counted in the decision, in quality points: the greater of the

@@ -9,7 +9,7 @@
 #include <math.h>
 #include "core/lens.h"
 
-enum { REASONS_ALL = 4095, HAS_ALL = 127 };
+enum { REASONS_ALL = 8191, HAS_ALL = 127 };
 
 static bool in_unit(double v)
 {
@@ -79,6 +79,14 @@ static bool hull_valid(const struct event_hull *h)
            isfinite(h->policy) && isfinite(h->lower) && isfinite(h->upper);
 }
 
+/* A first attempt comes from nowhere. */
+static bool attempt_valid(const struct attempt *a, uint64_t seq)
+{
+    if (a->from == 0)
+        return a->tier == 0 && a->earlier == 0;
+    return a->from < seq && a->tier < TIERS_MAX && a->earlier > 0;
+}
+
 static bool decided_valid(const struct event_decided *d)
 {
     if (!slots_valid(d) || d->reasons > REASONS_ALL || d->d < 0 || d->d > DIM_MAX)
@@ -142,7 +150,7 @@ bool event_valid(const struct event *e)
     case EVENT_LENS:
         return e->lens.len <= LENS_BYTES_MAX;
     case EVENT_DECIDED:
-        return decided_valid(&e->decided);
+        return attempt_valid(&e->decided.attempt, e->seq) && decided_valid(&e->decided);
     case EVENT_FEEDBACK:
     case EVENT_TAUGHT:
         return feedback_valid(&e->feedback, e->kind == EVENT_TAUGHT);

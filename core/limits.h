@@ -15,9 +15,10 @@ enum {
     FEATURES_MAX = 64,       /* named features a caller may send with one request */
     EMBEDDING_MAX = 4096,    /* floats in a caller's embedding */
     FALLBACKS_MAX = 8,       /* models named behind the chosen one */
-    SOURCES_MAX = 5,         /* feedback sources kept apart per decision, silence included */
+    SOURCES_MAX = 6,         /* feedback sources kept apart per decision, reserved ones included */
     SEEN_REPORTS = 12,       /* distinct feedback messages per decision */
-    SEEN_MAX = 17,        /* with silence's, and retractions so that a full book can be corrected */
+    SEEN_MAX = 18,        /* with those of reserved sources, and retractions so that a full book can
+                             be corrected */
     SILENCE_MAX = 16,     /* entries that tell what silence means */
     SESSIONS_MAX = 65536, /* conversations whose model is remembered */
     VALUE_ENTRIES_MAX = 32,      /* factors in a table of values */

@@ -17,10 +17,10 @@
 #include "core/credit.h"
 
 static const char *const names[METER_FIELDS] = {
-    "requests",       "settled",       "cost_nano", "baseline_nano", "input_tokens",
-    "cached_tokens",  "output_tokens", "labels",    "quality_e9",    "value_e6",
-    "latency_labels", "latency_us",    "failures",  "reported_nano", "computed_nano",
-    "unpriced",       "refused"};
+    "requests",      "attempts",       "settled",       "cost_nano", "baseline_nano",
+    "input_tokens",  "cached_tokens",  "output_tokens", "labels",    "quality_e9",
+    "value_e6",      "latency_labels", "latency_us",    "failures",  "reported_nano",
+    "computed_nano", "unpriced",       "refused"};
 
 const char *meter_field_name(int field)
 {
@@ -250,8 +250,9 @@ static void amount_of(const struct label_book *b, const struct decision_row *row
     v[METER_TOKENS_IN] = average(b, FB_PROMPT_TOKENS, 1, row->prompt_tokens, NULL);
     v[METER_TOKENS_CACHED] = average(b, FB_CACHED_TOKENS, 1, row->cached_tokens, NULL);
     v[METER_TOKENS_OUT] = average(b, FB_OUTPUT_TOKENS, 1, 0, &counted);
-    v[METER_LABELS] = c.has[TARGET_QUALITY];
-    if (c.has[TARGET_QUALITY]) {
+    /* What was found wanting was not delivered: the quality is that of the last attempt. */
+    v[METER_LABELS] = c.has[TARGET_QUALITY] && !credit_escalated(b);
+    if (v[METER_LABELS]) {
         v[METER_QUALITY] = rounded(c.label[TARGET_QUALITY] * 1e9);
         v[METER_VALUE] = rounded(c.label[TARGET_QUALITY] * value * 1e6);
     }
@@ -284,8 +285,11 @@ bool meter_decided(struct meter *m, const struct event *decided, int64_t most,
     row_from_decided(decided, &row);
     meter_key_of(decided, &key);
     amount_of(&none, &row, decided->decided.value, delta);
-    delta->v[METER_REQUESTS] = 1;
-    delta->v[METER_BASELINE] = decided->decided.baseline_nano;
+    delta->v[METER_ATTEMPTS] = 1;
+    if (decided->decided.attempt.from == 0) { /* the baseline would have been asked once */
+        delta->v[METER_REQUESTS] = 1;
+        delta->v[METER_BASELINE] = decided->decided.baseline_nano;
+    }
     return post(m, &key, delta, most);
 }
 

@@ -16,14 +16,15 @@
  * any order; refused requests, which leave no record, are the one thing that is only counted live.
  */
 enum meter_field {
-    METER_REQUESTS,      /* decisions: retries of a request are one */
+    METER_REQUESTS,      /* what was asked for: retries are one, and so are escalations */
+    METER_ATTEMPTS,      /* decisions: what follows counts each */
     METER_SETTLED,       /* of these with a cost that was reported or computed from tokens */
     METER_COST,          /* nanodollars: reported, else computed, else the expected cost */
-    METER_BASELINE,      /* nanodollars: expected cost of the baseline model */
+    METER_BASELINE,      /* nanodollars: expected cost of the baseline model, once a request */
     METER_TOKENS_IN,     /* reported, else as the request had them */
     METER_TOKENS_CACHED, /* of these read from a cache */
     METER_TOKENS_OUT,    /* reported */
-    METER_LABELS,        /* requests with a quality */
+    METER_LABELS,        /* requests with a quality: of escalated ones the last attempt's */
     METER_QUALITY,       /* their qualities, billionths */
     METER_VALUE,         /* value of the request x quality, millionths */
     METER_TIMED,         /* requests with a latency */

@@ -157,6 +157,11 @@ static const struct field table[] = {
     OTHER("rules", "0 to 64 objects", "see below; the first that matches names a model"),
     OTHER("silence", "0 to 16 objects",
           "see below; the first that matches says what a missing quality label means"),
+    REAL("escalation/quality", P(escalation.quality), 0, 1, 0,
+         "label of a decision whose answer was found wanting, until a report says otherwise"),
+    REAL("escalation/share", P(escalation.share), 0, 1, 0,
+         "of wanting answers that applications escalate: a model's utility has what follows; 0 = "
+         "choose as if every answer were the last"),
     INT("session/most", P(session.most), 0, SESSIONS_MAX, SESSIONS_MAX,
         "sessions whose model is remembered and kept; 0 = requests of a session are like others"),
     REAL("session/inertia", P(session.inertia), 0, 1000, 0.02,

@@ -21,8 +21,8 @@ struct objective {
     double cost_scale_usd;   /* 0 = automatic: running mean of the dearest model's predicted cost */
 };
 
-/* A keyword rule: every condition that is set must hold; the first rule that matches names a model.
- */
+/* A keyword rule: every condition that is set must hold. The first that matches and names a model
+ * or a tier is what the policy `rules` goes by; those that set the least tier bind any policy. */
 struct rule {
     char words[8][NAME_CAP]; /* any of these in the prompt (ASCII case ignored, whole words) */
     int n_words;
@@ -32,6 +32,7 @@ struct rule {
     int64_t min_prompt_tokens; /* 0 = any */
     char model[NAME_CAP];      /* either a model ... */
     int tier;                  /* ... or a tier (its cheapest model); -1 = unset */
+    int min_tier;              /* ... or the lowest tier that may be served; -1 = unset */
 };
 
 /* What it means when nobody reports a decision's quality: of a list of these the first whose
@@ -97,6 +98,10 @@ struct params {
     int n_rules;
     struct silence silence[SILENCE_MAX];
     int n_silence;
+    struct {
+        double quality; /* label of a decision that is escalated, while no report has another */
+        double share;   /* of wanting answers that are escalated: what a choice looks ahead to */
+    } escalation;
     struct value_tables value;
     struct {
         int64_t most;      /* sessions remembered; 0 = requests of a session are like others */

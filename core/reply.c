@@ -121,7 +121,8 @@ static void put_reasons(struct text *t, uint32_t reasons)
                  {REASON_BUDGET, "budget"},
                  {REASON_SOFT_LIMIT, "soft_limit"},
                  {REASON_SESSION, "session"},
-                 {REASON_HULL, "hull"}};
+                 {REASON_HULL, "hull"},
+                 {REASON_ESCALATED, "escalated"}};
     int written = 0;
     text_put(t, "\"reasons\":[");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -252,6 +253,8 @@ void reply_decision(struct text *t, const struct event *decided, const struct ca
     } else {
         text_put(t, "\"dry_run\":true,");
     }
+    if (d->attempt.from > 0)
+        text_printf(t, "\"attempt\":%d,", 1 + d->attempt.earlier);
     put_choice(t, d, catalog);
     text_put(t, ",");
     put_expected(t, d);

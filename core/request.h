@@ -21,6 +21,19 @@ struct named_feature {
     uint64_t hash; /* of name, or of name=text for strings */
 };
 
+/* Which attempt at a request this is; all zeros for the first. */
+struct attempt {
+    uint64_t from;   /* sequence number of the decision whose answer was found wanting */
+    uint8_t tier;    /* of the model that it chose: this one chooses above */
+    uint8_t earlier; /* attempts before this one, counted up to 255 */
+};
+
+/* What a decision id says; the code is checked by whoever has the key. */
+struct decision_ref {
+    uint32_t epoch;
+    uint64_t seq, mac;
+};
+
 /* A decoded route request. Strings marked "borrowed" live as long as the message they came from. */
 struct request {
     char request_id[NAME_CAP]; /* "" = none: not idempotent */
@@ -45,6 +58,8 @@ struct request {
         double max_latency_ms;                                               /* 0 = none */
     } constraints;
     bool explain, dry_run;
+    struct decision_ref escalates; /* of an escalation; seq 0 = none */
+    struct attempt attempt;        /* filled by router_escalate */
 };
 
 /* What a feedback message says. A field is present when its bit is set in `has`. */
@@ -58,8 +73,10 @@ enum feedback_field {
     FB_FAILED = 64
 };
 
-/* The source of the labels that stand for missing ones: not for callers. */
+/* Reserved sources, not for callers: of the labels that stand for missing ones, and of those that
+ * an escalation gives the decision that it comes from. */
 #define SILENCE_SOURCE "silence"
+#define ESCALATION_SOURCE "escalation"
 
 struct feedback {
     uint32_t epoch; /* of the decision id, MAC already checked by decision_id_parse */

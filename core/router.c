@@ -121,7 +121,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
     if (guard_applies(d, r->params.guard.alpha))
         r->guard_ledger += guard_gain(d, d->arm, r->params.guard.alpha);
     r->counters.spent_nano += d->booked_nano;
-    r->counters.baseline_nano += d->baseline_nano;
+    r->counters.baseline_nano += d->attempt.from == 0 ? d->baseline_nano : 0;
     r->counters.model[d->arm].decisions++;
     r->counters.model[d->arm].spent_nano += d->booked_nano;
     if (r->meter)
@@ -238,10 +238,10 @@ enum status router_apply(struct router *r, const struct event *ev, struct proble
 
 /* ---- deciding what happened ---- */
 
-static enum status find_retry(const struct router *r, const struct request *req, uint64_t hash,
-                              uint64_t *seq, struct problem *problem)
+enum status router_find_retry(const struct router *r, const struct request *req, uint64_t *seq,
+                              struct problem *problem)
 {
-    int64_t slot = pending_request(&r->pending, hash);
+    int64_t slot = pending_request(&r->pending, request_hash(req->labels.tenant, req->request_id));
     *seq = 0;
     if (slot < 0)
         return STATUS_OK;
@@ -257,9 +257,9 @@ static enum status find_retry(const struct router *r, const struct request *req,
 enum status router_route(struct router *r, int64_t now_ms, const struct request *req,
                          struct event *ev, enum route_result *result, struct problem *problem)
 {
-    uint64_t hash = request_hash(req->labels.tenant, req->request_id), seq;
+    uint64_t seq;
     router_begin(r, now_ms, EVENT_NONE, ev);
-    enum status s = find_retry(r, req, hash, &seq, problem);
+    enum status s = router_find_retry(r, req, &seq, problem);
     if (s != STATUS_OK)
         return s;
     if (seq) {

@@ -61,6 +61,18 @@ struct recalled {
     struct event decided;
     struct label_book book; /* zeroed (book_init) when none was stored */
 };
+/* router_escalate decides again for a request whose answer was found wanting: a decision of its
+ * own, on a higher tier than that of the decision req->escalates names. `from` is that decision's
+ * record, NULL when there is none, and its book if it is not in memory. Fills req->attempt.
+ * UNKNOWN_DECISION: it is not the tenant's, not known, or too old to be labelled. CONFLICT: it was
+ * escalated before, under another request_id: its successor is what can be escalated.
+ * When the result is ROUTE_DECIDED the host feeds router_wanting's report on the earlier decision,
+ * by router_feedback, and logs both at once. */
+MUST_CHECK enum status router_escalate(struct router *r, int64_t now_ms, struct request *req,
+                                       const struct recalled *from, struct event *ev,
+                                       enum route_result *result, struct problem *problem);
+void router_wanting(const struct router *r, const struct request *req, struct feedback *out);
+
 /* router_feedback: ev->kind is EVENT_NONE when nothing changed (duplicate, late, superseded). */
 MUST_CHECK enum status router_feedback(struct router *r, int64_t now_ms, const struct feedback *f,
                                        const struct recalled *recalled, struct event *ev,

@@ -72,6 +72,10 @@ struct router {
 void router_begin(const struct router *r, int64_t now_ms, enum event_kind kind, struct event *ev);
 /* router_batch_hash gives what is kept of a batch's name. */
 uint64_t router_batch_hash(const char *id);
+/* router_find_retry gives the open decision that a request repeats, 0 when it is new. CONFLICT: its
+ * request_id was used with another body. */
+MUST_CHECK enum status router_find_retry(const struct router *r, const struct request *req,
+                                         uint64_t *seq, struct problem *problem);
 /* decide fills *d for a request: predictions, eligible set, pmf, draw. Pure: changes nothing. */
 MUST_CHECK enum status decide(const struct router *r, uint64_t seq, int64_t now_ms,
                               const struct request *req, struct event_decided *d,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keyword rules: what teams write before they have a router. They serve as the `rules` policy, the
- * baseline that purser is compared with. Words match whole, ASCII case ignored, within the part of
+ * baseline that purser is compared with, and, where they set the lowest tier, as constraints that
+ * hold under any policy. Words match whole, ASCII case ignored, within the part of
  * the prompt that features see too.
  */
 #include "core/rules.h"
@@ -82,7 +83,7 @@ int rules_model(const struct params *p, const struct request *r, int64_t tokens,
     if (matched)
         *matched = false;
     for (int i = 0; i < p->n_rules; i++) {
-        if (!rule_matches(&p->rule[i], r, tokens))
+        if (p->rule[i].min_tier >= 0 || !rule_matches(&p->rule[i], r, tokens))
             continue;
         int slot = p->rule[i].model[0] ? catalog_find(&p->catalog, p->rule[i].model)
                                        : extreme(&p->catalog, false, p->rule[i].tier);
@@ -94,4 +95,13 @@ int rules_model(const struct params *p, const struct request *r, int64_t tokens,
     }
     int named = p->policy.model[0] ? catalog_find(&p->catalog, p->policy.model) : -1;
     return named >= 0 && p->catalog.model[named].active ? named : rules_extreme(&p->catalog, false);
+}
+
+int rules_min_tier(const struct params *p, const struct request *r, int64_t tokens)
+{
+    int least = 0;
+    for (int i = 0; i < p->n_rules; i++)
+        if (p->rule[i].min_tier > least && rule_matches(&p->rule[i], r, tokens))
+            least = p->rule[i].min_tier;
+    return least;
 }

@@ -9,6 +9,10 @@
  * policy.model if that is set, else the cheapest active model. -1 when there is no active model.
  * tokens is the length of the input. matched (may be NULL) tells whether a rule matched. */
 int rules_model(const struct params *p, const struct request *r, int64_t tokens, bool *matched);
+/* rules_min_tier gives the highest of the lowest tiers that rules set for a request, 0 when none
+ * does.
+ */
+int rules_min_tier(const struct params *p, const struct request *r, int64_t tokens);
 /* rules_extreme gives the active model with the highest (dearest) or lowest list price, -1 if none.
  */
 int rules_extreme(const struct catalog *c, bool dearest);

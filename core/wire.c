@@ -13,6 +13,7 @@
 
 #include <string.h>
 #include "bandit/rng.h"
+#include "core/credit.h"
 #include "core/decision_id.h"
 #include "core/fields.h"
 #include "core/wire_item.h"
@@ -24,13 +25,12 @@ static const struct json_bounds bounds = {.bytes = BATCH_MESSAGE_MAX,
                                           .elements = EMBEDDING_MAX + 1024,
                                           .items = BATCH_ITEMS_MAX};
 
-static const char *const op_names[] = {[WIRE_ROUTE] = "route",
-                                       [WIRE_ROUTE_MANY] = "route_many",
-                                       [WIRE_FEEDBACK] = "feedback",
-                                       [WIRE_FEEDBACK_MANY] = "feedback_many",
-                                       [WIRE_TEACH] = "teach"};
+static const char *const op_names[] = {
+    [WIRE_ROUTE] = "route",       [WIRE_ROUTE_MANY] = "route_many",
+    [WIRE_FEEDBACK] = "feedback", [WIRE_FEEDBACK_MANY] = "feedback_many",
+    [WIRE_TEACH] = "teach",       [WIRE_ESCALATE] = "escalate"};
 
-static bool is_many(enum wire_op op)
+bool wire_is_many(enum wire_op op)
 {
     return op == WIRE_ROUTE_MANY || op == WIRE_FEEDBACK_MANY || op == WIRE_TEACH;
 }
@@ -100,7 +100,7 @@ enum status wire_open(struct message *m, const void *bytes, size_t n, struct pro
     if (st != STATUS_OK)
         return st;
     st = open_head(&out, root, problem);
-    if (st == STATUS_OK && is_many(out.op))
+    if (st == STATUS_OK && wire_is_many(out.op))
         st = open_batch(&out, root, problem);
     else if (st == STATUS_OK && n > MESSAGE_MAX)
         st = json_fail(problem, STATUS_TOO_LARGE, NULL, "%zu bytes, at most %d are allowed", n,
@@ -129,7 +129,7 @@ enum status wire_item_open(const struct message *m, int i, struct wire_item *out
                            struct problem *problem)
 {
     *out = (struct wire_item){.object = m->root, .items = {.key = "items"}, .item = {.index = i}};
-    if (!is_many(m->op))
+    if (!wire_is_many(m->op))
         return STATUS_OK;
     out->item.up = &out->items;
     out->at = &out->item;
@@ -216,8 +216,8 @@ static const struct field_table feedback_table = {feedback_rows, ROWS - 1};
 static const struct field_table outcome_table = {feedback_rows + VALUES_FROM, ROWS - VALUES_FROM};
 
 /* What is not valid as an id is answered like an id that nobody knows: there is no third case. */
-static enum status read_decision_id(const struct wire_item *it, struct feedback *f,
-                                    struct problem *p)
+enum status wire_decision_read(const struct wire_item *it, struct decision_ref *out,
+                               struct problem *p)
 {
     struct json_at at = {.up = it->at, .key = "decision_id"};
     char found[FOUND_CAP];
@@ -225,7 +225,7 @@ static enum status read_decision_id(const struct wire_item *it, struct feedback 
     if (!json_is_string(v))
         return json_fail(p, STATUS_BAD_REQUEST, &at, "expected a string, found %s",
                          v ? json_found(found, v) : "nothing");
-    if (!decision_id_parse(json_string_value(v), &f->epoch, &f->seq, &f->mac))
+    if (!decision_id_parse(json_string_value(v), &out->epoch, &out->seq, &out->mac))
         return json_fail(p, STATUS_UNKNOWN_DECISION, &at, "no decision has this id");
     return STATUS_OK;
 }
@@ -259,10 +259,14 @@ static enum status feedback_check(const struct feedback *f, unsigned seen, bool 
     struct json_at source_at = {.up = it->at, .key = "source"},
                    accepted_at = {.up = it->at, .key = "accepted"},
                    cached_at = {.up = it->at, .key = "cached_tokens"};
-    if (strcmp(f->source, SILENCE_SOURCE) == 0 && !corrects)
-        return json_fail(p, STATUS_BAD_REQUEST, &source_at,
-                         "\"silence\" is reserved for labels that nobody reported: name the "
-                         "reporter, or declare /silence in the configuration");
+    if (source_reserved(f->source) && !corrects)
+        return json_fail(
+            p, STATUS_BAD_REQUEST, &source_at,
+            "\"%s\" is reserved for labels that nobody reported: name the reporter, or "
+            "see %s",
+            f->source,
+            strcmp(f->source, SILENCE_SOURCE) == 0 ? "/silence in the configuration"
+                                                   : "the op escalate");
     if ((seen & FB_QUALITY) && (seen & SAID_ACCEPTED))
         return json_fail(p, STATUS_BAD_REQUEST, &accepted_at, "give quality or accepted, not both");
     if (f->has == 0 && !f->retract)
@@ -280,6 +284,7 @@ enum status wire_feedback(const struct message *m, int i, struct feedback *out,
 {
     struct wire_item it;
     struct feedback_doc doc;
+    struct decision_ref of = {0};
     memset(&doc, 0, sizeof doc);
     fields_default(feedback_table, 0, &doc);
     unsigned seen = 0;
@@ -294,9 +299,12 @@ enum status wire_feedback(const struct message *m, int i, struct feedback *out,
     take_values(&doc, seen);
     st = feedback_check(&doc.f, seen, m->corrects, &it, problem);
     if (st == STATUS_OK)
-        st = read_decision_id(&it, &doc.f, problem);
+        st = wire_decision_read(&it, &of, problem);
     if (st != STATUS_OK)
         return st;
+    doc.f.epoch = of.epoch;
+    doc.f.seq = of.seq;
+    doc.f.mac = of.mac;
     doc.f.digest = feedback_digest(&doc.f);
     *out = doc.f;
     return STATUS_OK;

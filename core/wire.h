@@ -21,6 +21,7 @@ enum wire_op {
     WIRE_FEEDBACK,
     WIRE_FEEDBACK_MANY,
     WIRE_TEACH,
+    WIRE_ESCALATE,
     WIRE_CONTROL
 };
 
@@ -35,7 +36,9 @@ struct message {
     void *root;              /* parsed document; NULL when closed */
 };
 
-/* wire_open parses a message and finds its op: any op that is not one of the first five is
+/* wire_is_many tells whether a message of this op holds items. */
+bool wire_is_many(enum wire_op op);
+/* wire_open parses a message and finds its op: any op that is not one of those before it is
  * WIRE_CONTROL.
  * On error nothing needs closing. wire_close frees; accepts a closed message. */
 MUST_CHECK enum status wire_open(struct message *m, const void *bytes, size_t n,
@@ -43,9 +46,9 @@ MUST_CHECK enum status wire_open(struct message *m, const void *bytes, size_t n,
 void wire_close(struct message *m);
 /* wire_key gives the key that a message shows, NULL if none. Never told to anybody. */
 const char *wire_key(const struct message *m);
-/* wire_request and wire_feedback decode item i (0 when single). Borrowed strings live until
- * wire_close. A request is of the message's tenant if that is set; one that names another is
- * FORBIDDEN. */
+/* wire_request and wire_feedback decode item i (0 when single). An escalation is a route request
+ * that also names a decision. Borrowed strings live until wire_close. A request is of the message's
+ * tenant if that is set; one that names another is FORBIDDEN. */
 MUST_CHECK enum status wire_request(const struct message *m, int i, struct request *out,
                                     struct problem *problem);
 MUST_CHECK enum status wire_feedback(const struct message *m, int i, struct feedback *out,

@@ -23,9 +23,12 @@ MUST_CHECK enum status wire_item_head(const struct wire_item *it, const char *op
                                       struct problem *problem);
 
 /* wire_request_read and wire_outcome_read decode what it->object holds: a route request, or what a
- * model made of one (the values of a feedback message and "model"). */
+ * model made of one (the values of a feedback message and "model"). wire_decision_read decodes its
+ * decision_id, which must be there. */
 MUST_CHECK enum status wire_request_read(const struct wire_item *it, struct request *out,
                                          struct problem *problem);
+MUST_CHECK enum status wire_decision_read(const struct wire_item *it, struct decision_ref *out,
+                                          struct problem *problem);
 MUST_CHECK enum status wire_outcome_read(const struct wire_item *it, char model[NAME_CAP],
                                          struct feedback *out, struct problem *problem);
 /* wire_teach_bound checks that a message does not teach too much at once: the loop is busy with it

@@ -69,8 +69,11 @@ static const struct field rows[] = {
      .max = 1e9},
     {.path = "explain", .kind = FIELD_BOOL, R(explain)},
     {.path = "dry_run", .kind = FIELD_BOOL, R(dry_run)},
+    {.path = "decision_id", OTHER},
 };
-static const struct field_table table = {rows, sizeof rows / sizeof rows[0]};
+/* A route request is all but the decision that an escalation comes from. */
+enum { ROWS = sizeof rows / sizeof rows[0] };
+static const struct field_table table = {rows, ROWS - 1}, escalate_table = {rows, ROWS};
 
 static enum status expected(struct problem *p, const struct json_at *at, const char *what,
                             const json_t *v)
@@ -273,17 +276,23 @@ static uint64_t request_digest(const struct request *r)
     h = digest_set(h, r->constraints.deny, r->constraints.n_deny);
     h = digest_set(h, r->constraints.needs, r->constraints.n_needs);
     h = digest_real(digest_real(h, r->constraints.min_quality), r->constraints.max_cost_usd);
+    if (r->escalates.seq > 0)
+        h = digest_int(digest_int(h, r->escalates.epoch), (int64_t)r->escalates.seq);
     return digest_real(h, r->constraints.max_latency_ms);
 }
 
-static enum status read_all(const struct wire_item *it, struct request *r, struct problem *p)
+static enum status read_all(const struct wire_item *it, bool escalates, struct request *r,
+                            struct problem *p)
 {
     struct json_at cached_at = {.up = it->at, .key = "cached_tokens"};
     unsigned seen = 0;
     void *base[] = {r};
-    enum status st = fields_read(table, it->object, it->at, base, &seen, p);
+    enum status st =
+        fields_read(escalates ? escalate_table : table, it->object, it->at, base, &seen, p);
     if (st == STATUS_OK)
-        st = wire_item_head(it, "route", p);
+        st = wire_item_head(it, escalates ? "escalate" : "route", p);
+    if (st == STATUS_OK && escalates)
+        st = wire_decision_read(it, &r->escalates, p);
     if (st == STATUS_OK)
         st = read_prompt(it, r, p);
     if (st == STATUS_OK)
@@ -298,12 +307,12 @@ static enum status read_all(const struct wire_item *it, struct request *r, struc
     return st;
 }
 
-enum status wire_request_read(const struct wire_item *it, struct request *out,
-                              struct problem *problem)
+static enum status read_request(const struct wire_item *it, bool escalates, struct request *out,
+                                struct problem *problem)
 {
     memset(out, 0, sizeof *out);
     fields_default(table, 0, out);
-    enum status st = read_all(it, out, problem);
+    enum status st = read_all(it, escalates, out, problem);
     if (st == STATUS_OK)
         out->digest = request_digest(out);
     return st;
@@ -321,12 +330,18 @@ static enum status speak_for(const struct message *m, const struct wire_item *it
     return STATUS_OK;
 }
 
+enum status wire_request_read(const struct wire_item *it, struct request *out,
+                              struct problem *problem)
+{
+    return read_request(it, false, out, problem);
+}
+
 enum status wire_request(const struct message *m, int i, struct request *out,
                          struct problem *problem)
 {
     struct wire_item it;
     enum status st = wire_item_open(m, i, &it, problem);
     if (st == STATUS_OK)
-        st = wire_request_read(&it, out, problem);
+        st = read_request(&it, m->op == WIRE_ESCALATE, out, problem);
     return st == STATUS_OK && m->tenant[0] ? speak_for(m, &it, out, problem) : st;
 }

@@ -15,6 +15,8 @@ static const char commands[] =
     "usage: purser-sim replay DIR [options]            play a full-information table\n"
     "       purser-sim replay --scenario fintech [options]\n"
     "       purser-sim compare DIR... [options]        tables x histories x budgets x policies\n"
+    "       purser-sim scenario list                   what questions ship with answers\n"
+    "       purser-sim scenario NAME [--seeds N] [--rows N] [--json]\n"
     "       purser-sim scenario fintech --out DIR [--rows N] [--scenario-seed S]\n"
     "       purser-sim scenario fintech --values       what knowing values is worth\n"
     "       purser-sim run EXPERIMENT [--seeds N] [--json] [--csv FILE]\n"
@@ -232,6 +234,7 @@ static bool take_value(struct options *o, int key, const char *v)
     case OPT_WORKERS:
         return read_int(v, 1, 256, &o->workers);
     case OPT_ROWS:
+        o->rows_given = true;
         return read_int(v, 1, FINTECH_ROWS_MAX, &o->rows);
     case OPT_SCENARIO_SEED:
         return read_int(v, 0, INT64_MAX, &o->scenario_seed);

@@ -22,7 +22,7 @@ struct options {
     double split, budget; /* budget < 0: as configured */
     bool values;          /* the scenario's */
     bool full_history, cold, json, progress, labels;
-    bool seeds_given, seed_given;
+    bool seeds_given, seed_given, rows_given;
     bool own; /* DIR/purser.json, if there is one, belongs to the table */
     struct delay delay;
     long long seeds, first_seed, workers, rows, scenario_seed, monthly, dims, clusters, buckets;

@@ -14,6 +14,7 @@
 #include "sim/replay.h"
 #include "sim/report.h"
 #include "sim/run.h"
+#include "sim/scenario/scenario.h"
 #include "sim/score.h"
 #include "sim/setup.h"
 #include "sim/worth.h"
@@ -397,6 +398,27 @@ static int compare_command(struct options *o, char **dir, int n)
     return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
 }
 
+/* A scenario is played; the table of fintech can also be written, or weighed by its values. */
+static int run_scenario(struct options *o, const char *name)
+{
+    struct problem problem = {0};
+    struct scenario_ask ask = {.seeds = (int)o->seeds,
+                               .first_seed = (uint64_t)o->first_seed,
+                               .rows = o->rows_given ? o->rows : 0,
+                               .monthly = (double)o->monthly,
+                               .json = o->json,
+                               .crew = crew_of(o)};
+    o->scenario = name;
+    if ((o->out != NULL || o->values) && strcmp(name, "fintech") != 0)
+        return options_refuse("--out and --values are of the scenario fintech, not of", name);
+    if (o->out != NULL)
+        return scenario_command(o);
+    if (o->values)
+        return worth_command(o);
+    enum status s = scenario_run(name, &ask, &problem);
+    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+}
+
 /* The history of a replay; compare takes a list instead. */
 static bool read_history(struct options *o)
 {
@@ -417,11 +439,10 @@ static int run(struct options *o, const char *command, char **rest, int n)
         return compare_command(o, rest, n);
     if (strcmp(command, "refold") == 0)
         return n == 0 ? refold_command(o) : options_refuse("refold takes only options", rest[0]);
-    if (strcmp(command, "scenario") == 0) {
-        if (n != 1)
-            return options_refuse("scenario takes one name", NULL);
-        o->scenario = rest[0];
-    } else if (strcmp(command, "replay") != 0) {
+    if (strcmp(command, "scenario") == 0)
+        return n == 1 ? run_scenario(o, rest[0])
+                      : options_refuse("scenario takes one name, or list", NULL);
+    if (strcmp(command, "replay") != 0) {
         return options_refuse("no such command", command);
     } else if (n != (o->scenario == NULL)) {
         return options_refuse("replay takes one DIR or --scenario", NULL);
@@ -433,10 +454,6 @@ static int run(struct options *o, const char *command, char **rest, int n)
     if (o->values && o->scenario == NULL)
         return options_refuse("--values are a scenario's: for a table give --set value.task=...",
                               NULL);
-    if (strcmp(command, "scenario") == 0 && o->values && o->out == NULL)
-        return worth_command(o);
-    if (strcmp(command, "scenario") == 0)
-        return o->out != NULL ? scenario_command(o) : options_refuse("--out DIR is missing", NULL);
     if (o->learn_from != NULL && o->split > 0)
         return options_refuse("--learn-from and --split exclude each other", NULL);
     o->dir = n > 0 ? rest[0] : NULL;

@@ -191,8 +191,10 @@ static enum status fold_without(struct fold *f, const struct event *e)
     f->copy.seq = router_seq(r) + 1;
     if (e->kind == EVENT_FEEDBACK)
         translate(f, &f->copy.feedback);
-    if (e->kind == EVENT_DECIDED)
+    if (e->kind == EVENT_DECIDED) {
+        f->copy.decided.attempt.from = renumbered(f, e->decided.attempt.from);
         silenced(f, &f->copy.decided);
+    }
     enum status s = router_apply(r, &f->copy, f->problem);
     return s == STATUS_OK && has_followers(e->kind) ? follow_all(f, e->time_ms) : s;
 }

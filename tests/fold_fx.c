@@ -151,15 +151,37 @@ struct feedback fold_report(const struct fold *f, uint64_t seq, const char *sour
     return r;
 }
 
-/* Recalls a decision that has left memory, as a service does. */
-static const struct recalled *recall(const struct fold *f, uint64_t seq)
+static const struct recalled *recorded(const struct fold *f, uint64_t seq)
 {
     static struct recalled out;
-    if (router_has(f->router, seq))
-        return NULL;
     assert_int_equal(event_decode(f->record[seq], f->len[seq], &out.decided, NULL), STATUS_OK);
     out.book = f->evicted[seq];
     return &out;
+}
+
+/* Recalls a decision that has left memory, as a service does. */
+static const struct recalled *recall(const struct fold *f, uint64_t seq)
+{
+    return router_has(f->router, seq) ? NULL : recorded(f, seq);
+}
+
+enum status fold_escalate(struct fold *f, uint64_t seq, struct request *r)
+{
+    struct decision_ref *ref = &r->escalates;
+    struct feedback wanting;
+    *ref = (struct decision_ref){.epoch = router_epoch(f->router), .seq = seq};
+    ref->mac = decision_mac(ref->epoch, ref->seq, INIT.mac_key);
+    enum status s = router_escalate(f->router, f->now, r, seq <= f->n ? recorded(f, seq) : NULL,
+                                    &f->ev, &f->routed, &f->problem);
+    if (s != STATUS_OK || f->routed != ROUTE_DECIDED)
+        return s;
+    fold_keep(f);
+    uint64_t decided = f->ev.seq;
+    router_wanting(f->router, r, &wanting);
+    fold_feed(f, &wanting);
+    assert_int_equal(f->ev.kind, EVENT_FEEDBACK);
+    f->ev = recorded(f, decided)->decided;
+    return s;
 }
 
 void fold_feed(struct fold *f, const struct feedback *report)

@@ -18,6 +18,7 @@ struct fold {
     char json[CONFIG_MAX];
     struct event ev; /* the last one */
     enum feedback_result result;
+    enum route_result routed; /* of fold_escalate */
     struct problem problem;
     int drifted;              /* alarms so far */
     struct fold_items *items; /* of the snapshot, by key: each writes what changed since */
@@ -36,6 +37,9 @@ uint64_t fold_route(struct fold *f, const char *tenant, const char *task);
 struct request *fold_request(const char *tenant, const char *task);
 uint64_t fold_ask(struct fold *f, const struct request *request);
 enum status fold_try(struct fold *f, const struct request *r);
+/* fold_escalate asks again for what decision seq was asked with, and gives what router_escalate
+ * gave; f->ev is the new decision. */
+enum status fold_escalate(struct fold *f, uint64_t seq, struct request *r);
 /* fold_report makes a report of quality from a source ("" = default); each is another message.
  * fold_feed takes one; it must be accepted. */
 struct feedback fold_report(const struct fold *f, uint64_t seq, const char *source, double quality);

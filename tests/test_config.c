@@ -168,6 +168,10 @@ static const struct refusal {
      "found both", STATUS_BAD_REQUEST},
     {"C5 rule neither", "{" MODELS ",\"rules\":[{\"task\":\"t\"}]}", "/rules/0", "neither",
      STATUS_BAD_REQUEST},
+    {"C5 rule two", "{" MODELS ",\"rules\":[{\"tier\":\"small\",\"min_tier\":\"small\"}]}",
+     "/rules/0", "more", STATUS_BAD_REQUEST},
+    {"C5 rule least", "{" MODELS ",\"rules\":[{\"min_tier\":\"zz\"}]}", "/rules/0/min_tier",
+     "tiers are", STATUS_BAD_REQUEST},
     {"C5 rule word", "{" MODELS ",\"rules\":[{\"model\":\"a\",\"words\":[\"\"]}]}",
      "/rules/0/words/0", "1 to 64 bytes", STATUS_BAD_REQUEST},
     {"learners no tenant", "{" MODELS ",\"learners\":[{\"shares\":true}]}", "/learners/0/tenant",
@@ -359,10 +363,11 @@ static void patch_changes_only_what_it_names(void **state)
     must_patch("{\"feedback\":{\"ignore_sources\":[\"a\",\"b\"]}}");
     must_patch("{\"feedback\":{\"ignore_sources\":[\"c\"]}}");
     assert_int_equal(params.feedback.n_ignore, 1);
-    must_patch("{\"baseline\":\"\",\"rules\":[{\"tier\":\"medium\"}]}");
+    must_patch("{\"baseline\":\"\",\"rules\":[{\"tier\":\"medium\"},{\"min_tier\":\"small\"}]}");
     must_patch("{\"tiers\":[\"medium\",\"small\",\"x\",\"y\"]}");
     must_patch("{\"tiers\":[\"medium\",\"small\"]}"); /* v/b is retired, its tier may go */
     assert_int_equal(params.rule[0].tier, 0);
+    assert_int_equal(params.rule[1].min_tier, 1);
     assert_int_equal(params.catalog.model[0].tier, 1);
     check_round_trip();
 }

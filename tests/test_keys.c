@@ -140,8 +140,8 @@ static void keys_expire(void **state)
 /* Written out again, on purpose: whoever changes the table says it twice. */
 static void every_cell(void **state)
 {
-    static const char *const app[] = {"route", "route_many", "feedback", "feedback_many",
-                                      "explain"};
+    static const char *const app[] = {"route",    "route_many",    "escalate",
+                                      "feedback", "feedback_many", "explain"};
     static const char *const reader[] = {"explain",     "stats",      "status",       "models.list",
                                          "weights.get", "policy.get", "learners.get", "pools.list",
                                          "config.get",  "spend.get"};

@@ -126,6 +126,7 @@ static void add_known(struct want *w, const struct known *k)
     credit_of(&k->book, &row, &c);
     meter_key_of(&k->ev, &key);
     s.v[METER_REQUESTS] = 1;
+    s.v[METER_ATTEMPTS] = 1;
     s.v[METER_SETTLED] = c.has_cost;
     s.v[METER_COST] = c.has_cost ? c.cost_nano : row.booked_nano;
     s.v[METER_BASELINE] = k->ev.decided.baseline_nano;

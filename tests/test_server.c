@@ -95,6 +95,53 @@ static void test_retry(void **state)
                         "error:conflict");
 }
 
+static const char *escalate(struct service *s, const char *id, const char *members)
+{
+    char json[512];
+    snprintf(json, sizeof json, "{\"v\":1,\"op\":\"escalate\",\"decision_id\":\"%s\"%s}", id,
+             members);
+    return service_call(s, R, json);
+}
+
+/* The answer was found wanting: by the wire, by the client, after a kill. */
+static void test_escalate(void **state)
+{
+    struct service *s = *state;
+    struct purser_client_error e;
+    struct purser_client_decision a, b, c;
+    struct purser_client_request q = {.tenant = "acme", .prompt = "a contract"};
+    const char *const small[] = {"small-1", NULL};
+    char reply[2048];
+    q.allow = small;
+    assert_int_equal(purser_client_route(s->client, &q, &a, &e), 0);
+    assert_int_equal(a.attempt, 1);
+    q.allow = NULL;
+    assert_int_equal(purser_client_escalate(s->client, a.decision_id, &q, &b, &e), 0);
+    assert_true(b.attempt == 2 && strcmp(b.model, a.model) != 0);
+    assert_int_equal(purser_client_escalate(s->client, a.decision_id, &q, &c, &e), -1);
+    assert_string_equal(e.code, "conflict");
+    q.tenant = "other";
+    assert_int_equal(purser_client_escalate(s->client, a.decision_id, &q, &c, &e), -1);
+    assert_string_equal(e.code, "unknown_decision");
+    q = (struct purser_client_request){.tenant = "acme", .allow = small};
+    assert_int_equal(purser_client_route(s->client, &q, &a, &e), 0);
+    static const char more[] = ",\"tenant\":\"acme\",\"request_id\":\"e2\"";
+    snprintf(reply, sizeof reply, "%s", escalate(s, a.decision_id, more));
+    assert_non_null(strstr(reply, "\"attempt\":2,"));
+    assert_non_null(strstr(reply, "\"escalated\""));
+    service_stop(s, SIGKILL);
+    service_start(s);
+    assert_string_equal(escalate(s, a.decision_id, more), reply); /* the same bytes */
+    assert_int_equal(service_stat(s, "decisions"), 4);
+    assert_int_equal(service_stat(s, "feedbacks"), 2); /* each label once */
+    assert_string_equal(escalate(s, "1-1-0000000000000000", more), "error:conflict");
+    assert_string_equal(escalate(s, "1-1-0000000000000000", ",\"request_id\":\"e3\""),
+                        "error:unknown_decision");
+    assert_string_equal(service_feed(s, a.decision_id, "\"source\":\"escalation\",\"quality\":1"),
+                        "error:bad_request");
+    assert_string_equal(service_feed(s, a.decision_id, "\"quality\":1"), "applied");
+}
+
 /* S8: forged, truncated, bit-flipped. */
 static void test_forged(void **state)
 {
@@ -539,6 +586,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_struct_api, setup, teardown),
         cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_escalate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_batches, setup, teardown),

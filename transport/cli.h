@@ -61,6 +61,7 @@ void cli_identifier(char out[NAME_CAP], const char *s);
 
 /* The commands. cli_ask.c */
 int cli_route(struct cli *c);
+int cli_escalate(struct cli *c);
 int cli_feedback(struct cli *c);
 int cli_demo(struct cli *c);
 /* cli_play.c */

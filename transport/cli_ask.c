@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * purser route, feedback, demo: what an application does, by hand. Everything goes through the same
- * client library that applications link, so these commands are also its first test.
+ * purser route, escalate, feedback, demo: what an application does, by hand. Everything goes
+ * through the same client library that applications link, so these commands are also its first
+ * test.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,8 @@ static void show_decision(const json_t *d)
            cli_text(d, "tier"), cli_real(d, "propensity"), cli_text(d, "policy"));
     printf("decision  %s\n",
            *cli_text(d, "decision_id") ? cli_text(d, "decision_id") : "(not recorded)");
+    if (json_object_get(d, "attempt"))
+        printf("attempt   %lld\n", (long long)json_integer_value(json_object_get(d, "attempt")));
     printf("expected\n");
     show_interval(expected, "quality", "%.3f");
     show_interval(expected, "cost_usd", "%.6f");
@@ -70,8 +73,8 @@ static bool put_prompt(struct cli *c, json_t *message)
     if (prompt)
         json_object_set_new(message, "prompt", prompt);
     else
-        fprintf(stderr, "purser route: %s: cannot be read, is longer than 1 MiB, or is not UTF-8\n",
-                path);
+        fprintf(stderr, "purser %s: %s: cannot be read, is longer than 1 MiB, or is not UTF-8\n",
+                c->command, path);
     free(bytes);
     if (f && f != stdin)
         fclose(f);
@@ -135,7 +138,8 @@ static int send_and_show(struct cli *c, enum purser_client_door door, json_t *m,
     return CLI_OK;
 }
 
-int cli_route(struct cli *c)
+/* The message of a route or escalate request from the options; NULL: one is wrong, and was told. */
+static json_t *request_message(struct cli *c)
 {
     static const char *const strings[][2] = {{"--tenant", "tenant"},   {"--task", "task"},
                                              {"--domain", "domain"},   {"--user-tier", "user_tier"},
@@ -151,7 +155,7 @@ int cli_route(struct cli *c)
                                             {"--max-latency-ms", "max_latency_ms"},
                                             {NULL, NULL}};
     static const char *const tiers[][2] = {{"--min-tier", "min_tier"}, {NULL, NULL}};
-    json_t *m = json_pack("{s:i,s:s}", "v", 1, "op", "route"), *k = json_object();
+    json_t *m = json_pack("{s:i,s:s}", "v", 1, "op", c->command), *k = json_object();
     put_strings(c, m, strings);
     put_strings(c, k, tiers);
     bool ok = put_prompt(c, m) && put_numbers(c, m, reals, false) &&
@@ -163,8 +167,17 @@ int cli_route(struct cli *c)
         json_object_set_new(m, "explain", json_true());
     if (cli_flag(c, "--dry-run"))
         json_object_set_new(m, "dry_run", json_true());
+    if (ok)
+        return m;
+    json_decref(m);
+    return NULL;
+}
+
+int cli_route(struct cli *c)
+{
+    json_t *m = request_message(c);
     const char *text = cli_operand(c);
-    if (!ok || !cli_end(c)) {
+    if (!m || !cli_end(c)) {
         json_decref(m);
         return CLI_USAGE;
     }
@@ -172,6 +185,24 @@ int cli_route(struct cli *c)
         json_decref(m);
         if (!(m = literal(c, text, "route")))
             return CLI_USAGE;
+    }
+    return send_and_show(c, PURSER_CLIENT_ROUTE, m, show_decision);
+}
+
+int cli_escalate(struct cli *c)
+{
+    json_t *m = request_message(c);
+    const char *id = cli_operand(c);
+    if (!m || !cli_end(c) || !id) {
+        json_decref(m);
+        return id || !m ? CLI_USAGE : cli_usage(c, "DECISION_ID is needed, as route gave it");
+    }
+    if (id[0] == '{') {
+        json_decref(m);
+        if (!(m = literal(c, id, "escalate")))
+            return CLI_USAGE;
+    } else {
+        json_object_set_new(m, "decision_id", json_string(id));
     }
     return send_and_show(c, PURSER_CLIENT_ROUTE, m, show_decision);
 }

@@ -154,11 +154,12 @@ static void show_figures(const json_t *row)
     char text[64];
     snprintf(text, sizeof text, "%" PRId64 ".%09" PRId64, cost / 1000000000,
              (cost < 0 ? -cost : cost) % 1000000000);
-    printf("%9" PRId64 " %16s", requests, text);
+    printf("%9" PRId64 " %9" PRId64 " %16s", requests, spend_int(row, "attempts"), text);
     snprintf(text, sizeof text, "%.1f%%",
              baseline > 0 ? 100 * (1 - (double)cost / (double)baseline) : 0);
     printf(" %8s", baseline > 0 ? text : "-");
-    printf(" %11.7f", requests > 0 ? (double)cost * 1e-9 / (double)requests : 0);
+    snprintf(text, sizeof text, "%.7f", requests > 0 ? (double)cost * 1e-9 / (double)requests : 0);
+    printf(" %11s", requests > 0 ? text : "-");
     printf(" %11" PRId64 " %11" PRId64, spend_int(row, "input_tokens"),
            spend_int(row, "output_tokens"));
     snprintf(text, sizeof text, "%.3f (%" PRId64 ")",
@@ -188,8 +189,9 @@ static void show_head(const struct spend_query *q)
     if (strcmp(q->bucket, "all") != 0)
         printf("%-20s ", "from");
     json_array_foreach(q->by, i, by) printf("%-16.16s ", json_string_value(by));
-    printf("%9s %16s %8s %11s %11s %11s %16s %8s %7s %7s\n", "requests", "cost_usd", "saved",
-           "usd/request", "tokens_in", "tokens_out", "quality (n)", "ms", "failed", "refused");
+    printf("%9s %9s %16s %8s %11s %11s %11s %16s %8s %7s %7s\n", "requests", "attempts", "cost_usd",
+           "saved", "usd/request", "tokens_in", "tokens_out", "quality (n)", "ms", "failed",
+           "refused");
 }
 
 static void show_row(const struct spend_query *q, const json_t *row, const char *total)

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The client library: one REQ socket per address, one context per call. Includes nothing of purser
- * but its own header, so that it can be copied into a program or linked from a package.
- * A line (socket) on which an attempt has timed out is left for a fresh one: with NNG 1.5.2 a
- * socket can stop reconnecting for good when a timeout meets a breaking connection, and then hangs
- * in nng_close too. So such a line is closed by a thread of its own there, once its last user has
- * left it, and only a few such threads may exist.
+ * but the client's own headers, so that it can be copied into a program or linked from a package.
  * Invariant: an attempt is either answered, or is known to have failed, or its time is up; only
  * then the next one starts, with the same bytes and thus the same id. REQ's own resend is off: it
  * repeats at once when a connection breaks, without bound and without jitter. Considered:
@@ -16,8 +12,6 @@
 
 #include <jansson.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,170 +19,17 @@
 #include <time.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
-#include <nng/supplemental/tls/tls.h>
 #include "transport/client_json.h"
+#include "transport/client_line.h"
 
 enum {
-    DOORS = 3,
     DEFAULT_TIMEOUT_MS = 2000,
     DEFAULT_RETRIES = 3,
     BACKOFF_FIRST_MS = 50,
     BACKOFF_MOST_MS = 2000,
-    FAREWELLS_MAX = 8,
     SINGLE_MAX = 1024 * 1024,
     BATCH_MAX = 8 * 1024 * 1024
 };
-
-struct line {
-    nng_socket socket;
-    int users; /* calls under way on it */
-    bool ill;  /* its last attempt had no answer in time, or it was left */
-    bool left; /* replaced: goes with its last user */
-};
-
-struct purser_client {
-    pthread_mutex_t lock; /* of door and the lines' members */
-    struct line *door[DOORS];
-    char *url[DOORS];
-    char *key, *tls_ca, *tls_cert;
-    int timeout_ms, retries;
-};
-
-/* Sockets of all clients that are being closed by a thread of their own. */
-static atomic_int farewells;
-
-static int fail(struct purser_client_error *e, const char *code, bool retryable, const char *fmt,
-                ...) __attribute__((format(printf, 4, 5)));
-
-static int fail(struct purser_client_error *e, const char *code, bool retryable, const char *fmt,
-                ...)
-{
-    if (!e)
-        return -1;
-    *e = (struct purser_client_error){.retryable = retryable};
-    snprintf(e->code, sizeof e->code, "%s", code);
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(e->message, sizeof e->message, fmt, ap);
-    va_end(ap);
-    return -1;
-}
-
-static bool close_may_hang(void)
-{
-    int a = 0, b = 0, c = 0;
-    return sscanf(nng_version(), "%d.%d.%d", &a, &b, &c) < 2 ||
-           a * 1000000 + b * 1000 + c < 1007003;
-}
-
-static void *farewell(void *arg)
-{
-    struct line *l = arg;
-    nng_close(l->socket);
-    free(l);
-    atomic_fetch_sub(&farewells, 1);
-    return NULL;
-}
-
-/* Nobody uses the line any more. One line that hangs makes NNG 1.5.2 hang for all that are closed
- * after it, ill or not, so there none is closed by the caller's own thread. */
-static void hang_up(struct line *l)
-{
-    pthread_t thread;
-    struct timespec until;
-    bool ill = l->ill;
-    if (!close_may_hang()) {
-        nng_close(l->socket);
-        free(l);
-    } else if (atomic_fetch_add(&farewells, 1) < FAREWELLS_MAX &&
-               pthread_create(&thread, NULL, farewell, l) == 0) {
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++; /* a line that seems well is closed when the caller goes on */
-        if (ill || pthread_timedjoin_np(thread, NULL, &until) != 0)
-            pthread_detach(thread);
-    } else {
-        atomic_fetch_sub(&farewells, 1);
-        free(l); /* the socket stays open: better than to hang */
-    }
-}
-
-static int set_tls(nng_dialer d, const struct purser_client *c, const char *url)
-{
-    nng_tls_config *tls;
-    int e = nng_tls_config_alloc(&tls, NNG_TLS_MODE_CLIENT);
-    if (e != 0)
-        return e;
-    char host[256] = "";
-    sscanf(url, "tls+tcp://%255[^:/]", host);
-    if ((e = nng_tls_config_server_name(tls, host)) == 0 && c->tls_ca)
-        e = nng_tls_config_ca_file(tls, c->tls_ca);
-    if (e == 0 && c->tls_cert)
-        e = nng_tls_config_cert_key_file(tls, c->tls_cert, NULL);
-    /* Without an authority to ask the service stays unverified, but the line is encrypted. */
-    if (e == 0)
-        e = nng_tls_config_auth_mode(tls, c->tls_ca ? NNG_TLS_AUTH_MODE_REQUIRED
-                                                    : NNG_TLS_AUTH_MODE_NONE);
-    if (e == 0)
-        e = nng_dialer_set_ptr(d, NNG_OPT_TLS_CONFIG, tls);
-    nng_tls_config_free(tls);
-    return e;
-}
-
-static struct line *open_line(const struct purser_client *c, const char *url,
-                              struct purser_client_error *error)
-{
-    nng_dialer d = NNG_DIALER_INITIALIZER;
-    struct line *l = calloc(1, sizeof *l);
-    int e = l ? nng_req0_open(&l->socket) : NNG_ENOMEM;
-    if (e != 0) {
-        free(l);
-        fail(error, "no_memory", true, "cannot open a socket: %s", nng_strerror(e));
-        return NULL;
-    }
-    if ((e = nng_socket_set_ms(l->socket, NNG_OPT_REQ_RESENDTIME, -1)) != 0 ||
-        (e = nng_socket_set_ms(l->socket, NNG_OPT_RECONNMINT, 50)) != 0 ||
-        (e = nng_socket_set_ms(l->socket, NNG_OPT_RECONNMAXT, 1000)) != 0 ||
-        (e = nng_socket_set_size(l->socket, NNG_OPT_RECVMAXSZ, 0)) != 0 ||
-        (e = nng_dialer_create(&d, l->socket, url)) != 0)
-        goto out;
-    (void)nng_dialer_set_bool(d, NNG_OPT_TCP_NODELAY, true);
-    (void)nng_dialer_set_bool(d, NNG_OPT_TCP_KEEPALIVE, true);
-    if (strncmp(url, "tls+tcp://", 10) == 0 && (e = set_tls(d, c, url)) != 0)
-        goto out;
-    e = nng_dialer_start(d, NNG_FLAG_NONBLOCK);
-out:
-    if (e == 0)
-        return l;
-    fail(error, "connection", false, "cannot use %s: %s", url, nng_strerror(e));
-    hang_up(l);
-    return NULL;
-}
-
-/* A line for one attempt, and back again. The first attempt that times out replaces the line. */
-static struct line *line_take(struct purser_client *c, enum purser_client_door door)
-{
-    pthread_mutex_lock(&c->lock);
-    struct line *l = c->door[door];
-    l->users++;
-    pthread_mutex_unlock(&c->lock);
-    return l;
-}
-
-static void line_give(struct purser_client *c, enum purser_client_door door, struct line *l,
-                      bool timed_out)
-{
-    pthread_mutex_lock(&c->lock);
-    l->ill = timed_out || l->left;
-    if (timed_out && c->door[door] == l && atomic_load(&farewells) < FAREWELLS_MAX) {
-        struct line *fresh = open_line(c, c->url[door], NULL);
-        l->left = fresh != NULL;
-        c->door[door] = fresh ? fresh : l;
-    }
-    bool last = --l->users == 0 && l->left;
-    pthread_mutex_unlock(&c->lock);
-    if (last)
-        hang_up(l);
-}
 
 static bool copy_text(char **to, const char *from)
 {
@@ -205,7 +46,7 @@ int purser_client_open(const char *route_url, const char *feedback_url,
     struct purser_client *c = calloc(1, sizeof *c);
     if (!c || pthread_mutex_init(&c->lock, NULL) != 0) {
         free(c);
-        return fail(error, "no_memory", true, "no memory for a client");
+        return client_fail(error, "no_memory", true, "no memory for a client");
     }
     c->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
     c->retries = o->retries == 0 ? DEFAULT_RETRIES : o->retries < 0 ? 0 : o->retries;
@@ -214,9 +55,9 @@ int purser_client_open(const char *route_url, const char *feedback_url,
     for (int i = 0; i < DOORS; i++)
         copied = copied && copy_text(&c->url[i], urls[i]);
     if (!copied)
-        fail(error, "no_memory", true, "no memory for a client");
+        client_fail(error, "no_memory", true, "no memory for a client");
     for (int i = 0; i < DOORS && copied; i++)
-        copied = !c->url[i] || (c->door[i] = open_line(c, c->url[i], error)) != NULL;
+        copied = !c->url[i] || (c->door[i] = client_line_open(c, c->url[i], error)) != NULL;
     if (!copied) {
         purser_client_close(c);
         return -1;
@@ -231,7 +72,7 @@ void purser_client_close(struct purser_client *c)
         return;
     for (int i = 0; i < DOORS; i++) {
         if (c->door[i])
-            hang_up(c->door[i]);
+            client_line_close(c->door[i]);
         free(c->url[i]);
     }
     pthread_mutex_destroy(&c->lock);
@@ -313,7 +154,7 @@ static bool reply_error_of(const json_t *root, struct purser_client_error *e)
     const char *code = json_string_value(json_object_get(err, "code")),
                *message = json_string_value(json_object_get(err, "message")),
                *path = json_string_value(json_object_get(err, "path"));
-    fail(e, code ? code : "bad_reply", false, "%s", message ? message : "");
+    client_fail(e, code ? code : "bad_reply", false, "%s", message ? message : "");
     snprintf(e->path, sizeof e->path, "%s", path ? path : "");
     e->retry_after_ms = (long)json_integer_value(json_object_get(err, "retry_after_ms"));
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
@@ -352,21 +193,22 @@ static json_t *ask(struct purser_client *c, enum purser_client_door door, const 
                    size_t n, char **bytes, struct purser_client_error *e)
 {
     nng_msg *msg = NULL;
-    struct line *line = line_take(c, door);
+    struct line *line = client_line_take(c, door);
     int r = attempt(c, line, json, n, &msg);
-    line_give(c, door, line, r == NNG_ETIMEDOUT);
+    client_line_give(c, door, line, r == NNG_ETIMEDOUT);
     if (r == NNG_ETIMEDOUT)
-        fail(e, "timeout", true, "no answer within %d ms: is purserd up at this address?",
-             c->timeout_ms);
+        client_fail(e, "timeout", true, "no answer within %d ms: is purserd up at this address?",
+                    c->timeout_ms);
     else if (r != 0)
-        fail(e, r == NNG_ENOMEM ? "no_memory" : "connection", true, "%s", nng_strerror(r));
+        client_fail(e, r == NNG_ENOMEM ? "no_memory" : "connection", true, "%s", nng_strerror(r));
     if (r != 0)
         return NULL;
     json_t *root = json_loadb(nng_msg_body(msg), nng_msg_len(msg), 0, NULL);
     *bytes = root ? strndup(nng_msg_body(msg), nng_msg_len(msg)) : NULL;
     nng_msg_free(msg);
     if (!*bytes)
-        fail(e, "bad_reply", false, "the answer is no JSON: does this address belong to purserd?");
+        client_fail(e, "bad_reply", false,
+                    "the answer is no JSON: does this address belong to purserd?");
     if (*bytes && !reply_error_of(root, e))
         return root;
     json_decref(root);
@@ -383,10 +225,11 @@ static json_t *exchange(struct purser_client *c, enum purser_client_door door, c
     size_t n = strlen(json);
     json_t *root = NULL;
     if (!c->url[door])
-        fail(&e, "bad_request", false, "this client was opened without an address for this call");
+        client_fail(&e, "bad_request", false,
+                    "this client was opened without an address for this call");
     else if (n > (batch ? BATCH_MAX : SINGLE_MAX))
-        fail(&e, "too_large", false, "the message has %zu bytes, %d are allowed", n,
-             batch ? BATCH_MAX : SINGLE_MAX);
+        client_fail(&e, "too_large", false, "the message has %zu bytes, %d are allowed", n,
+                    batch ? BATCH_MAX : SINGLE_MAX);
     else
         for (int i = 0;; i++) {
             root = ask(c, door, json, n, bytes, &e);
@@ -415,7 +258,7 @@ static char *complete(const struct purser_client *c, json_t *root, bool *batch,
     const char *op = json_string_value(json_object_get(root, "op"));
     *batch = op && (strcmp(op, "route_many") == 0 || strcmp(op, "feedback_many") == 0 ||
                     strcmp(op, "teach") == 0);
-    if (op && strcmp(op, "route") == 0)
+    if (op && (strcmp(op, "route") == 0 || strcmp(op, "escalate") == 0))
         add_id(root);
     if (op && strcmp(op, "route_many") == 0) {
         size_t i;
@@ -427,7 +270,7 @@ static char *complete(const struct purser_client *c, json_t *root, bool *batch,
         json_object_set_new(root, "key", json_string(c->key));
     char *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17));
     if (!text)
-        fail(error, "no_memory", true, "no memory for the message");
+        client_fail(error, "no_memory", true, "no memory for the message");
     return text;
 }
 
@@ -441,8 +284,8 @@ int purser_client_call(struct purser_client *c, enum purser_client_door door, co
     *reply = NULL;
     if (!json_is_object(root)) {
         json_decref(root);
-        return fail(error, "bad_request", false, "not a JSON object: line %d: %s", where.line,
-                    where.text);
+        return client_fail(error, "bad_request", false, "not a JSON object: line %d: %s",
+                           where.line, where.text);
     }
     char *text = complete(c, root, &batch, error);
     json_decref(root);
@@ -475,9 +318,16 @@ static json_t *send_built(struct purser_client *c, enum purser_client_door door,
 int purser_client_route(struct purser_client *c, const struct purser_client_request *request,
                         struct purser_client_decision *out, struct purser_client_error *error)
 {
-    json_t *o = client_request_json(request);
+    return purser_client_escalate(c, NULL, request, out, error);
+}
+
+int purser_client_escalate(struct purser_client *c, const char *decision_id,
+                           const struct purser_client_request *request,
+                           struct purser_client_decision *out, struct purser_client_error *error)
+{
+    json_t *o = client_request_json(request, decision_id);
     if (!o)
-        return fail(error, "bad_request", false, "the prompt is not valid UTF-8");
+        return client_fail(error, "bad_request", false, "the prompt is not valid UTF-8");
     json_t *root = send_built(c, PURSER_CLIENT_ROUTE, o, error);
     if (!root)
         return -1;

@@ -82,6 +82,7 @@ struct purser_client_decision {
     char model[PURSER_CLIENT_NAME_CAP], tier[PURSER_CLIENT_NAME_CAP];
     char policy[PURSER_CLIENT_NAME_CAP], baseline[PURSER_CLIENT_NAME_CAP];
     double propensity; /* probability with which this model was drawn */
+    int attempt;       /* 1, or more after an escalation */
     struct purser_client_interval quality, cost_usd, latency_ms, output_tokens;
     int n_fallbacks;
     char fallback[PURSER_CLIENT_FALLBACKS][PURSER_CLIENT_NAME_CAP]; /* best first */
@@ -127,6 +128,14 @@ PURSER_CLIENT_API int purser_client_route(struct purser_client *c,
                                           const struct purser_client_request *request,
                                           struct purser_client_decision *out,
                                           struct purser_client_error *error);
+/* purser_client_escalate asks again, on a higher tier, for a request whose answer was found
+ * wanting: the same request, without a request_id or with a new one. The decision that it came from
+ * is labelled as wanting. "no_eligible_model" when nothing stands above, "conflict" when it was
+ * escalated before, "unknown_decision" when it is not known, too old or another tenant's. */
+PURSER_CLIENT_API int purser_client_escalate(struct purser_client *c, const char *decision_id,
+                                             const struct purser_client_request *request,
+                                             struct purser_client_decision *out,
+                                             struct purser_client_error *error);
 /* purser_client_feedback reports on a decision; 0 means it is on the service's disk. status (may be
  * NULL) gets "applied", "amended", "retracted", "superseded", "duplicate" or "late". */
 PURSER_CLIENT_API int purser_client_feedback(struct purser_client *c,
@@ -134,8 +143,8 @@ PURSER_CLIENT_API int purser_client_feedback(struct purser_client *c,
                                              char status[16], struct purser_client_error *error);
 
 /* purser_client_call sends one JSON message as it is (a missing request_id is added to route
- * requests, also within route_many) and gives the reply, to be freed with purser_client_free. An
- * error that the service reports counts as failure; *reply is then NULL. */
+ * and escalate requests, also within route_many) and gives the reply, to be freed with
+ * purser_client_free. An error that the service reports counts as failure; *reply is then NULL. */
 enum purser_client_door { PURSER_CLIENT_ROUTE, PURSER_CLIENT_FEEDBACK, PURSER_CLIENT_CONTROL };
 PURSER_CLIENT_API int purser_client_call(struct purser_client *c, enum purser_client_door door,
                                          const char *json, char **reply,

@@ -51,9 +51,12 @@ static json_t *constraints_of(const struct purser_client_request *q)
     return k;
 }
 
-json_t *client_request_json(const struct purser_client_request *q)
+json_t *client_request_json(const struct purser_client_request *q, const char *escalates)
 {
-    json_t *o = json_pack("{s:i,s:s}", "v", 1, "op", "route"), *k = constraints_of(q);
+    json_t *o = json_pack("{s:i,s:s}", "v", 1, "op", escalates ? "escalate" : "route"),
+           *k = constraints_of(q);
+    if (escalates) /* also when it is empty: the service says what is wrong */
+        json_object_set_new(o, "decision_id", json_string(escalates));
     put_string(o, "request_id", q->request_id);
     put_string(o, "tenant", q->tenant);
     put_string(o, "task", q->task);
@@ -111,7 +114,8 @@ static struct purser_client_interval interval_of(const json_t *expected, const c
 
 void client_decision_read(const json_t *o, struct purser_client_decision *d)
 {
-    const json_t *expected = json_object_get(o, "expected"), *name;
+    const json_t *expected = json_object_get(o, "expected"),
+                 *attempt = json_object_get(o, "attempt"), *name;
     size_t i;
     memset(d, 0, sizeof *d);
     client_copy(d->decision_id, sizeof d->decision_id, o, "decision_id");
@@ -120,6 +124,7 @@ void client_decision_read(const json_t *o, struct purser_client_decision *d)
     client_copy(d->policy, sizeof d->policy, o, "policy");
     client_copy(d->baseline, sizeof d->baseline, o, "baseline");
     d->propensity = number_of(o, "propensity");
+    d->attempt = json_is_integer(attempt) ? (int)json_integer_value(attempt) : 1;
     d->quality = interval_of(expected, "quality");
     d->cost_usd = interval_of(expected, "cost_usd");
     d->latency_ms = interval_of(expected, "latency_ms");

@@ -6,9 +6,9 @@
 #include "transport/client.h"
 
 /* The client library's structs to JSON and back. Private to it. */
-/* client_request_json gives the message of a route request; NULL when the prompt is not UTF-8.
- * client_report_json likewise for feedback. */
-json_t *client_request_json(const struct purser_client_request *q);
+/* client_request_json gives the message of a route request, or of one that escalates a decision;
+ * NULL when the prompt is not UTF-8. client_report_json likewise for feedback. */
+json_t *client_request_json(const struct purser_client_request *q, const char *escalates);
 json_t *client_report_json(const struct purser_client_report *r);
 void client_decision_read(const json_t *o, struct purser_client_decision *d);
 /* client_copy copies a string member, "" when there is none. */

@@ -144,6 +144,61 @@ enum status desk_storage_full(struct problem *p)
     return s;
 }
 
+/* Fetches the record and the labels of a decision. *out NULL: there is none. */
+static enum status recall(struct desk *d, uint32_t epoch, uint64_t seq, const struct recalled **out,
+                          struct problem *p)
+{
+    *out = NULL;
+    enum status s = desk_find(d, seq, &d->recalled.decided, p);
+    if (s == STATUS_UNKNOWN_DECISION)
+        return STATUS_OK;
+    if (s != STATUS_OK)
+        return s;
+    if (d->recalled.decided.decided.epoch != epoch)
+        return STATUS_OK; /* that decision was lost with its epoch: this one is another */
+    s = find_book(d, seq, &d->recalled.book);
+    if (s != STATUS_OK)
+        return problem_set(p, s, "/decision_id", "cannot read the labels of this decision");
+    *out = &d->recalled;
+    return STATUS_OK;
+}
+
+enum status desk_recall(struct desk *d, const struct feedback *f, const struct recalled **out,
+                        struct problem *p)
+{
+    *out = NULL;
+    return router_has(d->router, f->seq) ? STATUS_OK : recall(d, f->epoch, f->seq, out, p);
+}
+
+/* Decides for d->request: anew, or once more on a higher tier. */
+static enum status decide(struct desk *d, int64_t now, enum route_result *result, struct problem *p)
+{
+    const struct decision_ref *of = &d->request.escalates;
+    const struct recalled *from = NULL;
+    if (of->seq == 0)
+        return router_route(d->router, now, &d->request, &d->event, result, p);
+    /* A guessed id costs no look-up. */
+    if (decision_mac(of->epoch, of->seq, router_mac_key(d->router)) == of->mac) {
+        enum status s = recall(d, of->epoch, of->seq, &from, p);
+        if (s != STATUS_OK)
+            return s;
+    }
+    return router_escalate(d->router, now, &d->request, from, &d->event, result, p);
+}
+
+/* What an escalation says of the decision that it comes from, which may have left memory by it. */
+static void label_wanting(struct desk *d, int64_t now)
+{
+    const struct recalled *from;
+    enum feedback_result result;
+    router_wanting(d->router, &d->request, &d->feedback);
+    if (desk_recall(d, &d->feedback, &from, NULL) != STATUS_OK ||
+        router_feedback(d->router, now, &d->feedback, from, &d->extra, &result, NULL) != STATUS_OK)
+        desk_break(d, "an escalated decision cannot be labelled");
+    else
+        append(d, &d->extra);
+}
+
 static enum status route(struct desk *d, const struct message *m, int i, struct problem *p)
 {
     enum route_result result;
@@ -153,7 +208,7 @@ static enum status route(struct desk *d, const struct message *m, int i, struct 
     if (d->full)
         d->request.dry_run = true;
     int64_t now = wallclock_now(&d->clock);
-    s = router_route(d->router, now, &d->request, &d->event, &result, p);
+    s = decide(d, now, &result, p);
     if (s != STATUS_OK)
         return s;
     if (result == ROUTE_RETRY) {
@@ -162,6 +217,8 @@ static enum status route(struct desk *d, const struct message *m, int i, struct 
     }
     if (result == ROUTE_DECIDED) {
         append(d, &d->event);
+        if (d->request.escalates.seq > 0)
+            label_wanting(d, now);
         follow(d, now);
     }
     /* What cannot be recorded does not bind: a strict pool would be exceeded. */
@@ -185,27 +242,6 @@ static void route_item(struct desk *d, const struct message *m, int i, struct te
         t->at[--t->len] = '\0';
         text_put(t, ",\"not_recorded\":true}");
     }
-}
-
-/* Fetches the record and labels of a decision that has left memory. *out NULL: there is none. */
-enum status desk_recall(struct desk *d, const struct feedback *f, const struct recalled **out,
-                        struct problem *p)
-{
-    *out = NULL;
-    if (router_has(d->router, f->seq))
-        return STATUS_OK;
-    enum status s = desk_find(d, f->seq, &d->recalled.decided, p);
-    if (s == STATUS_UNKNOWN_DECISION)
-        return STATUS_OK;
-    if (s != STATUS_OK)
-        return s;
-    if (d->recalled.decided.decided.epoch != f->epoch)
-        return STATUS_OK; /* that decision was lost with its epoch: this one is another */
-    s = find_book(d, f->seq, &d->recalled.book);
-    if (s != STATUS_OK)
-        return problem_set(p, s, "/decision_id", "cannot read the labels of this decision");
-    *out = &d->recalled;
-    return STATUS_OK;
 }
 
 static enum status feed(struct desk *d, const struct message *m, int i,
@@ -253,54 +289,6 @@ static void feedback_item(struct desk *d, const struct message *m, int i, struct
     reply_answer(t, result, id);
 }
 
-/* Reads all outcomes of an item: it is learned as a whole or not at all. */
-static enum status read_lesson(struct desk *d, const struct message *m, int i, double *weight,
-                               struct problem *p)
-{
-    const struct catalog *catalog = &router_params(d->router)->catalog;
-    enum status s = wire_teach(m, i, &d->request, weight, p);
-    for (int j = 0; s == STATUS_OK && j < wire_teach_count(m, i); j++) {
-        struct lesson *l = &d->lesson[j];
-        char path[96];
-        s = wire_teach_outcome(m, i, j, l->model, &l->outcome, p);
-        if (s != STATUS_OK)
-            return s;
-        memcpy(l->outcome.feedback_id, m->batch_id, NAME_CAP);
-        snprintf(path, sizeof path, "/items/%d/outcomes/%d/model", i, j);
-        if (catalog_find(catalog, l->model) < 0)
-            return problem_set(p, STATUS_UNKNOWN_MODEL, path,
-                               "there is no model %s; models.list names those there are", l->model);
-    }
-    return s;
-}
-
-static enum status teach(struct desk *d, const struct message *m, int i, struct problem *p)
-{
-    double weight;
-    enum status s = read_lesson(d, m, i, &weight, p);
-    int64_t now = wallclock_now(&d->clock);
-    for (int j = 0; s == STATUS_OK && !d->repeated && j < wire_teach_count(m, i); j++) {
-        const struct lesson *l = &d->lesson[j];
-        s = router_teach(d->router, now, &d->request, l->model, &l->outcome, weight, &d->event, p);
-        if (s != STATUS_OK)
-            return s;
-        append(d, &d->event);
-        follow(d, now);
-    }
-    return s;
-}
-
-static void teach_item(struct desk *d, const struct message *m, int i, struct text *t)
-{
-    struct problem p = {0};
-    if (teach(d, m, i, &p) == STATUS_OK) {
-        reply_taught(t, d->repeated, wire_teach_count(m, i));
-        return;
-    }
-    d->refused++;
-    reply_error(t, &p);
-}
-
 void desk_feedback(struct desk *d, const struct message *m, int item)
 {
     char scrap[1024];
@@ -319,10 +307,10 @@ void desk_error(struct outbuf *out, const struct problem *problem)
 static void answer_item(struct desk *d, const struct message *m, int i, struct text *t)
 {
     size_t start = t->len;
-    if (m->op == WIRE_ROUTE || m->op == WIRE_ROUTE_MANY)
+    if (m->op == WIRE_ROUTE || m->op == WIRE_ROUTE_MANY || m->op == WIRE_ESCALATE)
         route_item(d, m, i, t);
     else if (m->op == WIRE_TEACH)
-        teach_item(d, m, i, t);
+        desk_teach_item(d, m, i, t);
     else
         feedback_item(d, m, i, t);
     if (!t->full && !d->broken)
@@ -338,7 +326,7 @@ static void answer_item(struct desk *d, const struct message *m, int i, struct t
 
 void desk_answer(struct desk *d, const struct message *m, struct outbuf *out)
 {
-    bool many = m->op != WIRE_ROUTE && m->op != WIRE_FEEDBACK;
+    bool many = wire_is_many(m->op);
     struct problem p = {0};
     outbuf_clear(out);
     if (!outbuf_reserve(out, OUTBUF_ITEM))

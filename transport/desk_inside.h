@@ -4,7 +4,7 @@
 
 #include "transport/desk.h"
 
-/* What desk.c and desk_correct.c share. Private to them. */
+/* What the desk's files share. Private to them. */
 /* desk_record puts d->event, which the router has applied, into the batch, and what follows from
  * it.
  */
@@ -16,6 +16,8 @@ MUST_CHECK enum status desk_recall(struct desk *d, const struct feedback *f,
 /* desk_owned refuses feedback on another tenant's decision as if there were none. */
 MUST_CHECK enum status desk_owned(struct desk *d, const struct message *m, uint64_t seq,
                                   struct problem *p);
+/* desk_teach_item does item i of a teach message and writes its answer. */
+void desk_teach_item(struct desk *d, const struct message *m, int i, struct text *t);
 /* desk_break: memory and log have parted. */
 void desk_break(struct desk *d, const char *what);
 /* desk_meter has the router's decisions and feedback metered from here on; desk_meter_refused

@@ -64,7 +64,7 @@ static void watch(struct desk *d, int arm, const struct meter_sums *delta)
 {
     struct invoice *v = &d->invoice[arm];
     const int64_t *s = delta->v;
-    if (s[METER_UNPRICED] > 0 && s[METER_REQUESTS] > 0 && v->unpriced++ == INVOICE_ENOUGH)
+    if (s[METER_UNPRICED] > 0 && s[METER_ATTEMPTS] > 0 && v->unpriced++ == INVOICE_ENOUGH)
         log_event(LOG_LEVEL_WARN, "unpriced", "model", model_name(d, arm), "action",
                   "give it prices (purser models import) or report cost_usd", NULL);
     if (s[METER_UNPRICED] < 0 && v->unpriced > 0)

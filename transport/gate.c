@@ -21,6 +21,7 @@ static const struct {
 } allowed[] = {
     {"route", APP},
     {"route_many", APP},
+    {"escalate", APP},
     {"feedback", APP},
     {"feedback_many", APP},
     {"explain", APP | READER | OPERATOR}, /* an app's key of a tenant: its own decisions */

@@ -28,11 +28,17 @@ static const struct {
      "         [--id REQUEST_ID] [--explain] [--dry-run]\n"
      "       purser route '{\"task\":...}'   (JSON, as on the wire)",
      cli_route, true},
+    {"escalate", "ask again on a higher tier: the answer was found wanting",
+     "escalate DECISION_ID [--prompt TEXT | --prompt-file FILE|-] [options of route]\n"
+     "       give what the decision was asked with, at least the tenant; --id, if any, is a new "
+     "one\n"
+     "       purser escalate '{\"decision_id\":...}'",
+     cli_escalate, true},
     {"feedback", "report on a decision",
      "feedback DECISION_ID [--quality Q] [--cost-usd C] [--latency-ms L] [--prompt-tokens N]\n"
      "         [--cached-tokens N] [--output-tokens N] [--failed | --succeeded] [--source S]\n"
      "         [--feedback-id F] [--version N] [--retract]\n"
-     "       S names who reports, any name but silence\n"
+     "       S names who reports, any name but silence and escalation\n"
      "       purser feedback '{\"decision_id\":...}'",
      cli_feedback, true},
     {"demo", "route six sample prompts and report on them", "demo", cli_demo, true},

@@ -39,7 +39,7 @@ void server_hold(struct server *s, struct slot *slot)
 static bool belongs(const struct server *s, const struct rpc *rpc, enum wire_op op)
 {
     if (rpc == s->route)
-        return op == WIRE_ROUTE || op == WIRE_ROUTE_MANY;
+        return op == WIRE_ROUTE || op == WIRE_ROUTE_MANY || op == WIRE_ESCALATE;
     if (rpc == s->feedback)
         return op == WIRE_FEEDBACK || op == WIRE_FEEDBACK_MANY;
     return op == WIRE_CONTROL || op == WIRE_TEACH;

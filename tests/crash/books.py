@@ -13,7 +13,9 @@ import records
 from records import CELLS, Decided, Feedback
 
 SEEN_MAX, SOURCES_MAX = 16, 4
-SILENCE = "silence"  # its labels count while no other source has one, and take nobody's place
+# Reserved sources: their labels count while no other source has one, and take nobody's place.
+ESCALATION, SILENCE = "escalation", "silence"
+RESERVED = (ESCALATION, SILENCE)  # the first in rank first
 TARGET_NAMES = ("quality", "tokens", "latency", "failure")
 
 
@@ -52,17 +54,23 @@ class Book:
         if f.source == SILENCE and (self.silent() or self.average(records.QUALITY) is not None
                                     or (self.average(records.FAILED) or 0.0) >= 0.5):
             return "silence where somebody has spoken"
+        if f.source == ESCALATION and self.escalated():
+            return "escalated twice"
         self.seen.add(identity)
-        if len(self.seen) - self.silent() > SEEN_MAX:
+        if len(self.seen) - self.silent() - self.escalated() > SEEN_MAX:
             return f"more than {SEEN_MAX} messages"
         cells = self.sources.setdefault(f.source, [None] * CELLS)
-        if len(self.sources) - self.silent() > SOURCES_MAX:
+        if len(self.sources) - self.silent() - self.escalated() > SOURCES_MAX:
             return f"more than {SOURCES_MAX} sources"
         return None if self._write(cells, f) else "a message that changes nothing"
 
     def silent(self) -> bool:
         """Whether it was labelled because nobody else had done so in time."""
         return SILENCE in self.sources
+
+    def escalated(self) -> bool:
+        """Whether its answer was found wanting and asked for again."""
+        return ESCALATION in self.sources
 
     @staticmethod
     def _write(cells: list[Optional[Cell]], f: Feedback) -> bool:
@@ -81,7 +89,9 @@ class Book:
     def average(self, bit: int) -> Optional[float]:
         i = bit.bit_length() - 1
         held = [(name, c[i].value) for name, c in self.sources.items() if c[i] and c[i].present]
-        values = [v for name, v in held if name != SILENCE] or [v for _, v in held]
+        values = [v for name, v in held if name not in RESERVED]
+        for reserved in RESERVED:
+            values = values or [v for name, v in held if name == reserved]
         total = 0.0  # not sum(): from Python 3.12 on it compensates, the service does not
         for v in sorted(values):  # whatever the order of the sources
             total += v
@@ -141,7 +151,7 @@ class Sums:
     def decided(self, d: Decided) -> None:
         self.decisions += 1
         self._evict()
-        self.baseline_nano += d.baseline_nano
+        self.baseline_nano += 0 if d.attempt_from else d.baseline_nano
         model = self.models.setdefault(d.arm, Model())
         model.decisions += 1
         model.spent_nano += d.booked_nano

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Clients that do what clients do: route, report (in parts, amended, with versions, taken back),
+Clients that do what clients do: route, escalate, report (in parts, amended, with versions, taken back),
 repeat what was not answered until it is, and now and then repeat what was answered long ago, send
 the same message twice at once, reuse an id for another body, or make an id up. Each client is a
 thread with its own connections; a message whose reply was cut off by a kill is sent again to the
@@ -30,6 +30,7 @@ RECENT = 400
 class Open:
     """A decision that clients may report on."""
     decision_id: str
+    body: dict  # of the request
     messages: int = 0
 
 
@@ -81,8 +82,10 @@ class Client(threading.Thread):
 
     def act(self) -> None:
         choice = self.rng.random()
-        if choice < 0.38:
+        if choice < 0.33:
             self.exchange([self.new_route()])
+        elif choice < 0.38:
+            self.feed([self.new_escalation()])
         elif choice < 0.43:
             self.exchange([self.new_route() for _ in range(self.rng.randint(2, 6))])
         elif choice < 0.75:
@@ -121,7 +124,7 @@ class Client(threading.Thread):
 
     def exchange(self, messages: list[Message], hasty: bool = False) -> None:
         """Sends one message, or several of one kind as a batch, until each is answered."""
-        door = messages[0].kind
+        door = "route" if messages[0].routes else messages[0].kind
         while messages:
             hung_up = False
             try:
@@ -154,8 +157,8 @@ class Client(threading.Thread):
                 left.append(m)
                 continue
             self.yard.oracle.answered(m, r)
-            if "decision_id" in r and m.kind == "route":
-                self.yard.decisions.append(Open(r["decision_id"]))
+            if "decision_id" in r and m.routes:
+                self.yard.decisions.append(Open(r["decision_id"], m.body))
         if left:
             time.sleep(0.005)
         return left
@@ -186,6 +189,17 @@ class Client(threading.Thread):
         if self.rng.random() < 0.3:
             body["value"] = self.rng.choice((0.5, 3, 5))
         return self.known("route", body)
+
+    def new_escalation(self) -> Optional[Message]:
+        """The same request again, found wanting; now and then of one that was escalated before."""
+        known = self.yard.decisions
+        if not known:
+            return None
+        old = self.rng.random() < 0.25
+        found = known[self.rng.randrange(0 if old else max(0, len(known) - RECENT), len(known))]
+        n = self.yard.number()
+        return self.known("escalate", {**found.body, "decision_id": found.decision_id,
+                                       "request_id": f"e-{n}", "prompt_tokens": n})
 
     def some_decision(self) -> Optional[Open]:
         """Mostly one in the service's memory, sometimes one that it must recall."""
@@ -242,9 +256,9 @@ class Client(threading.Thread):
         old = self.pick(lambda m: m.replies and ("feedback_id" in m.body or "request_id" in m.body))
         if old is None:
             return None
-        if old.kind == "route":
+        if old.routes:
             body = {**old.body, "prompt_tokens": self.yard.number()}
-            return self.yard.oracle.sent(Message("route", body))
+            return self.yard.oracle.sent(Message(old.kind, body))
         body = {k: old.body[k] for k in ("decision_id", "feedback_id", "source") if k in old.body}
         body["quality"] = self.rng.random()
         return self.yard.oracle.sent(Message("feedback", body))

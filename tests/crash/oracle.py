@@ -6,6 +6,7 @@ what a service that keeps its promises could not have done:
   - one request decided twice while its first decision was still open, one feedback recorded twice,
     one decision id given to two requests (twice);
   - something refused is in the log; something is in the log that nobody sent;
+  - an escalation that does not go up, or without the label of the decision it comes from, or two of one;
   - a gap, a wrong checksum, a record that changed after it was read, a clock or epoch that went
     back;
   - labels that a feedback record recalled, or sums that the service reports, differ from those
@@ -19,7 +20,7 @@ from typing import Iterable, Optional
 
 import records
 import rollups
-from books import SILENCE, Book, Sums
+from books import ESCALATION, SILENCE, Book, Sums
 from lmdbfile import DataFile
 from records import Configured, Decided, Feedback, Record, Started
 from rollups import Rollups
@@ -34,12 +35,17 @@ class Violation(Exception):
 
 @dataclass(eq=False)
 class Message:
-    """One route request or one feedback, however often it is sent."""
-    kind: str  # route, feedback
+    """One route or escalate request or one feedback, however often it is sent."""
+    kind: str  # route, escalate, feedback
     body: dict
     sends: int = 0
     replies: list[dict] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def routes(self) -> bool:
+        """Whether it asks for a decision."""
+        return self.kind != "feedback"
 
     def sending(self) -> None:
         with self.lock:
@@ -56,6 +62,7 @@ class Counts:
     same_again: int = 0  # replies that repeated an earlier decision
     recalled: int = 0
     silences: int = 0  # labels that nobody reported in time
+    escalations: int = 0
     changes: int = 0
     reports: int = 0
     records: int = 0
@@ -116,6 +123,7 @@ class Oracle:
         self.tenants: list[str] = []  # with a learner of their own
         self.decisions: dict[int, Kept] = {}
         self.last_seq, self.last_ms, self.epoch = 0, 0, 0
+        self._owed = 0  # the decision whose label by an escalation must be the next record
         self._answers: deque[tuple[Message, dict]] = deque()
         self._reports: deque[dict] = deque()
         self._messages: list[Message] = []
@@ -133,7 +141,7 @@ class Oracle:
     def sent(self, message: Message) -> Message:
         """Makes a message known before it is sent."""
         self._messages.append(message)
-        if message.kind == "route":
+        if message.routes:
             self._sent.add((message.body.get("request_id", ""), message.body["prompt_tokens"]))
         return message
 
@@ -188,6 +196,8 @@ class Oracle:
             data.close()
         while reports:
             self._compare(reports.popleft())
+        if self._owed:
+            self._bad(f"lost: the label of decision {self._owed}, which was escalated")
 
     def _metered(self) -> None:
         """The table of rollups, as the kill left it, against the log."""
@@ -225,7 +235,11 @@ class Oracle:
         self._fold(record)
 
     def _fold(self, record: Record) -> None:
-        body = record.body
+        body, owed = record.body, self._owed
+        self._owed = 0
+        if owed and not (isinstance(body, Feedback) and body.source == ESCALATION and
+                         body.decision == owed):
+            self._bad(f"log: record {record.seq} stands where decision {owed} is to be labelled")
         if isinstance(body, Started):
             if body.epoch <= self.epoch:
                 self._bad(f"log: record {record.seq}: epoch {body.epoch} after {self.epoch}")
@@ -251,6 +265,8 @@ class Oracle:
             self._bad(f"log: decision {seq} for {d.tenant} by learner {d.learner}")
         if (d.request_id, d.prompt_tokens) not in self._sent:
             self._bad(f"log: decision {seq} is of no request: {d.request_id}")
+        if d.attempt_from:
+            self._escalated(seq, d)
         in_memory = self.sums.first
         self.sums.decided(d)
         kept = Kept(seq, self.sums.decisions, record.time_ms, d)
@@ -265,6 +281,17 @@ class Oracle:
             self._bad(f"twice: request {d.request_id} was decided as {first.seq} and, "
                       f"{kept.ordinal - first.ordinal} decisions later, as {seq}")
         self._by_request[d.tenant, d.request_id] = kept
+
+    def _escalated(self, seq: int, d: Decided) -> None:
+        """Models stand in the order of their tiers here."""
+        self.counts.escalations += 1
+        self._owed = d.attempt_from
+        first = self.decisions.get(d.attempt_from)
+        if first is None or first.body.tenant != d.tenant:
+            self._bad(f"log: decision {seq} comes from {d.attempt_from}, no decision of {d.tenant}")
+        elif min(d.pmf) <= first.body.arm or d.attempt != first.body.attempt + 1:
+            self._bad(f"log: decision {seq}, attempt {d.attempt} among {sorted(d.pmf)}, comes from "
+                      f"attempt {first.body.attempt} by {first.body.arm}")
 
     def _feedback(self, record: Record, f: Feedback) -> None:
         seq = record.seq
@@ -310,7 +337,7 @@ class Oracle:
     def _reply(self, message: Message, reply: dict) -> None:
         if "error" in reply:
             self.counts.refused += 1
-        elif message.kind == "route":
+        elif message.routes:
             self._routed(message, reply)
         else:
             self._fed(message, reply)
@@ -369,7 +396,7 @@ class Oracle:
         """What was refused whenever it was sent must not be in the log."""
         if len(message.replies) < message.sends:
             return
-        if message.kind == "route":
+        if message.routes:
             if all("error" in r for r in message.replies):
                 body = message.body
                 if self._requests[body.get("request_id", ""), body["prompt_tokens"]]:

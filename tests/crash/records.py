@@ -71,6 +71,8 @@ class Expired(NamedTuple):
 
 class Decided(NamedTuple):
     request_id: str
+    attempt_from: int  # 0 = a first attempt
+    attempt: int  # counts from 1
     tenant: str
     task: str
     domain: str
@@ -192,6 +194,7 @@ def _hold(c: Cursor) -> Union[Hold, None]:
 
 def _decided(c: Cursor) -> Decided:
     request_id = c.text()
+    attempt_from, _tier, earlier = c.get("QBB")
     labels = tuple(c.text() for _ in range(8))
     tenant, task, domain, _tier, group, _session, _user, _outcome = labels
     _digest, _schema, _config, epoch = c.get("QQQI")
@@ -209,7 +212,7 @@ def _decided(c: Cursor) -> Decided:
     pmf = {slot: c.get("d4f4f2fq")[0] for slot in range(64) if eligible >> slot & 1}
     if arm >= n_arms or arm not in pmf:
         raise Bad(f"slot {arm} was not eligible")
-    return Decided(request_id, tenant, task, domain, group, epoch, n_arms, arm, learner, prompt,
+    return Decided(request_id, attempt_from, earlier + 1, tenant, task, domain, group, epoch, n_arms, arm, learner, prompt,
                    cached, p_in, p_cached, p_out, booked, baseline, due, silence, u, value, cluster,
                    complexity, inferred, pmf, most, labels, charge)
 

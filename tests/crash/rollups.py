@@ -12,7 +12,7 @@ from lmdbfile import DataFile
 from records import Decided, crc32c
 
 HOUR_MS, NO_MODEL, NO_BAND, NO_CLUSTER = 3600000, 255, 255, 255
-FIELDS = ("requests", "settled", "cost", "baseline", "input", "cached", "output", "labels",
+FIELDS = ("requests", "attempts", "settled", "cost", "baseline", "input", "cached", "output", "labels",
           "quality", "value", "timed", "latency", "failures", "reported", "computed", "unpriced",
           "refused")
 Key = tuple[int, int, int, int, str, str, str, str]  # hour, slot, cluster, band, names
@@ -44,10 +44,11 @@ def amount(d: Decided, book: Book) -> tuple[int, ...]:
     if cost is not None and tokens is not None:
         computed = rounded((float(d.price_in) * max(given - held, 0.0) +
                             float(d.price_cached) * held + float(d.price_out) * tokens) / 1000)
-    labelled = credit.applied & 1
-    return (1, int(credit.cost_nano is not None),
-            d.booked_nano if credit.cost_nano is None else credit.cost_nano, d.baseline_nano,
-            rounded(given), rounded(held), rounded(tokens or 0.0), labelled,
+    labelled = credit.applied & 1 and not book.escalated()
+    return (int(d.attempt_from == 0), 1, int(credit.cost_nano is not None),
+            d.booked_nano if credit.cost_nano is None else credit.cost_nano,
+            0 if d.attempt_from else d.baseline_nano,
+            rounded(given), rounded(held), rounded(tokens or 0.0), int(labelled),
             rounded(credit.quality * 1e9) if labelled else 0,
             rounded(credit.quality * d.value * 1e6) if labelled else 0,
             int(latency is not None), rounded((latency or 0.0) * 1e3),

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* Scenarios that need no code of their own: an experiment from sim/worlds, asked for other rows and
+ * seeds, and the table that all of them share. */
+#include "sim/scenario/shipped.h"
+
+#include "sim/experiment.h"
+#include "sim/run.h"
+#include "sim/spec.h"
+
+#include <stdlib.h>
+
+/* Reads a shipped experiment, with as many requests and seeds as asked for. */
+static enum status load(const char *name, const struct scenario_ask *ask, struct experiment *e,
+                        struct problem *problem)
+{
+    char path[SPEC_PATH_CAP], folder[SPEC_PATH_CAP];
+    json_t *root = NULL;
+    enum status s = spec_find(name, "", ".experiment.json", path, problem);
+    if (s == STATUS_OK)
+        s = spec_open(path, &root, problem);
+    if (s != STATUS_OK)
+        return s;
+    json_t *world = json_object_get(root, "world");
+    if (ask->rows > 0 && json_is_string(world))
+        json_object_set_new(
+            root, "world",
+            json_pack("{s:O,s:I}", "base", world, "requests", (json_int_t)ask->rows));
+    else if (ask->rows > 0)
+        json_object_set_new(world, "requests", json_integer(ask->rows));
+    spec_folder(path, folder);
+    s = spec_blame(problem, path, experiment_read(root, folder, e, problem));
+    json_decref(root);
+    if (s != STATUS_OK)
+        return s;
+    e->seeds = ask->seeds;
+    e->first_seed = (int64_t)ask->first_seed;
+    return STATUS_OK;
+}
+
+static enum status play(const char *name, const struct scenario_ask *ask, struct text *out,
+                        struct problem *problem)
+{
+    struct experiment *e = calloc(1, sizeof *e);
+    struct run_report *r = calloc(1, sizeof *r);
+    enum status s = e != NULL && r != NULL
+                        ? load(name, ask, e, problem)
+                        : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    if (s == STATUS_OK) {
+        s = run_experiment(e, &ask->crew, r, problem);
+        if (s == STATUS_OK)
+            (ask->json ? run_json : run_table)(out, e, r);
+        experiment_free(e);
+    }
+    free(r);
+    free(e);
+    return s;
+}
+
+enum status shipped_strategies(const struct scenario_ask *ask, struct text *out,
+                               struct problem *problem)
+{
+    return play("strategies", ask, out, problem);
+}
