@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { REPORT_CAP = 1 << 20 };
@@ -79,11 +80,21 @@ static enum status set_up(const struct options *o, const struct table *t, struct
     return setup_check(p, t, problem);
 }
 
+/* Time left: jobs are taken to last alike. The first call starts the clock. */
 static void show_progress(void *ctx, int done, int jobs)
 {
+    static struct timespec started;
     const char *end = ctx;
-    fprintf(stderr, "%sseed %d of %d%s", end[0] == '\r' ? "\r" : "", done, jobs,
-            end[0] == '\r' && done < jobs ? "" : "\n");
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (started.tv_sec == 0 || done == 0)
+        started = now;
+    double s =
+        (double)(now.tv_sec - started.tv_sec) + (double)(now.tv_nsec - started.tv_nsec) / 1e9;
+    fprintf(stderr, "%s%d of %d", end[0] == '\r' ? "\r" : "", done, jobs);
+    if (done > 0 && done < jobs)
+        fprintf(stderr, ", %.0f s left", s / done * (jobs - done));
+    fputs(end[0] == '\r' && done < jobs ? "    " : "\n", stderr);
 }
 
 static void show_step(void *ctx, const char *what)
@@ -315,15 +326,27 @@ static int lens_command(const struct options *o, char **path, int n)
     return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
 }
 
-static int run_command(const struct options *o, const char *experiment)
+/* run, or merge of n journals. */
+static int run_command(const struct options *o, const char *experiment, char **journal, int n)
 {
     struct problem problem = {0};
+    bool merge = journal != NULL;
     struct run_command command = {.experiment = experiment,
                                   .csv = o->csv,
                                   .seeds = o->seeds_given ? (int)o->seeds : 0,
                                   .first_seed = o->seed_given ? o->first_seed : -1,
                                   .json = o->json,
-                                  .crew = crew_of(o)};
+                                  .plan = {.crew = crew_of(o),
+                                           .shard = o->shards > 0 ? o->shard - 1 : 0,
+                                           .shards = o->shards > 0 ? o->shards : 1,
+                                           .journal = o->resume,
+                                           .also = journal,
+                                           .n_also = n,
+                                           .read_only = merge}};
+    if (merge && (o->shards > 0 || o->resume != NULL))
+        return options_refuse("merge only reads: --shard and --resume are of run", NULL);
+    if (o->shards > 1 && o->resume == NULL)
+        return options_refuse("--shard needs --resume FILE to keep what it plays", NULL);
     enum status s = run_command_run(&command, &problem);
     return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
 }
@@ -434,7 +457,12 @@ static int run(struct options *o, const char *command, char **rest, int n)
     if (strcmp(command, "lens") == 0 && n > 1 && strcmp(rest[0], "fit") == 0)
         return lens_command(o, rest + 1, n - 1);
     if (strcmp(command, "run") == 0)
-        return n == 1 ? run_command(o, rest[0]) : options_refuse("run takes one EXPERIMENT", NULL);
+        return n == 1 ? run_command(o, rest[0], NULL, 0)
+                      : options_refuse("run takes one EXPERIMENT", NULL);
+    if (strcmp(command, "merge") == 0)
+        return n >= 2
+                   ? run_command(o, rest[0], rest + 1, n - 1)
+                   : options_refuse("merge takes an EXPERIMENT and the files of its shards", NULL);
     if (strcmp(command, "compare") == 0)
         return compare_command(o, rest, n);
     if (strcmp(command, "refold") == 0)

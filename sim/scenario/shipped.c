@@ -49,6 +49,7 @@ static enum status play(const char *name, const struct scenario_ask *ask, struct
         s = run_experiment(e, &ask->crew, r, problem);
         if (s == STATUS_OK)
             (ask->json ? run_json : run_table)(out, e, r);
+        run_free(r);
         experiment_free(e);
     }
     free(r);
