@@ -8,8 +8,9 @@
 #include "sim/crew.h"
 
 /*
- * Scenarios: questions with an answer that ships, `purser-sim scenario NAME`. To add one, write its
- * run function in a file of its own and give it a row in scenario.c.
+ * Scenarios: questions with an answer that ships, `purser-sim scenario NAME`. To add one, write an
+ * experiment (or, if it needs code, a run function in a file of its own) and give it a row in
+ * scenario.c.
  */
 
 /* What the command line asks of a scenario. */
@@ -28,6 +29,8 @@ struct scenario {
     /* Writes what was found to out. Same ask, same bytes, whatever the workers. Under a minute on
      * one core as it comes. */
     enum status (*run)(const struct scenario_ask *ask, struct text *out, struct problem *problem);
+    /* run NULL: the experiment of this name, from sim/worlds, and the table all of them share */
+    const char *experiment;
 };
 
 /* scenario_at gives the i-th, NULL past the end; scenario_find the one of a name, NULL if there is
