@@ -2,6 +2,7 @@
 /* The register of scenarios: a row each, in the order of the list. */
 #include "sim/scenario/scenario.h"
 
+#include "sim/scenario/bandits.h"
 #include "sim/scenario/shipped.h"
 
 #include <stdio.h>
@@ -11,19 +12,16 @@
 enum { REPORT_CAP = 1 << 22 };
 
 static const struct scenario scenario[] = {
-    {"strategies", "one large model, one small, keyword rules, a trained classifier, purser",
-     .experiment = "strategies"},
+    {"strategies", "one large model, one small, keyword rules, a trained classifier, purser", NULL},
     {"fintech", "three tiers and 10,000 labelled examples: how much less, at what satisfaction",
-     .experiment = "fintech"},
-    {"price-shock", "the large model gets ten times cheaper, then as dear as before",
-     .experiment = "price-shock"},
-    {"withdrawal", "the provider withdraws the large model half way", .experiment = "withdrawal"},
-    {"new-model", "a model as good as the large one at a fifth of its price appears",
-     .experiment = "new-model"},
-    {"poisoned-tenant", "one tenant in three reports the opposite of what it sees",
-     .experiment = "poisoned-tenant"},
-    {"fairness", "who is served worse when money is saved: two groups, two-tier service",
-     .experiment = "fairness"},
+     NULL},
+    {"price-shock", "the large model gets ten times cheaper, then as dear as before", NULL},
+    {"withdrawal", "the provider withdraws the large model half way", NULL},
+    {"new-model", "a model as good as the large one at a fifth of its price appears", NULL},
+    {"poisoned-tenant", "one tenant in three reports the opposite of what it sees", NULL},
+    {"fairness", "who is served worse when money is saved: two groups, two-tier service", NULL},
+    {"bandits", "static and context-free routers against contextual bandits in ten settings",
+     bandits_run},
 };
 
 const struct scenario *scenario_at(int i)

@@ -27,10 +27,9 @@ struct scenario {
     const char *name;
     const char *summary; /* one line, of the list */
     /* Writes what was found to out. Same ask, same bytes, whatever the workers. Under a minute on
-     * one core as it comes. */
+     * one core as it comes. NULL: the experiment of the scenario's name, from sim/worlds, in the
+     * table that all of these share. */
     enum status (*run)(const struct scenario_ask *ask, struct text *out, struct problem *problem);
-    /* run NULL: the experiment of this name, from sim/worlds, and the table all of them share */
-    const char *experiment;
 };
 
 /* scenario_at gives the i-th, NULL past the end; scenario_find the one of a name, NULL if there is

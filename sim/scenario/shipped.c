@@ -42,7 +42,7 @@ enum status shipped_run(const struct scenario *s, const struct scenario_ask *ask
     struct experiment *e = calloc(1, sizeof *e);
     struct run_report *r = calloc(1, sizeof *r);
     enum status st = e != NULL && r != NULL
-                         ? shipped_load(s->experiment, ask, e, problem)
+                         ? shipped_load(s->name, ask, e, problem)
                          : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     if (st == STATUS_OK) {
         st = run_experiment(e, &ask->crew, r, problem);

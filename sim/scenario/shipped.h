@@ -11,7 +11,7 @@
  * caller frees it with experiment_free. */
 MUST_CHECK enum status shipped_load(const char *name, const struct scenario_ask *ask,
                                     struct experiment *e, struct problem *problem);
-/* shipped_run plays s->experiment and writes what it came to. */
+/* shipped_run plays the experiment of the scenario's name and writes what it came to. */
 MUST_CHECK enum status shipped_run(const struct scenario *s, const struct scenario_ask *ask,
                                    struct text *out, struct problem *problem);
 
