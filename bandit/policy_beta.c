@@ -8,7 +8,8 @@
  * As with lints the probabilities are integrated, not sampled, because they are logged: with
  * utilities U_a = gain B_a + base_a,
  *     P_a ~ sum_i (F_a(u_{i+1}) - F_a(u_i)) prod_{j != a} (F_j(u_i) + F_j(u_{i+1})) / 2
- * over the union of even nodes up to 6 deviations around each arm's mean, cut off at its ends.
+ * over the union of even nodes up to 6 deviations around each arm's mean, cut off at its ends
+ * (error up to 5e-3, harmless because the arm is drawn from the very numbers that are logged).
  * The CDF is GSL's incomplete beta function; the pmf is a fact of the log, so no replay needs it.
  */
 #include "bandit/policy.h"

@@ -1463,7 +1463,7 @@ static void beta_ts_is_exact(void **state)
                             .base = none,
                             .gain = 1};
     pmf_of("beta_ts", &v, p);
-    assert_float_equal(p[0], 2.0 / 3, 2e-3);
+    assert_float_equal(p[0], 2.0 / 3, 5e-3);
     double wins[2] = {30, 70}, losses[2] = {20, 60}, want = 0;
     double b = 21, c = 71, d = 61; /* a = 31 */
     for (int i = 0; i < 31; i++)
@@ -1474,7 +1474,7 @@ static void beta_ts_is_exact(void **state)
     v.wins = wins;
     v.losses = losses;
     pmf_of("beta_ts", &v, p);
-    assert_float_equal(p[0], want, 2e-3);
+    assert_float_equal(p[0], want, 5e-3);   /* from the spacing of the nodes, as with lints */
     const double apart[3] = {0.5, 0, -0.5}; /* what they cost parts them for sure */
     v = (struct policy_view){.n = 3,
                              .mean = none,

@@ -87,7 +87,8 @@ static json_t *document(int k, const struct scenario_ask *ask)
     text_printf(&t,
                 "{\"world\":{\"base\":\"specialists\",\"outcome\":\"bernoulli\",\"requests\":%lld},"
                 "\"adequate\":\"mean\",\"seeds\":%d,\"first_seed\":%llu,"
-                "\"params\":{\"objective\":{\"cost\":0.1}},\"disturbances\":[%s],\"policies\":[",
+                "\"params\":{\"objective\":{\"cost\":0.1},\"features\":{\"text\":false,\"shape\":"
+                "false}},\"disturbances\":[%s],\"policies\":[",
                 (long long)(n > 0 ? n : 1), ask->seeds, (unsigned long long)ask->first_seed,
                 setting[k].disturbances);
     for (int i = 0; i < POLICIES; i++)
