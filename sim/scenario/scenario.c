@@ -65,6 +65,12 @@ static enum status unknown(const char *name, struct problem *problem)
                        known);
 }
 
+enum status scenario_play(const struct scenario *s, const struct scenario_ask *ask,
+                          struct text *out, struct problem *problem)
+{
+    return s->run != NULL ? s->run(ask, out, problem) : shipped_run(s, ask, out, problem);
+}
+
 enum status scenario_run(const char *name, const struct scenario_ask *ask, struct problem *problem)
 {
     const struct scenario *s = scenario_find(name);
@@ -79,7 +85,7 @@ enum status scenario_run(const char *name, const struct scenario_ask *ask, struc
     if (list)
         scenario_list(&out, ask->json);
     else
-        st = s->run != NULL ? s->run(ask, &out, problem) : shipped_run(s, ask, &out, problem);
+        st = scenario_play(s, ask, &out, problem);
     if (st == STATUS_OK)
         fputs(out.at, stdout);
     free(room);

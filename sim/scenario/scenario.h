@@ -39,6 +39,9 @@ const struct scenario *scenario_find(const char *name);
 
 /* scenario_list writes name and summary of all. */
 void scenario_list(struct text *out, bool json);
+/* scenario_play writes what a scenario came to. */
+MUST_CHECK enum status scenario_play(const struct scenario *s, const struct scenario_ask *ask,
+                                     struct text *out, struct problem *problem);
 /* scenario_run finds the scenario and prints what it came to. */
 MUST_CHECK enum status scenario_run(const char *name, const struct scenario_ask *ask,
                                     struct problem *problem);
