@@ -38,7 +38,7 @@ static const char choices[] =
     "                        cold: nothing is, the learned half of --split is left out\n"
     "how it is played\n"
     "  --budget USD          average spend per request that the router is to hold\n"
-    "  --policy NAME         lints, greedy, uniform, fixed, rules\n"
+    "  --policy NAME         lints, greedy, uniform, fixed, rules, beta_ts, ...\n"
     "  --features LIST       declared,text,shape,lens (text includes shape) or none\n"
     "  --lens FILE           look at prompts through this lens\n"
     "  --delay N|exp:N       feedback arrives N requests late (default 0), or randomly so:\n"
