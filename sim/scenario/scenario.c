@@ -18,7 +18,7 @@ static const struct scenario scenario[] = {
     {"price-shock", "the large model gets ten times cheaper, then as dear as before", NULL},
     {"withdrawal", "the provider withdraws the large model half way", NULL},
     {"new-model", "a model as good as the large one at a fifth of its price appears", NULL},
-    {"poisoned-tenant", "one tenant in three reports the opposite of what it sees", NULL},
+    {"poisoned-tenant", "the largest of four tenants reports the opposite of what it sees", NULL},
     {"fairness", "who is served worse when money is saved: two groups, two-tier service", NULL},
     {"bandits", "static and context-free routers against contextual bandits in ten settings",
      bandits_run},
