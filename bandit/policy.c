@@ -2,7 +2,8 @@
 /*
  * The table of policies and the ones that need no arithmetic. A policy sees means and deviations of
  * a utility, nothing else: no prices, budgets or floors, so each of those is written once, outside.
- * The one exception is static_mix, which is about spend: it sees average costs and a rate.
+ * The exceptions are static_mix, which is about spend and sees average costs and a rate, and
+ * beta_ts, which counts.
  *
  * Utilities come in whatever unit the caller's weights make; gaps between them are compared with
  * what one point of quality is worth (unit), because that is the [0,1] the theory speaks of.
@@ -86,6 +87,7 @@ static const struct policy_ops table[] = {
     {"first", first_pmf, .explores = true},
     {"static_mix", policy_static_mix_pmf, .explores = true, .overall = true},
     {"trained", greedy_pmf, .explores = false},
+    {"beta_ts", policy_beta_ts_pmf, .explores = true, .counts = true},
 };
 
 enum { TABLE_LEN = sizeof table / sizeof table[0] };

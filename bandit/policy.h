@@ -34,6 +34,10 @@ struct policy_view {
     const double *overall;      /* [n] mean utility */
     const double *overall_cost; /* [n] mean cost */
     double rate;                /* mean cost that a mix may reach; 0 = any */
+    /* What beta_ts sees instead: quality summed up and missed, whatever the context (NULL: none),
+     * and utility = gain * quality + base. */
+    const double *wins, *losses, *base; /* [n] wins and losses >= 0 */
+    double gain;
     struct policy_params params;
 };
 
@@ -44,6 +48,7 @@ struct policy_ops {
     bool explores; /* the caller mixes in its floor; false: the pmf is used as it is */
     bool bonus;    /* sd widens a confidence bound and is scaled by beta alone: width stays 1 */
     bool overall;  /* reads the overall arrays */
+    bool counts;   /* reads wins, losses, base and gain */
     bool noisy;    /* its choice follows one posterior draw: whoever predicts it must draw too */
 };
 
@@ -63,6 +68,7 @@ void policy_regcb_elim_pmf(const struct policy_view *v, double *p);
 void policy_regcb_opt_pmf(const struct policy_view *v, double *p);
 void policy_bag_pmf(const struct policy_view *v, double *p);
 void policy_static_mix_pmf(const struct policy_view *v, double *p);
+void policy_beta_ts_pmf(const struct policy_view *v, double *p);
 
 /* For the entries: policy_best gives the largest of n values, policy_share_best shares 1 evenly
  * among those that reach it, policy_unit gives v->unit or 1. */

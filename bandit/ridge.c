@@ -400,3 +400,10 @@ bool ridge_load(struct ridge *r, const double *in)
     memcpy(r->state, in + HEAD, block_len(r->d) * sizeof *in);
     return true;
 }
+
+void ridge_total(const struct ridge *r, int64_t now_ms, double *weight, double *sum)
+{
+    double s = ridge_scale(r, now_ms);
+    *weight = s * r->w;
+    *sum = s * r->b[0];
+}

@@ -96,6 +96,9 @@ double ridge_sigma2(const struct ridge *r);
 double ridge_weight(const struct ridge *r);
 int64_t ridge_count(const struct ridge *r);
 const double *ridge_theta(const struct ridge *r);
+/* ridge_total gives the weight of all rows as of now_ms, and the sum of their labels where the
+ * first feature is 1 in all of them. */
+void ridge_total(const struct ridge *r, int64_t now_ms, double *weight, double *sum);
 
 /* ridge_state_len gives the number of doubles that ridge_save writes and ridge_load reads: the
  * whole state (data, prior, snapshot), bit for bit. ridge_load returns false, changing nothing,

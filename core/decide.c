@@ -184,6 +184,22 @@ static void overall_views(const struct router *r, const struct event_decided *d,
     }
 }
 
+/* What beta_ts goes by: quality labels of each model whatever the request, as far as they have not
+ * faded, and its utility but for quality. */
+static void counts(const struct router *r, const struct event_decided *d, const int *slots,
+                   struct policy_view *v, double *wins, double *losses, double *base)
+{
+    const struct learner *l = router_learner(r, d->learner);
+    v->gain = d->weight_quality * d->value;
+    for (int i = 0; i < v->n; i++) {
+        double weight, sum;
+        ridge_total(l->ridge[slots[i]][TARGET_QUALITY], r->clock_ms, &weight, &sum);
+        wins[i] = fmax(sum, 0);
+        losses[i] = fmax(weight - sum, 0);
+        base[i] = v->mean[i] - v->gain * (double)d->view[slots[i]].mean[TARGET_QUALITY];
+    }
+}
+
 /* Keyed apart from the draw: its streams have a 32-bit purpose. */
 static uint64_t policy_seed(const struct router *r, const struct event_decided *d, uint64_t seq)
 {
@@ -222,6 +238,7 @@ static void policy_pmf(const struct router *r, const struct event_decided *d, co
 {
     const struct policy_ops *policy = policy_at(d->policy);
     double mean[MODELS_MAX], sd[MODELS_MAX], overall[MODELS_MAX], overall_cost[MODELS_MAX];
+    double wins[MODELS_MAX], losses[MODELS_MAX], base[MODELS_MAX];
     v->preferred = -1;
     for (int i = 0; i < v->n; i++) {
         mean[i] = decided_utility(d, slots[i]);
@@ -235,6 +252,12 @@ static void policy_pmf(const struct router *r, const struct event_decided *d, co
         overall_views(r, d, slots, v->n, overall, overall_cost);
         v->overall = overall;
         v->overall_cost = overall_cost;
+    }
+    if (policy->counts) {
+        counts(r, d, slots, v, wins, losses, base);
+        v->wins = wins;
+        v->losses = losses;
+        v->base = base;
     }
     policy->pmf(v, pmf);
 }

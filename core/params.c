@@ -89,7 +89,7 @@ static const struct field table[] = {
          "unit of the cost weight; 0 = what the dearest model costs on average"),
     NAME("policy/name", P(policy.name), 1, "lints",
          "lints, fixed, uniform, greedy, rules, igw, linucb, softmax, regcb_elim, regcb_opt, bag, "
-         "first, static_mix or trained"),
+         "first, static_mix, trained or beta_ts"),
     NAME("policy/model", P(policy.model), 0, "", "for fixed: the model; \"\" = the dearest"),
     BOOL("policy/apprentice", P(policy.apprentice), 0,
          "serve the baseline and note what the policy would have done"),

@@ -31,6 +31,7 @@ struct phase {
     uint8_t *failed;           /* [cells] the call fails; NULL = none does */
     bool may_fail[MODELS_MAX]; /* models whose calls say whether they failed */
     double price[MODELS_MAX];  /* factor on the list price, by model of the table */
+    bool absent[MODELS_MAX];   /* cannot be had */
 };
 struct phases {
     int n; /* >= 1 */

@@ -7,6 +7,7 @@
  */
 #include "sim/experiment.h"
 
+#include "bandit/rng.h"
 #include "core/config.h"
 #include "core/fields.h"
 #include "sim/replay.h"
@@ -28,6 +29,8 @@ static const struct field rows[] = {
     {.path = "seeds", .kind = FIELD_INT, E(seeds), .min = 1, .max = SEEDS_MAX, .number = 20},
     {.path = "first_seed", .kind = FIELD_INT, E(first_seed), .max = 9e15, .number = 1},
     {.path = "delay", .kind = FIELD_INT, E(delay), .max = 1e7},
+    {.path = "max_output_tokens", .kind = FIELD_INT, E(max_output_tokens), .max = 1e9},
+    {.path = "disturbances", .kind = FIELD_OTHER},
     {.path = "params", .kind = FIELD_OTHER},
     {.path = "policies", .kind = FIELD_OTHER},
 };
@@ -46,6 +49,7 @@ void experiment_free(struct experiment *e)
     free(e->count);
     free(e->reserve);
     world_free(&e->world);
+    free(e->spec);
     *e = (struct experiment){.n = 0};
 }
 
@@ -115,25 +119,34 @@ static enum status read_policies(json_t *root, struct experiment *e, struct prob
 }
 
 /* The params of all policies, once the models are known. */
-static enum status set_up(json_t *root, struct experiment *e, struct problem *problem)
+static enum status set_up(json_t *root, struct experiment *e, struct params *common,
+                          struct problem *problem)
 {
     struct json_at list = {.key = "policies"};
-    enum status s = STATUS_OK;
+    params_default(common);
+    enum status s = setup_pool(common, &e->world.table, problem);
+    if (s == STATUS_OK)
+        s = patch(root, NULL, common, problem);
+    e->cost_weight = common->objective.cost;
     for (int i = 0; s == STATUS_OK && i < e->n_policies; i++) {
         struct json_at here = {.index = i, .up = &list};
         struct params *p = e->policy[i].params = malloc(sizeof *p);
         if (p == NULL)
             return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
-        params_default(p);
-        s = setup_pool(p, &e->world.table, problem);
-        if (s == STATUS_OK)
-            s = patch(root, NULL, p, problem);
-        if (s == STATUS_OK)
-            s = patch(json_array_get(json_object_get(root, "policies"), (size_t)i), &here, p,
-                      problem);
+        *p = *common;
+        s = patch(json_array_get(json_object_get(root, "policies"), (size_t)i), &here, p, problem);
         if (s == STATUS_OK)
             s = below(problem, &here, setup_check(p, &e->world.table, problem));
     }
+    return s;
+}
+
+static enum status set_up_all(json_t *root, struct experiment *e, struct problem *problem)
+{
+    struct params *common = malloc(sizeof *common);
+    enum status s = common != NULL ? set_up(root, e, common, problem)
+                                   : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    free(common);
     return s;
 }
 
@@ -142,7 +155,7 @@ static enum status make_world(json_t *v, const char *near, struct experiment *e,
 {
     struct json_at at = {.key = "world"};
     char found[FOUND_CAP];
-    struct world_spec *spec = malloc(sizeof *spec);
+    struct world_spec *spec = e->spec = calloc(1, sizeof *spec);
     if (spec == NULL)
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     enum status s;
@@ -160,7 +173,6 @@ static enum status make_world(json_t *v, const char *near, struct experiment *e,
     }
     if (s == STATUS_OK)
         s = world_make(spec, e->n_reserve, &e->world, problem);
-    free(spec);
     return s;
 }
 
@@ -247,6 +259,86 @@ static enum status part_rows(struct experiment *e, struct problem *problem)
     return ok ? STATUS_OK : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
 }
 
+/* ---- groups ---- */
+
+static int find_group(const struct experiment *e, const char *name)
+{
+    for (int g = 0; g < e->n_groups; g++)
+        if (strcmp(e->group[g], name) == 0)
+            return g;
+    return -1;
+}
+
+static void add_group(struct experiment *e, const char *name)
+{
+    if (name[0] != '\0' && find_group(e, name) < 0 && e->n_groups < GROUPS_MAX)
+        snprintf(e->group[e->n_groups++], NAME_CAP, "%s", name);
+}
+
+static void name_groups(struct experiment *e)
+{
+    for (int c = 0; e->spec != NULL && c < e->spec->n_clusters; c++)
+        add_group(e, e->spec->cluster[c].group);
+    for (int k = 0; e->n_groups == 0 && k < e->disturbances.n; k++) {
+        const struct disturbance *d = &e->disturbances.item[k];
+        for (int64_t t = 1; d->kind == DISTURB_TENANTS && t <= d->n && t <= GROUPS_MAX; t++)
+            snprintf(e->group[e->n_groups++], NAME_CAP, "t%lld", (long long)t);
+        if (d->kind == DISTURB_TENANTS && d->n > GROUPS_MAX)
+            snprintf(e->group[GROUPS_MAX - 1], NAME_CAP, "others");
+    }
+}
+
+int experiment_group(const struct experiment *e, const struct course *c, size_t i)
+{
+    if (e->n_groups == 0)
+        return -1;
+    int cluster = e->world.cluster != NULL ? e->world.cluster[c->source[i]] : -1;
+    if (cluster >= 0 && e->spec->cluster[cluster].group[0] != '\0')
+        return find_group(e, e->spec->cluster[cluster].group);
+    if (c->tenant == NULL)
+        return -1;
+    return c->tenant[i] <= GROUPS_MAX ? c->tenant[i] - 1 : GROUPS_MAX - 1;
+}
+
+/* ---- what a job depends on ---- */
+
+static uint64_t digest_json(const json_t *v, uint64_t h)
+{
+    char *text = v != NULL ? json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    h = text != NULL ? hash64(text, strlen(text), h) : mix64(h);
+    free(text);
+    return h;
+}
+
+/* The rows themselves, not the document they came from: a world may name another file. */
+static uint64_t digest(const json_t *root, const struct experiment *e)
+{
+    const struct table *t = &e->world.table;
+    size_t cells = t->n * (size_t)t->n_models;
+    uint64_t h = hash64(PURSER_VERSION, strlen(PURSER_VERSION), 2);
+    h = hash64(t->text, t->text_len, h);
+    h = hash64(t->q, cells * sizeof *t->q, h);
+    h = hash64(t->cost_nano, cells * sizeof *t->cost_nano, h);
+    h = hash64(t->out, cells * sizeof *t->out, h);
+    h = hash64(t->lat_ms, cells * sizeof *t->lat_ms, h);
+    if (e->world.mean != NULL)
+        h = hash64(e->world.mean, cells * sizeof *e->world.mean, h);
+    h = digest_json(json_object_get(root, "disturbances"), h);
+    int64_t how[] = {(int64_t)e->n, e->delay, e->by_mean, e->max_output_tokens};
+    return hash64(how, sizeof how, h);
+}
+
+uint64_t experiment_job_digest(const struct experiment *e, int policy, uint64_t seed)
+{
+    const struct experiment_policy *p = &e->policy[policy];
+    char *json = malloc(CONFIG_MAX);
+    size_t n = json != NULL ? config_render(p->params, json, CONFIG_MAX) : 0;
+    uint64_t h = hash64(json, n, e->digest);
+    uint64_t how[] = {(uint64_t)p->labelled, seed};
+    free(json);
+    return n > 0 ? hash64(how, sizeof how, h) | 1 : 0;
+}
+
 enum status experiment_read(json_t *root, const char *near, struct experiment *out,
                             struct problem *problem)
 {
@@ -259,16 +351,18 @@ enum status experiment_read(json_t *root, const char *near, struct experiment *o
     if (s == STATUS_OK)
         s = make_requests(root, near, &e, problem);
     if (s == STATUS_OK)
-        s = set_up(root, &e, problem);
+        s = disturbances_read(json_object_get(root, "disturbances"), NULL, &e.world.table,
+                              &e.disturbances, problem);
+    if (s == STATUS_OK)
+        s = set_up_all(root, &e, problem);
     if (s == STATUS_OK)
         s = part_rows(&e, problem);
     if (s != STATUS_OK) {
         experiment_free(&e);
         return s;
     }
-    e.judged = e.world.table;
-    if (e.by_mean)
-        e.judged.q = e.world.mean;
+    name_groups(&e);
+    e.digest = digest(root, &e);
     *out = e;
     return STATUS_OK;
 }

@@ -5,13 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/params.h"
+#include "sim/disturb/course.h"
 #include "sim/world.h"
 
 /*
  * An experiment: a world or a table, the policies to be compared on it, and how it is played. All
  * policies count the same requests; what any of them is taught beforehand is kept apart from these.
  */
-enum { EXPERIMENT_POLICIES_MAX = 32 };
+enum { EXPERIMENT_POLICIES_MAX = 32, GROUPS_MAX = 8 };
 
 struct experiment_policy {
     char name[NAME_CAP];
@@ -20,11 +21,17 @@ struct experiment_policy {
 };
 
 struct experiment {
-    char source[256];    /* of the requests: a world's name or path, "inline", or a folder */
-    struct world world;  /* of a table: mean is NULL */
-    struct table judged; /* the world's table, with true means for qualities if by_mean; borrows */
-    bool by_mean;        /* adequacy and quality are those of the true means */
-    int64_t delay, seeds, first_seed;
+    char source[256];        /* of the requests: a world's name or path, "inline", or a folder */
+    struct world world;      /* of a table: mean and cluster are NULL */
+    struct world_spec *spec; /* owned; NULL: a table */
+    bool by_mean;            /* adequacy and quality are those of the true means */
+    int64_t delay, seeds, first_seed, max_output_tokens;
+    struct disturbances disturbances;
+    double cost_weight; /* of the common objective: utility is quality less cost_weight times the
+                           share of what the dearest model costs */
+    int n_groups;
+    char group[GROUPS_MAX][NAME_CAP]; /* of the world's clusters, else the largest tenants */
+    uint64_t digest;                  /* of all that jobs depend on but policy and seed */
     uint32_t *count, *reserve; /* rows counted; rows to be taught, a policy takes the first */
     size_t n, n_reserve;
     int n_policies;
@@ -38,6 +45,11 @@ MUST_CHECK enum status experiment_load(const char *name, struct experiment *out,
 /* experiment_read does so from an object; names in it are looked for in folder `near`. */
 MUST_CHECK enum status experiment_read(json_t *root, const char *near, struct experiment *out,
                                        struct problem *problem);
+/* experiment_group gives the group of a course's i-th request, -1 if none is told. */
+int experiment_group(const struct experiment *e, const struct course *c, size_t i);
+/* experiment_job_digest tells jobs apart: of everything that one depends on. 0 when memory is
+ * short. */
+uint64_t experiment_job_digest(const struct experiment *e, int policy, uint64_t seed);
 void experiment_free(struct experiment *e);
 
 #endif

@@ -30,6 +30,8 @@ struct outcome {
     uint32_t row;
     int model; /* of the table in play */
     int64_t due;
+    bool untold;    /* of a channel: nobody says how good it was; */
+    double quality; /* else what is told */
 };
 
 /* Outcomes in flight, the one due first on top: a binary heap. */

@@ -21,6 +21,8 @@ static const char commands[] =
     "       purser-sim scenario fintech --values       what knowing values is worth\n"
     "       purser-sim run EXPERIMENT [--seeds N] [--json] [--csv FILE]\n"
     "                                                  policies over time, on a made world\n"
+    "       purser-sim run EXPERIMENT --shard I/N --resume FILE\n"
+    "       purser-sim merge EXPERIMENT FILE...        what all shards come to\n"
     "       purser-sim config DIR [options]            a configuration of purserd for a table\n"
     "       purser-sim score DIR --choices FILE [--monthly N] [--json]\n"
     "                                                  weigh what purser play recorded\n"
@@ -36,7 +38,7 @@ static const char choices[] =
     "                        cold: nothing is, the learned half of --split is left out\n"
     "how it is played\n"
     "  --budget USD          average spend per request that the router is to hold\n"
-    "  --policy NAME         lints, greedy, uniform, fixed, rules\n"
+    "  --policy NAME         lints, greedy, uniform, fixed, rules, beta_ts, ...\n"
     "  --features LIST       declared,text,shape,lens (text includes shape) or none\n"
     "  --lens FILE           look at prompts through this lens\n"
     "  --delay N|exp:N       feedback arrives N requests late (default 0), or randomly so:\n"
@@ -59,7 +61,9 @@ static const char choices[] =
     "                        costs; default none,50%,25%,10%\n"
     "  --history LIST        default cold,bandit,full\n"
     "  --csv FILE            also write a line per cell (run: policy and window)\n"
-    "  --resume FILE         append each cell; do not play again what is there\n"
+    "  --resume FILE         append each cell; do not play again what is there (run: jobs)\n"
+    "of run\n"
+    "  --shard I/N           play the I-th of N parts into the file of --resume, for merge\n"
     "of lens fit\n"
     "  --dims N, --clusters N, --buckets N   size of the lens (default 24, with\n"
     "                        --labels 48; 12; 4096)\n"
@@ -111,6 +115,7 @@ enum option_key {
     OPT_POLICIES,
     OPT_BUDGETS,
     OPT_RESUME,
+    OPT_SHARD,
     OPT_CHANGE,
     OPT_ORDER,
     OPT_STORE,
@@ -154,6 +159,7 @@ static const struct option long_options[] = {
     {"policies", required_argument, NULL, OPT_POLICIES},
     {"budgets", required_argument, NULL, OPT_BUDGETS},
     {"resume", required_argument, NULL, OPT_RESUME},
+    {"shard", required_argument, NULL, OPT_SHARD},
     {"change", required_argument, NULL, OPT_CHANGE},
     {"order", required_argument, NULL, OPT_ORDER},
     {"store", required_argument, NULL, OPT_STORE},
@@ -191,6 +197,20 @@ static bool read_real(const char *s, double low, double high, double *out)
         return false;
     *out = v;
     return true;
+}
+
+/* "i/n" with 1 <= i <= n. */
+static bool read_shard(const char *s, int *shard, int *shards)
+{
+    char *end;
+    long i = strtol(s, &end, 10);
+    if (end == s || *end != '/')
+        return false;
+    const char *rest = end + 1;
+    long n = strtol(rest, &end, 10);
+    *shard = (int)i;
+    *shards = (int)n;
+    return end != rest && *end == '\0' && i >= 1 && i <= n && n <= 100000;
 }
 
 static bool add_change(struct options *o, const char *s)
@@ -246,6 +266,8 @@ static bool take_value(struct options *o, int key, const char *v)
         return add_change(o, v);
     case OPT_ORDER:
         return read_order(v, &o->given_order);
+    case OPT_SHARD:
+        return read_shard(v, &o->shard, &o->shards);
     case OPT_DIMS:
         return read_int(v, 1, LENS_DIMS_MAX, &o->dims);
     case OPT_CLUSTERS:

@@ -27,6 +27,7 @@ struct options {
     struct delay delay;
     long long seeds, first_seed, workers, rows, scenario_seed, monthly, dims, clusters, buckets;
     double whiten;
+    int shard, shards; /* of run: shard of shards, from 1; 0 of 0 = all of it */
 };
 
 /* options_read fills o (set to its defaults first). Gives -1 to go on, else the exit status. */

@@ -18,6 +18,8 @@
 #include "core/config.h"
 #include "core/decision_id.h"
 #include "core/router.h"
+#include "sim/disturb/course.h"
+#include "sim/restart.h"
 #include "sim/tally.h"
 
 #include <assert.h>
@@ -29,11 +31,12 @@
 enum { TICK_EVERY = 100, STEP_MS = 1000 };
 static const int64_t epoch_ms = 1700000000000;
 
-enum purpose { ORDER_LEARN = 1, ORDER_COUNT = 2, DRAWS = 3 };
+enum { DRAWS = 3 }; /* a stream beside those of the orders */
 
 struct game {
     const struct play *play;
     struct router *router;
+    struct router_init init;
     struct event *ev;
     struct request *request;
     struct flight flight;
@@ -58,7 +61,9 @@ struct game {
 
 static int64_t now_ms(const struct game *g)
 {
-    return epoch_ms + g->step * STEP_MS;
+    if (g->now == NULL || g->play->clock_ms == NULL)
+        return epoch_ms + g->step * STEP_MS;
+    return epoch_ms + (int64_t)g->play->learn.n * STEP_MS + g->play->clock_ms[g->at];
 }
 
 static void note_alarm(struct game *g)
@@ -82,16 +87,6 @@ static void follow(struct game *g)
         if (g->ev->kind == EVENT_HULL && g->ev->hull.turn == HULL_TRIPPED && g->out->n_trips++ == 0)
             g->out->trip_labels = g->ev->hull.labels;
     } while (g->ev->kind != EVENT_NONE);
-}
-
-static void shuffle(uint32_t *row, size_t n, struct rng rng)
-{
-    for (size_t i = n; i > 1; i--) {
-        size_t j = (size_t)rng_below(&rng, i);
-        uint32_t t = row[i - 1];
-        row[i - 1] = row[j];
-        row[j] = t;
-    }
 }
 
 static void fill_feedback(const struct game *g, const struct outcome *o, struct feedback *f)
@@ -120,6 +115,14 @@ static void fill_feedback(const struct game *g, const struct outcome *o, struct 
     }
 }
 
+/* What is heard of an outcome, where a channel changes it. */
+static void tell(const struct outcome *o, struct feedback *f)
+{
+    f->quality = o->quality;
+    if (o->untold)
+        f->has &= ~(unsigned)FB_QUALITY;
+}
+
 /* The row as an application would send it. */
 static struct request *ask(struct game *g, uint32_t row)
 {
@@ -144,7 +147,8 @@ static enum status teach_row(struct game *g, const struct outcome *known, struct
     for (int i = 0; s == STATUS_OK && i < g->table->n_models; i++) {
         struct outcome o = {.row = known->row, .model = i, .phase = known->phase};
         struct feedback f;
-        if (g->slot[i] < 0 || i == known->model)
+        bool gone = (known->phase != NULL ? known->phase : g->play->phase)->absent[i];
+        if (g->slot[i] < 0 || i == known->model || gone)
             continue;
         fill_feedback(g, &o, &f);
         s = router_teach(g->router, now_ms(g), r, g->table->model[i].engine_name, &f, 1, g->ev,
@@ -161,10 +165,14 @@ static enum status deliver(struct game *g, bool everything, struct problem *prob
         struct feedback f;
         enum feedback_result result;
         fill_feedback(g, &o, &f);
+        if (g->play->channel != NULL && o.phase != NULL)
+            tell(&o, &f);
+        if (f.has == 0 || !router_has(g->router, o.seq)) /* lost, or it has left memory */
+            continue;
         enum status s = router_feedback(g->router, now_ms(g), &f, NULL, g->ev, &result, problem);
         if (s != STATUS_OK)
             return s;
-        assert(result == FEEDBACK_APPLIED);
+        assert(result == FEEDBACK_APPLIED || g->play->channel != NULL);
         follow(g);
         if (g->reveal)
             s = teach_row(g, &o, problem);
@@ -174,22 +182,44 @@ static enum status deliver(struct game *g, bool everything, struct problem *prob
     return STATUS_OK;
 }
 
+/* What comes of the decision just made goes on its way, as the channel has it. */
 static void expect(struct game *g, uint32_t row, int model)
 {
     int64_t late = delay_draw(g->play->delay, g->seed, (uint64_t)g->step);
-    flight_push(&g->flight, &(struct outcome){.seq = g->ev->seq,
-                                              .epoch = g->ev->decided.epoch,
-                                              .phase = g->now,
-                                              .row = row,
-                                              .model = model,
-                                              .due = g->step + late});
+    struct letters letters = {.n = 1, .told = true};
+    if (g->play->channel != NULL && g->now != NULL) {
+        const struct table *t = &g->now->table;
+        channel_carry(g->play->channel,
+                      &(struct parcel){.i = g->at,
+                                       .model = model,
+                                       .tenant = g->request->labels.tenant,
+                                       .quality = t->q[table_cell(t, row, model)]},
+                      &letters);
+    }
+    for (int k = 0; k < letters.n; k++)
+        flight_push(&g->flight, &(struct outcome){.seq = g->ev->seq,
+                                                  .epoch = g->ev->decided.epoch,
+                                                  .phase = g->now,
+                                                  .row = row,
+                                                  .model = model,
+                                                  .due = g->step + late + letters.delay[k],
+                                                  .untold = !letters.told,
+                                                  .quality = letters.quality});
 }
 
-/* Decides one row among the table's models and gives the model chosen. */
+/* Decides one row among the table's models and gives the model chosen, -1 when none may be. */
 static enum status decide(struct game *g, uint32_t row, int *model, struct problem *problem)
 {
     enum route_result result;
-    enum status s = router_route(g->router, now_ms(g), ask(g, row), g->ev, &result, problem);
+    struct request *r = ask(g, row);
+    if (g->play->dress != NULL && g->now != NULL)
+        g->play->dress(g->play->ctx, g->at, r);
+    enum status s = router_route(g->router, now_ms(g), r, g->ev, &result, problem);
+    *model = -1;
+    if (s == STATUS_BUDGET_EXHAUSTED || s == STATUS_NO_ELIGIBLE_MODEL) {
+        g->bound = false;
+        return STATUS_OK;
+    }
     if (s != STATUS_OK)
         return s;
     assert(result == ROUTE_DECIDED);
@@ -264,7 +294,7 @@ static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
     if (s == STATUS_OK) {
         memcpy(order, rows->row, rows->n * sizeof *order);
         if (!g->play->given_order)
-            shuffle(order, rows->n, rng_stream(seed, ORDER_LEARN, 0));
+            course_shuffle(order, rows->n, seed, ORDER_LEARN);
     }
     for (size_t i = 0; s == STATUS_OK && i < rows->n; i++)
         s = learn_row(g, order[i], problem);
@@ -272,7 +302,7 @@ static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
     return s == STATUS_OK ? deliver(g, true, problem) : s;
 }
 
-/* Configures the list prices of a phase. */
+/* Configures what a phase announces: list prices, and which models there are. */
 static enum status set_prices(struct game *g, const struct phase *p, struct problem *problem)
 {
     *g->priced = *g->play->count_params;
@@ -284,6 +314,7 @@ static enum status set_prices(struct game *g, const struct phase *p, struct prob
         model->price_in = llround((double)model->price_in * p->price[m]);
         model->price_cached = llround((double)model->price_cached * p->price[m]);
         model->price_out = llround((double)model->price_out * p->price[m]);
+        model->active = !p->absent[m];
     }
     return configure(g, g->priced, problem);
 }
@@ -300,15 +331,9 @@ static enum status enter_phase(struct game *g, size_t i, struct problem *problem
     if (now == was)
         return STATUS_OK;
     for (int m = 0; m < g->table->n_models; m++)
-        same = same && fabs(now->price[m] - (was == NULL ? 1 : was->price[m])) <= 0;
+        same = same && fabs(now->price[m] - (was == NULL ? 1 : was->price[m])) <= 0 &&
+               now->absent[m] == (was != NULL && was->absent[m]);
     return same ? STATUS_OK : set_prices(g, now, problem);
-}
-
-static struct play_step step_at(const struct table *t, size_t cell, int model)
-{
-    return (struct play_step){.quality = (float)t->q[cell],
-                              .cost_usd = (float)((double)t->cost_nano[cell] / 1e9),
-                              .model = (int16_t)model};
 }
 
 /* What the request that was just decided is worth. */
@@ -318,27 +343,62 @@ static double worth(const struct game *g)
     return value_of(p->worth != NULL ? p->worth : &p->count_params->value, &g->request->labels);
 }
 
+/* Sums up the i-th counted request, served by a model or refused (-1). */
+static void note(struct game *g, struct tally *tally, size_t i, uint32_t row, int model)
+{
+    const struct table *t = &g->now->table;
+    tally_add(tally, t, row, model, i);
+    if (g->play->chose != NULL)
+        g->play->chose(g->play->ctx, i, row, model);
+    if (model < 0) {
+        g->out->refused++;
+        return;
+    }
+    size_t cell = table_cell(t, row, model);
+    tally->value += worth(g) * t->q[cell];
+    if (g->bound)
+        tally_book(tally, g->booked_usd);
+    g->out->chosen[model]++;
+    if (g->step_of != NULL)
+        g->step_of[i] = (struct play_step){
+            (float)t->q[cell], (float)((double)t->cost_nano[cell] / 1e9), (int16_t)model};
+}
+
+/* Stops and starts the router where that is due. What it forgets, nobody reports on any more. */
+static enum status restart(struct game *g, size_t i, struct problem *problem)
+{
+    for (int k = 0; k < g->play->n_restarts; k++) {
+        if (g->play->restart[k] != i)
+            continue;
+        bool keep = g->play->restart_keeps[k];
+        enum status s = restart_router(&g->router, &g->init, keep, problem);
+        if (s != STATUS_OK)
+            return s;
+        router_start(g->router, now_ms(g), g->ev);
+        if (keep)
+            continue;
+        g->flight.len = 0;
+        s = set_prices(g, g->now, problem);
+        if (s != STATUS_OK)
+            return s;
+    }
+    return STATUS_OK;
+}
+
 static enum status count_rows(struct game *g, const uint32_t *order, struct tally *tally,
                               struct problem *problem)
 {
     const struct play_rows *rows = &g->play->count;
     for (size_t i = 0; i < rows->n; i++) {
-        int model;
+        int model = -1;
         enum status s = enter_phase(g, i, problem);
+        if (s == STATUS_OK)
+            s = restart(g, i, problem);
         if (s == STATUS_OK)
             s = decide(g, order[i], &model, problem);
         if (s != STATUS_OK)
             return s;
-        const struct table *t = &g->now->table;
-        tally_add(tally, t, order[i], model, i);
-        tally->value += worth(g) * t->q[table_cell(t, order[i], model)];
-        if (g->bound)
-            tally_book(tally, g->booked_usd);
-        g->out->chosen[model]++;
-        if (g->step_of != NULL)
-            g->step_of[i] = step_at(t, table_cell(t, order[i], model), model);
-        if (g->play->chose != NULL)
-            g->play->chose(g->play->chose_ctx, i, order[i], model);
+        note(g, tally, i, order[i], model);
         s = advance(g, problem);
         if (s != STATUS_OK)
             return s;
@@ -361,7 +421,7 @@ static enum status count(struct game *g, uint64_t seed, struct problem *problem)
     if (s == STATUS_OK) {
         memcpy(order, rows->row, rows->n * sizeof *order);
         if (!g->play->given_order)
-            shuffle(order, rows->n, rng_stream(seed, ORDER_COUNT, 0));
+            course_shuffle(order, rows->n, seed, ORDER_COUNT);
         g->reveal = g->play->reveal_all;
         s = count_rows(g, order, &tally, problem);
     }
@@ -382,16 +442,21 @@ static size_t queue_room(const struct play *p)
     size_t rows = p->learn.n + p->count.n;
     size_t late = (size_t)p->delay.mean * (p->delay.random ? DELAY_MOST : 1) + 1;
     size_t models = p->full_history && p->learn.n > 0 ? (size_t)p->learn.table->n_models : 1;
-    return (late < rows ? late : rows) * models + models;
+    if (p->channel != NULL)
+        late += channel_most(p->channel->disturbances);
+    size_t letters = p->channel != NULL ? LETTERS_MAX : 1;
+    return (late < rows ? late : rows) * models * letters + models * letters;
 }
 
 static enum status open_game(struct game *g, uint64_t seed, struct problem *problem)
 {
     struct rng draws = rng_stream(seed, DRAWS, 0);
     size_t cap = queue_room(g->play);
-    struct router_init init = {.seed = rng_next(&draws), .max_open = (int64_t)cap + 64};
+    g->init = (struct router_init){.seed = rng_next(&draws), .max_open = (int64_t)cap + 64};
+    if (g->play->max_open > 0)
+        g->init.max_open = g->play->max_open;
     bool room = flight_init(&g->flight, cap);
-    g->router = router_new(&init);
+    g->router = router_new(&g->init);
     g->ev = calloc(1, sizeof *g->ev);
     g->request = calloc(1, sizeof *g->request);
     g->json = malloc(CONFIG_MAX);

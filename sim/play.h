@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/params.h"
+#include "core/request.h"
 #include "core/status.h"
 #include "sim/change.h"
+#include "sim/disturb/channel.h"
 #include "sim/flight.h"
 #include "sim/table.h"
 
@@ -30,9 +32,17 @@ struct play {
     struct delay delay;               /* of feedback */
     const uint8_t *lens;              /* of lens_len bytes; NULL = none */
     size_t lens_len;
-    /* told of each counted request, the i-th from 0; may be NULL */
+    const struct channel *channel; /* how feedback of counted rows is carried; NULL = as it is */
+    const int64_t *clock_ms;   /* [count.n] arrivals since the first; NULL = one request a second */
+    int64_t max_open;          /* decisions remembered; older ones' feedback is lost; 0 = all */
+    const size_t *restart;     /* counted requests before which the router is stopped and started */
+    const bool *restart_keeps; /* from its snapshot; false: with nothing */
+    int n_restarts;
+    /* told of each counted request, the i-th from 0; model -1 = it was refused; may be NULL */
     void (*chose)(void *ctx, size_t i, uint32_t row, int model);
-    void *chose_ctx;
+    /* sets the labels of a counted request; may be NULL */
+    void (*dress)(void *ctx, size_t i, struct request *r);
+    void *ctx;
 };
 
 /* A counted request, and an alarm about a model that changed (EVENT_DRIFTED). */
@@ -61,6 +71,7 @@ struct play_result {
                                         percentile of such windows and the dearest; NaN = none */
     double multiplier;               /* of the pacer at the end */
     int64_t chosen[MODELS_MAX];      /* by the counted table's models */
+    int64_t refused;                 /* no budget, or no model: quality 0 for nothing */
     int n_alarms;                    /* of which the first ALARMS_MAX are kept */
     struct play_alarm alarm[ALARMS_MAX];
     int n_trips;         /* times the policy was put aside for the static hull */

@@ -6,6 +6,7 @@
  */
 #include "core/config.h"
 #include "core/text.h"
+#include "sim/commands.h"
 #include "sim/compare.h"
 #include "sim/fintech.h"
 #include "sim/lens_command.h"
@@ -13,8 +14,6 @@
 #include "sim/refold_command.h"
 #include "sim/replay.h"
 #include "sim/report.h"
-#include "sim/run.h"
-#include "sim/scenario/scenario.h"
 #include "sim/score.h"
 #include "sim/setup.h"
 #include "sim/worth.h"
@@ -28,12 +27,6 @@
 #include <unistd.h>
 
 enum { REPORT_CAP = 1 << 20 };
-
-static int fail(const struct problem *p)
-{
-    fprintf(stderr, "purser-sim: %s%s%s\n", p->path, p->path[0] != '\0' ? ": " : "", p->text);
-    return EXIT_FAILURE;
-}
 
 static enum status load(const struct options *o, struct table *t, struct problem *problem)
 {
@@ -79,13 +72,6 @@ static enum status set_up(const struct options *o, const struct table *t, struct
     return setup_check(p, t, problem);
 }
 
-static void show_progress(void *ctx, int done, int jobs)
-{
-    const char *end = ctx;
-    fprintf(stderr, "%sseed %d of %d%s", end[0] == '\r' ? "\r" : "", done, jobs,
-            end[0] == '\r' && done < jobs ? "" : "\n");
-}
-
 static void show_step(void *ctx, const char *what)
 {
     (void)ctx;
@@ -106,15 +92,6 @@ static void tell(const struct options *o, const struct replay *r,
         report_table(&text, r, report, base, shocks);
     fputs(text.at, stdout);
     free(room);
-}
-
-static struct crew crew_of(const struct options *o)
-{
-    static char on_line[] = "\r", below[] = "\n";
-    bool tty = isatty(STDERR_FILENO);
-    return (struct crew){.workers = o->workers > 0 ? (int)o->workers : crew_cores(),
-                         .progress = tty || o->progress ? show_progress : NULL,
-                         .progress_ctx = tty ? on_line : below};
 }
 
 static enum status play(const struct options *o, const struct table *t, const struct table *learn,
@@ -139,7 +116,7 @@ static enum status play(const struct options *o, const struct table *t, const st
                        .lens_len = lens_len,
                        .seeds = (int)o->seeds,
                        .first_seed = (uint64_t)o->first_seed,
-                       .crew = crew_of(o)};
+                       .crew = command_crew(o)};
     struct replay_report report;
     struct baselines base;
     struct shocks *shocks = o->n_changes > 0 ? calloc(1, sizeof *shocks) : NULL;
@@ -171,7 +148,7 @@ static int replay_command(const struct options *o)
     free(params);
     table_free(&learn);
     table_free(&table);
-    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+    return s == STATUS_OK ? EXIT_SUCCESS : command_fail(&problem);
 }
 
 static int scenario_command(const struct options *o)
@@ -184,7 +161,7 @@ static int scenario_command(const struct options *o)
     if (s == STATUS_OK)
         fprintf(stderr, "purser-sim: %zu rows written to %s\n", table.n, o->out);
     table_free(&table);
-    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+    return s == STATUS_OK ? EXIT_SUCCESS : command_fail(&problem);
 }
 
 static enum status tell_worth(const struct options *o, const struct replay *r,
@@ -220,14 +197,14 @@ static int worth_command(const struct options *o)
                            .given_order = o->given_order,
                            .seeds = (int)o->seeds,
                            .first_seed = (uint64_t)o->first_seed,
-                           .crew = crew_of(o)};
+                           .crew = command_crew(o)};
         if (o->budget < 0)
             params->budget.usd_per_request = worth_budget(&table, FINTECH_VALUES_BUDGET);
         s = tell_worth(o, &r, &problem);
     }
     free(params);
     table_free(&table);
-    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+    return s == STATUS_OK ? EXIT_SUCCESS : command_fail(&problem);
 }
 
 static enum status tell_config(const struct params *p, struct problem *problem)
@@ -277,7 +254,7 @@ static int service_command(struct options *o)
                                : tell_config(params, &problem);
     free(params);
     table_free(&table);
-    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+    return s == STATUS_OK ? EXIT_SUCCESS : command_fail(&problem);
 }
 
 static int run_service_command(struct options *o, const char *command, char **rest, int n)
@@ -312,20 +289,7 @@ static int lens_command(const struct options *o, char **path, int n)
     if (isatty(STDERR_FILENO) || o->progress)
         command.fit.progress = show_step;
     enum status s = lens_command_run(&command, &problem);
-    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
-}
-
-static int run_command(const struct options *o, const char *experiment)
-{
-    struct problem problem = {0};
-    struct run_command command = {.experiment = experiment,
-                                  .csv = o->csv,
-                                  .seeds = o->seeds_given ? (int)o->seeds : 0,
-                                  .first_seed = o->seed_given ? o->first_seed : -1,
-                                  .json = o->json,
-                                  .crew = crew_of(o)};
-    enum status s = run_command_run(&command, &problem);
-    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+    return s == STATUS_OK ? EXIT_SUCCESS : command_fail(&problem);
 }
 
 static enum status compare_set_up(void *ctx, const char *dir, struct table *t, struct params *p,
@@ -395,28 +359,18 @@ static int compare_command(struct options *o, char **dir, int n)
     if (s == STATUS_OK)
         s = grid_run(&g, &problem);
     free(lens);
-    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+    return s == STATUS_OK ? EXIT_SUCCESS : command_fail(&problem);
 }
 
 /* A scenario is played; the table of fintech can also be written, or weighed by its values. */
-static int run_scenario(struct options *o, const char *name)
+static int scenario(struct options *o, const char *name)
 {
-    struct problem problem = {0};
-    struct scenario_ask ask = {.seeds = (int)o->seeds,
-                               .first_seed = (uint64_t)o->first_seed,
-                               .rows = o->rows_given ? o->rows : 0,
-                               .monthly = (double)o->monthly,
-                               .json = o->json,
-                               .crew = crew_of(o)};
-    o->scenario = name;
-    if ((o->out != NULL || o->values) && strcmp(name, "fintech") != 0)
+    if (o->out == NULL && !o->values)
+        return command_scenario(o, name);
+    if (strcmp(name, "fintech") != 0)
         return options_refuse("--out and --values are of the scenario fintech, not of", name);
-    if (o->out != NULL)
-        return scenario_command(o);
-    if (o->values)
-        return worth_command(o);
-    enum status s = scenario_run(name, &ask, &problem);
-    return s == STATUS_OK ? EXIT_SUCCESS : fail(&problem);
+    o->scenario = name;
+    return o->out != NULL ? scenario_command(o) : worth_command(o);
 }
 
 /* The history of a replay; compare takes a list instead. */
@@ -434,13 +388,18 @@ static int run(struct options *o, const char *command, char **rest, int n)
     if (strcmp(command, "lens") == 0 && n > 1 && strcmp(rest[0], "fit") == 0)
         return lens_command(o, rest + 1, n - 1);
     if (strcmp(command, "run") == 0)
-        return n == 1 ? run_command(o, rest[0]) : options_refuse("run takes one EXPERIMENT", NULL);
+        return n == 1 ? command_run(o, rest[0], NULL, 0)
+                      : options_refuse("run takes one EXPERIMENT", NULL);
+    if (strcmp(command, "merge") == 0)
+        return n >= 2
+                   ? command_run(o, rest[0], rest + 1, n - 1)
+                   : options_refuse("merge takes an EXPERIMENT and the files of its shards", NULL);
     if (strcmp(command, "compare") == 0)
         return compare_command(o, rest, n);
     if (strcmp(command, "refold") == 0)
         return n == 0 ? refold_command(o) : options_refuse("refold takes only options", rest[0]);
     if (strcmp(command, "scenario") == 0)
-        return n == 1 ? run_scenario(o, rest[0])
+        return n == 1 ? scenario(o, rest[0])
                       : options_refuse("scenario takes one name, or list", NULL);
     if (strcmp(command, "replay") != 0) {
         return options_refuse("no such command", command);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The command `purser-sim run`: an experiment from its file to stdout and, if asked for, CSV. */
+/* The commands `purser-sim run` and `merge`: an experiment from its file to stdout and, if asked
+ * for, CSV; or a shard of it into a journal. */
 #include "sim/run.h"
 
 #include <errno.h>
@@ -39,6 +40,23 @@ static enum status tell(const struct run_command *c, const struct experiment *e,
     return s;
 }
 
+static enum status play(const struct run_command *c, const struct experiment *e,
+                        struct run_report *r, struct problem *problem)
+{
+    bool complete;
+    enum status s = run_plan_play(e, &c->plan, r, &complete, problem);
+    if (s != STATUS_OK)
+        return s;
+    if (complete)
+        s = tell(c, e, r, problem);
+    else if (c->plan.read_only)
+        s = problem_set(problem, STATUS_BAD_REQUEST, "",
+                        "jobs are missing: play the other shards, with the same experiment, seeds "
+                        "and program, and name their files too");
+    run_free(r);
+    return s;
+}
+
 enum status run_command_run(const struct run_command *c, struct problem *problem)
 {
     struct experiment *e = calloc(1, sizeof *e);
@@ -51,9 +69,7 @@ enum status run_command_run(const struct run_command *c, struct problem *problem
             e->seeds = c->seeds;
         if (c->first_seed >= 0)
             e->first_seed = c->first_seed;
-        s = run_experiment(e, &c->crew, r, problem);
-        if (s == STATUS_OK)
-            s = tell(c, e, r, problem);
+        s = play(c, e, r, problem);
         experiment_free(e);
     }
     free(r);

@@ -19,15 +19,59 @@ static void point(struct text *t, const char *name, struct point p)
     text_put(t, "}");
 }
 
+/* The members of a part behind its name or end. */
+static void json_part(struct text *t, const struct run_part *p)
+{
+    report_interval(t, "routing_accuracy", p->accuracy);
+    report_interval(t, "quality", p->quality);
+    report_interval(t, "spend_per_request", p->spend);
+}
+
+static void json_more(struct text *t, const struct run_part *p)
+{
+    report_interval(t, "usd_per_mtok", p->usd_per_mtok);
+    report_interval(t, "latency_ms", p->latency);
+    report_interval(t, "refused", p->refused);
+}
+
 static void json_curve(struct text *t, const struct run_policy *p, int n_windows)
 {
     text_put(t, ",\"curve\":[");
     for (int k = 0; k < n_windows; k++) {
-        const struct run_window *w = &p->window[k];
-        text_printf(t, "%s{\"requests\":%zu", k > 0 ? "," : "", w->end);
-        report_interval(t, "routing_accuracy", w->accuracy);
-        report_interval(t, "quality", w->quality);
-        report_interval(t, "spend_per_request", w->spend);
+        text_printf(t, "%s{\"requests\":%zu", k > 0 ? "," : "", p->window[k].end);
+        json_part(t, &p->window[k]);
+        text_put(t, "}");
+    }
+    text_put(t, "]");
+}
+
+static void json_share(struct text *t, const struct experiment *e, const struct interval *share)
+{
+    text_put(t, ",\"share\":{");
+    for (int m = 0; m < e->world.table.n_models; m++)
+        report_interval(t, e->world.table.model[m].engine_name, share[m]);
+    text_put(t, "}");
+}
+
+/* Between disturbances, and by group: each only where there are any. */
+static void json_parts(struct text *t, const struct experiment *e, const struct run_report *r,
+                       const struct run_policy *p)
+{
+    text_put(t, ",\"stretches\":[");
+    for (int k = 0; r->n_stretches > 1 && k < r->n_stretches; k++) {
+        text_printf(t, "%s{\"requests\":%zu", k > 0 ? "," : "", p->stretch[k].end);
+        json_part(t, &p->stretch[k]);
+        json_more(t, &p->stretch[k]);
+        json_share(t, e, p->stretch_share[k]);
+        text_put(t, "}");
+    }
+    text_put(t, "],\"groups\":[");
+    for (int k = 0; k < e->n_groups; k++) {
+        text_put(t, k > 0 ? ",{\"group\":" : "{\"group\":");
+        text_json_string(t, e->group[k]);
+        report_number(t, "n", p->group[k].n);
+        json_part(t, &p->group[k]);
+        json_more(t, &p->group[k]);
         text_put(t, "}");
     }
     text_put(t, "]");
@@ -40,18 +84,18 @@ static void json_policy(struct text *t, const struct experiment *e, const struct
     text_put(t, i > 0 ? ",{\"name\":" : "{\"name\":");
     text_json_string(t, e->policy[i].name);
     report_number(t, "labelled", (double)e->policy[i].labelled);
-    report_interval(t, "quality", p->quality);
-    report_interval(t, "spend_per_request", p->spend);
+    report_interval(t, "quality", p->whole.quality);
+    report_interval(t, "spend_per_request", p->whole.spend);
+    json_more(t, &p->whole);
+    report_interval(t, "utility", p->utility);
     report_interval(t, "hull_at_spend", p->hull_at_spend);
     report_interval(t, "gain_over_hull", p->gain);
     report_interval(t, "regret", p->regret);
-    report_interval(t, "routing_accuracy", p->accuracy);
+    report_interval(t, "routing_accuracy", p->whole.accuracy);
     report_interval(t, "routing_accuracy_last_fifth", p->accuracy_last);
     report_number(t, "converged_at", p->converged_at < 0 ? (double)NAN : (double)p->converged_at);
-    text_put(t, ",\"share\":{");
-    for (int m = 0; m < e->judged.n_models; m++)
-        report_interval(t, e->judged.model[m].engine_name, p->share[m]);
-    text_put(t, "}");
+    json_share(t, e, p->share);
+    json_parts(t, e, r, p);
     json_curve(t, p, r->n_windows);
     text_put(t, "}");
 }
@@ -67,8 +111,8 @@ void run_json(struct text *t, const struct experiment *e, const struct run_repor
     point(t, "cheapest_adequate", r->adequate);
     point(t, "oracle", r->oracle.at);
     text_put(t, ",\"fixed\":{");
-    for (int m = 0; m < e->judged.n_models; m++) {
-        text_printf(t, "%s\"%s\":{", m > 0 ? "," : "", e->judged.model[m].engine_name);
+    for (int m = 0; m < e->world.table.n_models; m++) {
+        text_printf(t, "%s\"%s\":{", m > 0 ? "," : "", e->world.table.model[m].engine_name);
         report_number(t, "quality", r->fixed[m].quality);
         report_number(t, "cost", r->fixed[m].cost);
         text_put(t, "}");
@@ -97,7 +141,7 @@ void run_csv(struct text *t, const struct experiment *e, const struct run_report
                 "quality_high,usd_per_request,usd_low,usd_high\n");
     for (int i = 0; i < e->n_policies; i++) {
         for (int k = 0; k < r->n_windows; k++) {
-            const struct run_window *w = &r->policy[i].window[k];
+            const struct run_part *w = &r->policy[i].window[k];
             text_printf(t, "%s,%zu", e->policy[i].name, w->end);
             csv_interval(t, w->accuracy);
             csv_interval(t, w->quality);
@@ -123,8 +167,8 @@ static void table_policies(struct text *t, const struct experiment *e, const str
     for (int i = 0; i < e->n_policies; i++) {
         const struct run_policy *p = &r->policy[i];
         text_printf(t, "%c %-28.28s %8.4f %12.8f %+8.4f %8.4f %8.2f%% %10.2f%%", mark(i),
-                    e->policy[i].name, p->quality.mean, p->spend.mean, p->gain.mean, p->regret.mean,
-                    100 * p->accuracy.mean, 100 * p->accuracy_last.mean);
+                    e->policy[i].name, p->whole.quality.mean, p->whole.spend.mean, p->gain.mean,
+                    p->regret.mean, 100 * p->whole.accuracy.mean, 100 * p->accuracy_last.mean);
         if (p->converged_at >= 0)
             text_printf(t, " %10lld\n", p->converged_at);
         else
@@ -134,8 +178,8 @@ static void table_policies(struct text *t, const struct experiment *e, const str
                 r->adequate.cost);
     text_printf(t, "%-30s %8.4f %12.8f\n", "best model (oracle)", r->oracle.at.quality,
                 r->oracle.at.cost);
-    for (int m = 0; m < e->judged.n_models; m++)
-        text_printf(t, "%-30.30s %8.4f %12.8f\n", e->judged.model[m].name, r->fixed[m].quality,
+    for (int m = 0; m < e->world.table.n_models; m++)
+        text_printf(t, "%-30.30s %8.4f %12.8f\n", e->world.table.model[m].name, r->fixed[m].quality,
                     r->fixed[m].cost);
 }
 

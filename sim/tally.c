@@ -43,10 +43,10 @@ bool play_cheapest_adequate(const struct table *t, uint32_t row, int model)
 
 void tally_add(struct tally *a, const struct table *t, uint32_t row, int model, size_t i)
 {
-    size_t cell = table_cell(t, row, model);
-    int64_t cost = t->cost_nano[cell];
-    bool right = play_cheapest_adequate(t, row, model);
-    a->quality += t->q[cell];
+    bool served = model >= 0;
+    int64_t cost = served ? t->cost_nano[table_cell(t, row, model)] : 0;
+    bool right = served && play_cheapest_adequate(t, row, model);
+    a->quality += served ? t->q[table_cell(t, row, model)] : 0;
     a->best += best_quality(t, row);
     a->right += right;
     a->right_last += right && i >= a->rows - a->rows / 5;

@@ -26,7 +26,7 @@ struct tally {
 /* tally_init gives false when memory is short. */
 bool tally_init(struct tally *a, size_t rows);
 void tally_fini(struct tally *a);
-/* tally_add counts the i-th request from 0, decided for a model of the table. */
+/* tally_add counts the i-th request from 0, decided for a model of the table; -1 = refused. */
 void tally_add(struct tally *a, const struct table *t, uint32_t row, int model, size_t i);
 /* tally_book notes the booked cost of a request whose budget binds. */
 void tally_book(struct tally *a, double usd);

@@ -28,18 +28,30 @@ static double outcome(const struct world_spec *s, double mean, struct rng *rng)
     return mean + half * (2 * u - 1);
 }
 
+double world_outcome(const struct world_spec *spec, size_t row, int m, double mean)
+{
+    struct rng luck = rng_stream((uint64_t)spec->seed, STREAM_LUCK + (uint64_t)m, row);
+    return outcome(spec, mean, &luck);
+}
+
+/* Milliseconds, a function of the tokens; unknown when the model does not say. */
+static float latency_of(const struct world_model *m, int32_t tokens)
+{
+    double ms = m->latency_ms + m->ms_per_token * (double)tokens;
+    return ms > 0 ? (float)ms : TABLE_UNKNOWN;
+}
+
 static void answer(const struct world_spec *s, const struct world_request *r, size_t row, int m,
                    double words, struct table_cells *c)
 {
     const struct world_model *model = &s->model[m];
-    struct rng luck = rng_stream((uint64_t)s->seed, STREAM_LUCK + (uint64_t)m, row);
     struct model price = {.price_in = llround(model->usd_in * 1e6),
                           .price_out = llround(model->usd_out * 1e6)};
     double tokens = model->output_tokens * r->length * words;
-    c->q[m] = outcome(s, r->mean[m], &luck);
+    c->q[m] = world_outcome(s, row, m, r->mean[m]);
     c->out[m] = (int32_t)fmin(fmax(round(tokens), 1), 1e9);
     c->cost_nano[m] = model_cost_nano(&price, c->in[m], 0, c->out[m]);
-    c->lat_ms[m] = TABLE_UNKNOWN;
+    c->lat_ms[m] = latency_of(model, c->out[m]);
 }
 
 static enum status add_row(const struct world_spec *s, const struct world_family *f, size_t row,
@@ -52,6 +64,7 @@ static enum status add_row(const struct world_spec *s, const struct world_family
     struct world_request r;
     struct table_cells cells;
     f->draw(s, &rng, &text, &r);
+    w->cluster[row] = (int16_t)r.cluster;
     assert(!text.full);
     double words = exp(s->tokens_spread * rng_normal(&length));
     for (int m = 0; m < s->n_models; m++) {
@@ -71,8 +84,10 @@ enum status world_make(const struct world_spec *spec, size_t more, struct world 
     struct world w = {.table = {.n_models = spec->n_models}};
     assert(f != NULL && spec->n_models > 0);
     w.mean = calloc(n * (size_t)spec->n_models, sizeof *w.mean);
-    enum status s =
-        w.mean != NULL ? STATUS_OK : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    w.cluster = calloc(n, sizeof *w.cluster);
+    enum status s = w.mean != NULL && w.cluster != NULL
+                        ? STATUS_OK
+                        : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     for (int m = 0; s == STATUS_OK && m < spec->n_models; m++)
         s = table_set_model(&w.table, m, spec->model[m].name, spec->model[m].tier,
                             spec->model[m].usd_in, spec->model[m].usd_out, problem);
@@ -89,5 +104,6 @@ void world_free(struct world *w)
 {
     table_free(&w->table);
     free(w->mean);
+    free(w->cluster);
     *w = (struct world){.mean = NULL};
 }

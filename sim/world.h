@@ -22,14 +22,16 @@ enum {
 
 struct world_model {
     char name[NAME_CAP], tier[NAME_CAP];
-    double usd_in, usd_out; /* per million tokens */
-    double output_tokens;   /* of a typical answer */
-    double intercept; /* linear, misspecified: quality = intercept + weights.z + squares.z^2 */
+    double usd_in, usd_out;          /* per million tokens */
+    double output_tokens;            /* of a typical answer */
+    double latency_ms, ms_per_token; /* until an answer begins, and each token; both 0 = not told */
+    double intercept;                /* of latents: quality = intercept + weights.z + squares.z^2 */
     double weight[WORLD_LATENTS_MAX], square[WORLD_LATENTS_MAX];
 };
 
 struct world_cluster {
     char name[NAME_CAP];
+    char group[NAME_CAP];       /* of people who ask this, "" = not told */
     double share;               /* of requests, relative to the others */
     double length;              /* of answers, relative to the models' output_tokens */
     double quality[MODELS_MAX]; /* mean, by model */
@@ -53,7 +55,8 @@ struct world_spec {
 
 struct world {
     struct table table;
-    double *mean; /* true mean quality, laid out as table.q */
+    double *mean;     /* true mean quality, laid out as table.q */
+    int16_t *cluster; /* of each row, index in the specification; -1 = none */
 };
 
 /* world_read reads an object over the defaults, or over the world its "base" names (looked for in
@@ -68,10 +71,13 @@ MUST_CHECK enum status world_load(const char *name, const char *near, struct wor
 MUST_CHECK enum status world_make(const struct world_spec *spec, size_t more, struct world *out,
                                   struct problem *problem);
 void world_free(struct world *w);
+/* world_outcome gives what a model makes of a row when its mean is another: the same luck. */
+double world_outcome(const struct world_spec *spec, size_t row, int m, double mean);
 
 /* A request before anybody answers it. */
 struct world_request {
     const char *task; /* declared, "" = none; borrowed from the spec */
+    int cluster;      /* -1 = none */
     double length;    /* of answers, relative */
     double mean[MODELS_MAX];
 };

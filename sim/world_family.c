@@ -7,6 +7,9 @@
  *   linear        Shares z of topics in the prompt; mean quality linear in z. The words tell z, but
  *                 only through hashing: what a router sees of it is up to its features.
  *   misspecified  The same with squares of z: no linear learner can be right everywhere.
+ *   logistic      The log-odds of quality are linear in z (and its squares): no clipping, no floor.
+ *   neighbours    Quality is that of the nearest of a few exemplars, which lie where the seed says:
+ *                 constant within cells whose borders no feature shows.
  *
  * Words are made up, from syllables keyed by vocabulary and number, so that a world of any size
  * needs no word lists and no word leans on another. Vocabulary 0 is shared by all.
@@ -15,6 +18,8 @@
 
 #include <math.h>
 #include <string.h>
+
+enum { EXEMPLARS = 3 }; /* a stream beside those of world.c */
 
 static void put_word(struct text *out, uint64_t vocabulary, uint64_t number)
 {
@@ -94,6 +99,7 @@ static void draw_clusters(const struct world_spec *s, struct rng *rng, struct te
         put_word(prompt, topical ? 1 + (uint64_t)c : 0, draw_number(s, rng));
     }
     out->task = s->declared ? s->cluster[c].name : "";
+    out->cluster = c;
     out->length = s->cluster[c].length;
     memcpy(out->mean, s->cluster[c].quality, sizeof out->mean);
 }
@@ -148,12 +154,20 @@ static enum status check_linear(const struct world_spec *s, const struct json_at
     return st;
 }
 
-static void draw_latents(const struct world_spec *s, struct rng *rng, struct text *prompt,
-                         struct world_request *out)
+/* Shares of topics: cubes of exponentials, so that one or two stand out. */
+static void draw_weights(const struct world_spec *s, struct rng *rng, double *weight)
 {
-    double weight[WORLD_LATENTS_MAX], z[WORLD_LATENTS_MAX] = {0}, told = 0;
-    for (int i = 0; i < s->latents; i++) /* cubes of exponentials: one or two topics stand out */
+    for (int i = 0; i < s->latents; i++)
         weight[i] = pow(-log(1 - rng_uniform(rng)), 3);
+}
+
+/* Writes a prompt about a mixture of topics, and the shares z that its words have. */
+static void draw_mixture(const struct world_spec *s, struct rng *rng, struct text *prompt,
+                         double z[WORLD_LATENTS_MAX])
+{
+    double weight[WORLD_LATENTS_MAX], told = 0;
+    memset(z, 0, WORLD_LATENTS_MAX * sizeof *z);
+    draw_weights(s, rng, weight);
     for (uint64_t n = draw_count(s, rng); n > 0; n--) {
         bool topical = told < 1 || rng_uniform(rng) < s->topical;
         int i = topical ? draw_index(weight, (int)s->latents, rng) : -1;
@@ -164,16 +178,79 @@ static void draw_latents(const struct world_spec *s, struct rng *rng, struct tex
     }
     for (int i = 0; i < s->latents; i++)
         z[i] /= told;
-    out->task = "";
-    out->length = 1;
+}
+
+static void draw_latents(const struct world_spec *s, struct rng *rng, struct text *prompt,
+                         struct world_request *out)
+{
+    double z[WORLD_LATENTS_MAX];
+    draw_mixture(s, rng, prompt, z);
+    *out = (struct world_request){.task = "", .cluster = -1, .length = 1};
     for (int m = 0; m < s->n_models; m++)
         out->mean[m] = fmin(fmax(curve(s, &s->model[m], z), 0), 1);
 }
 
+static void draw_logistic(const struct world_spec *s, struct rng *rng, struct text *prompt,
+                          struct world_request *out)
+{
+    double z[WORLD_LATENTS_MAX];
+    draw_mixture(s, rng, prompt, z);
+    *out = (struct world_request){.task = "", .cluster = -1, .length = 1};
+    for (int m = 0; m < s->n_models; m++)
+        out->mean[m] = 1 / (1 + exp(-curve(s, &s->model[m], z)));
+}
+
+/* ---- neighbours ---- */
+
+static enum status check_neighbours(const struct world_spec *s, const struct json_at *at,
+                                    struct problem *p)
+{
+    struct json_at latents_at = {.up = at, .key = "latents"},
+                   clusters_at = {.up = at, .key = "clusters"};
+    if (s->latents == 0)
+        return json_fail(p, STATUS_BAD_REQUEST, &latents_at,
+                         "missing: this family needs at least one");
+    if (s->n_clusters == 0)
+        return json_fail(p, STATUS_BAD_REQUEST, &clusters_at,
+                         "missing: the exemplars of this family are its clusters");
+    return STATUS_OK;
+}
+
+/* The exemplar of a cluster is a mixture like those of the requests; drawn once per world. */
+static int nearest(const struct world_spec *s, const double *z)
+{
+    int best = 0;
+    double least = INFINITY;
+    for (int c = 0; c < s->n_clusters; c++) {
+        double weight[WORLD_LATENTS_MAX], sum = 0, far = 0;
+        struct rng g = rng_stream((uint64_t)s->seed, EXEMPLARS, (uint64_t)c);
+        draw_weights(s, &g, weight);
+        for (int i = 0; i < s->latents; i++)
+            sum += weight[i];
+        for (int i = 0; i < s->latents; i++)
+            far += (z[i] - weight[i] / sum) * (z[i] - weight[i] / sum);
+        if (far < least) {
+            least = far;
+            best = c;
+        }
+    }
+    return best;
+}
+
+static void draw_neighbours(const struct world_spec *s, struct rng *rng, struct text *prompt,
+                            struct world_request *out)
+{
+    double z[WORLD_LATENTS_MAX];
+    draw_mixture(s, rng, prompt, z);
+    int c = nearest(s, z);
+    *out = (struct world_request){.task = "", .cluster = c, .length = s->cluster[c].length};
+    memcpy(out->mean, s->cluster[c].quality, sizeof out->mean);
+}
+
 static const struct world_family family[] = {
-    {"clusters", check_clusters, draw_clusters},
-    {"linear", check_linear, draw_latents},
-    {"misspecified", check_latents, draw_latents},
+    {"clusters", check_clusters, draw_clusters},       {"linear", check_linear, draw_latents},
+    {"misspecified", check_latents, draw_latents},     {"logistic", check_latents, draw_logistic},
+    {"neighbours", check_neighbours, draw_neighbours},
 };
 
 const struct world_family *world_family_at(int i)

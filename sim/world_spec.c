@@ -60,6 +60,8 @@ static const struct field model_rows[] = {
     {.path = "usd_per_mtok_in", REAL, M(usd_in), .max = 1e5, .bit = HAS_IN},
     {.path = "usd_per_mtok_out", REAL, M(usd_out), .max = 1e5, .bit = HAS_OUT},
     {.path = "output_tokens", REAL, M(output_tokens), .min = 1, .max = 1e6, .number = 150},
+    {.path = "latency_ms", REAL, M(latency_ms), .max = 1e6},
+    {.path = "ms_per_token", REAL, M(ms_per_token), .max = 1e4},
     {.path = "intercept", REAL, M(intercept), .min = -10, .max = 10},
     {.path = "weights", .kind = FIELD_OTHER},
     {.path = "squares", .kind = FIELD_OTHER},
@@ -68,6 +70,7 @@ static const struct field model_rows[] = {
 enum cluster_bit { CLUSTER_NAME = 1 };
 static const struct field cluster_rows[] = {
     {.path = "name", NAME, C(name), .bit = CLUSTER_NAME},
+    {.path = "group", NAME, C(group), .text = ""},
     {.path = "share", REAL, C(share), .max = 1e6, .number = 1},
     {.path = "length", REAL, C(length), .min = 1e-3, .max = 1e3, .number = 1},
     {.path = "quality", .kind = FIELD_OTHER},

@@ -957,18 +957,18 @@ static void policies_are_listed(void **state)
     (void)state;
     const char *const names[] = {"lints", "fixed",  "uniform",    "greedy",     "rules",
                                  "igw",   "linucb", "softmax",    "regcb_elim", "regcb_opt",
-                                 "bag",   "first",  "static_mix", "trained"};
-    for (int i = 0; i < 14; i++) {
+                                 "bag",   "first",  "static_mix", "trained",    "beta_ts"};
+    for (int i = 0; i < 15; i++) {
         assert_string_equal(policy_at(i)->name, names[i]);
         assert_int_equal(policy_index(names[i]), i);
         assert_ptr_equal(policy_find(names[i]), policy_at(i));
     }
-    assert_null(policy_at(14));
+    assert_null(policy_at(15));
     assert_null(policy_at(-1));
     assert_null(policy_find("thompson"));
     assert_int_equal(policy_index(""), -1);
     const char *const sure[] = {"fixed", "rules", "trained"};
-    for (int i = 0; i < 14; i++) {
+    for (int i = 0; i < 15; i++) {
         bool without = false;
         for (int j = 0; j < 3; j++)
             without = without || strcmp(names[i], sure[j]) == 0;
@@ -1447,6 +1447,50 @@ static void static_mix_follows_the_hull(void **state)
 }
 
 /* No mix of any arms, found by brute force over pairs and a grid, beats it at its cost. */
+/* Known answers: P(Beta(2,1) > Beta(1,1)) = 2/3; by Evan Miller's sum for whole counts
+ * P(Beta(a,b) > Beta(c,d)) = sum_{i<a} B(c+i, d+b) / ((b+i) B(1+i, b) B(c,d)). */
+static void beta_ts_is_exact(void **state)
+{
+    (void)state;
+    const double none[3] = {0, 0, 0}, one[2] = {1, 0}, even[2] = {0.5, 0.5};
+    double p[3];
+    struct policy_view v = {.n = 2,
+                            .mean = even,
+                            .sd = even,
+                            .preferred = -1,
+                            .wins = one,
+                            .losses = none,
+                            .base = none,
+                            .gain = 1};
+    pmf_of("beta_ts", &v, p);
+    assert_float_equal(p[0], 2.0 / 3, 5e-3);
+    double wins[2] = {30, 70}, losses[2] = {20, 60}, want = 0;
+    double b = 21, c = 71, d = 61; /* a = 31 */
+    for (int i = 0; i < 31; i++)
+        want += exp(lgamma(c + i) + lgamma(d + b) - lgamma(c + i + d + b) -
+                    (lgamma(1.0 + i) + lgamma(b) - lgamma(1.0 + i + b)) -
+                    (lgamma(c) + lgamma(d) - lgamma(c + d))) /
+                (b + i);
+    v.wins = wins;
+    v.losses = losses;
+    pmf_of("beta_ts", &v, p);
+    assert_float_equal(p[0], want, 5e-3);   /* from the spacing of the nodes, as with lints */
+    const double apart[3] = {0.5, 0, -0.5}; /* what they cost parts them for sure */
+    v = (struct policy_view){.n = 3,
+                             .mean = none,
+                             .sd = none,
+                             .preferred = -1,
+                             .wins = none,
+                             .losses = none,
+                             .base = apart,
+                             .gain = 0.25};
+    pmf_of("beta_ts", &v, p);
+    assert_float_equal(p[0], 1, 1e-9);
+    v.wins = NULL; /* without counts: the best mean, ties shared */
+    pmf_of("beta_ts", &v, p);
+    assert_float_equal(p[1], 1.0 / 3, 1e-12);
+}
+
 static void static_mix_is_optimal(void **state)
 {
     (void)state;
@@ -1526,6 +1570,7 @@ int main(void)
         cmocka_unit_test(first_and_trained),
         cmocka_unit_test(static_mix_follows_the_hull),
         cmocka_unit_test(static_mix_is_optimal),
+        cmocka_unit_test(beta_ts_is_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -283,6 +283,8 @@ static void done(struct experiment *e, struct run_report *r)
 {
     experiment_free(e);
     free(e);
+    if (r != NULL)
+        run_free(r);
     free(r);
 }
 
@@ -390,6 +392,7 @@ static void workers_change_no_byte(void **state)
         run_csv(&t, e, r);
         run_table(&t, e, r);
         assert_false(t.full);
+        run_free(r);
         free(r);
         if (workers > 1)
             assert_string_equal(text[0], text[1]);
@@ -419,8 +422,8 @@ static void accuracy_converges_and_labels_start_it_there(void **state)
     assert_true(early(cold) < 0.9);
     assert_true(cold->accuracy_last.mean > 0.98);
     assert_true(early(warm) > 0.97);
-    assert_true(warm->accuracy.mean > 0.98);
-    assert_true(warm->accuracy.mean > cold->accuracy.mean);
+    assert_true(warm->whole.accuracy.mean > 0.98);
+    assert_true(warm->whole.accuracy.mean > cold->whole.accuracy.mean);
     assert_true(cold->converged_at > 0);
     near(cold->accuracy_last.mean, cold->window[r->n_windows - 1].accuracy.mean, 0.02);
     /* The whole is its windows. */
@@ -428,8 +431,8 @@ static void accuracy_converges_and_labels_start_it_there(void **state)
     for (int k = 0; k < r->n_windows; k++)
         sum += cold->window[k].quality.mean *
                (double)(cold->window[k].end - (k > 0 ? cold->window[k - 1].end : 0));
-    near(sum / 1500, cold->quality.mean, 1e-12);
-    near(cold->gain.mean, cold->quality.mean - cold->hull_at_spend.mean, 1e-12);
+    near(sum / 1500, cold->whole.quality.mean, 1e-12);
+    near(cold->gain.mean, cold->whole.quality.mean - cold->hull_at_spend.mean, 1e-12);
     near(r->adequate.quality, r->oracle.at.quality, 1e-12); /* here the best are all adequate */
     assert_true(r->adequate.cost <= r->oracle.at.cost);
     done(e, r);
@@ -444,12 +447,12 @@ static void policies_meet_the_same_requests(void **state)
         "\"params\":{\"objective\":{\"cost\":0.5}}}]}");
     struct run_report *r = run(e, 1);
     for (int k = 0; k < r->n_windows; k++) {
-        const struct run_window *x = &r->policy[0].window[k], *y = &r->policy[1].window[k];
+        const struct run_part *x = &r->policy[0].window[k], *y = &r->policy[1].window[k];
         assert_memory_equal(&x->quality, &y->quality, sizeof x->quality);
         assert_memory_equal(&x->spend, &y->spend, sizeof x->spend);
         assert_memory_equal(&x->accuracy, &y->accuracy, sizeof x->accuracy);
     }
-    near(r->policy[0].quality.mean, r->fixed[1].quality, 1e-9);
+    near(r->policy[0].whole.quality.mean, r->fixed[1].quality, 1e-9);
     near(r->policy[0].share[1].mean, 1, 0);
     done(e, r);
 }
@@ -471,12 +474,14 @@ static void luck_is_judged_by_the_means(void **state)
     }
     near(r[1]->fixed[0].quality, 0.5, 0.02); /* a third of .9 and two of .3 */
     near(r[0]->fixed[0].quality, 0.5, 0.05);
-    assert_true(r[1]->policy[0].accuracy.mean > 0.9);
-    assert_true(r[0]->policy[0].accuracy.mean < 0.8); /* nobody foresees a coin */
-    assert_memory_equal(&r[0]->policy[0].spend, &r[1]->policy[0].spend,
-                        sizeof r[0]->policy[0].spend);
-    free(r[0]);
-    free(r[1]);
+    assert_true(r[1]->policy[0].whole.accuracy.mean > 0.9);
+    assert_true(r[0]->policy[0].whole.accuracy.mean < 0.8); /* nobody foresees a coin */
+    assert_memory_equal(&r[0]->policy[0].whole.spend, &r[1]->policy[0].whole.spend,
+                        sizeof r[0]->policy[0].whole.spend);
+    for (int i = 0; i < 2; i++) {
+        run_free(r[i]);
+        free(r[i]);
+    }
 }
 
 static void a_table_keeps_taught_rows_apart(void **state)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The register of scenarios: a row each. */
+/* The register of scenarios: a row each, in the order of the list. */
 #include "sim/scenario/scenario.h"
 
+#include "sim/scenario/bandits.h"
 #include "sim/scenario/cascade.h"
 #include "sim/scenario/shipped.h"
 
@@ -12,10 +13,18 @@
 enum { REPORT_CAP = 1 << 22 };
 
 static const struct scenario scenario[] = {
-    {"strategies", "one large model, one small, keyword rules, a trained classifier, purser",
-     shipped_strategies},
+    {"strategies", "one large model, one small, keyword rules, a trained classifier, purser", NULL},
+    {"fintech", "three tiers and 10,000 labelled examples: how much less, at what satisfaction",
+     NULL},
     {"cascade", "legal documents, checked, and escalated when found wanting: where to begin",
-     .run = cascade_scenario},
+     cascade_scenario},
+    {"price-shock", "the large model gets ten times cheaper, then as dear as before", NULL},
+    {"withdrawal", "the provider withdraws the large model half way", NULL},
+    {"new-model", "a model as good as the large one at a fifth of its price appears", NULL},
+    {"poisoned-tenant", "the largest of four tenants reports the opposite of what it sees", NULL},
+    {"fairness", "who is served worse when money is saved: two groups, two-tier service", NULL},
+    {"bandits", "static and context-free routers against contextual bandits in ten settings",
+     bandits_run},
 };
 
 const struct scenario *scenario_at(int i)
@@ -59,6 +68,12 @@ static enum status unknown(const char *name, struct problem *problem)
                        known);
 }
 
+enum status scenario_play(const struct scenario *s, const struct scenario_ask *ask,
+                          struct text *out, struct problem *problem)
+{
+    return s->run != NULL ? s->run(ask, out, problem) : shipped_run(s, ask, out, problem);
+}
+
 enum status scenario_run(const char *name, const struct scenario_ask *ask, struct problem *problem)
 {
     const struct scenario *s = scenario_find(name);
@@ -73,7 +88,7 @@ enum status scenario_run(const char *name, const struct scenario_ask *ask, struc
     if (list)
         scenario_list(&out, ask->json);
     else
-        st = s->run(ask, &out, problem);
+        st = scenario_play(s, ask, &out, problem);
     if (st == STATUS_OK)
         fputs(out.at, stdout);
     free(room);

@@ -3,15 +3,14 @@
  * seeds, and the table that all of them share. */
 #include "sim/scenario/shipped.h"
 
-#include "sim/experiment.h"
 #include "sim/run.h"
+#include "sim/scenario/show.h"
 #include "sim/spec.h"
 
 #include <stdlib.h>
 
-/* Reads a shipped experiment, with as many requests and seeds as asked for. */
-static enum status load(const char *name, const struct scenario_ask *ask, struct experiment *e,
-                        struct problem *problem)
+enum status shipped_load(const char *name, const struct scenario_ask *ask, struct experiment *e,
+                         struct problem *problem)
 {
     char path[SPEC_PATH_CAP], folder[SPEC_PATH_CAP];
     json_t *root = NULL;
@@ -37,27 +36,22 @@ static enum status load(const char *name, const struct scenario_ask *ask, struct
     return STATUS_OK;
 }
 
-static enum status play(const char *name, const struct scenario_ask *ask, struct text *out,
+enum status shipped_run(const struct scenario *s, const struct scenario_ask *ask, struct text *out,
                         struct problem *problem)
 {
     struct experiment *e = calloc(1, sizeof *e);
     struct run_report *r = calloc(1, sizeof *r);
-    enum status s = e != NULL && r != NULL
-                        ? load(name, ask, e, problem)
-                        : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
-    if (s == STATUS_OK) {
-        s = run_experiment(e, &ask->crew, r, problem);
-        if (s == STATUS_OK)
-            (ask->json ? run_json : run_table)(out, e, r);
+    enum status st = e != NULL && r != NULL
+                         ? shipped_load(s->name, ask, e, problem)
+                         : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    if (st == STATUS_OK) {
+        st = run_experiment(e, &ask->crew, r, problem);
+        if (st == STATUS_OK)
+            (ask->json ? show_json : show_report)(out, s, ask, e, r);
+        run_free(r);
         experiment_free(e);
     }
     free(r);
     free(e);
-    return s;
-}
-
-enum status shipped_strategies(const struct scenario_ask *ask, struct text *out,
-                               struct problem *problem)
-{
-    return play("strategies", ask, out, problem);
+    return st;
 }
