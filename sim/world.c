@@ -33,8 +33,8 @@ static void answer(const struct world_spec *s, const struct world_request *r, si
 {
     const struct world_model *model = &s->model[m];
     struct rng luck = rng_stream((uint64_t)s->seed, STREAM_LUCK + (uint64_t)m, row);
-    struct model price = {.price_in = llround(model->usd_in * 1e6),
-                          .price_out = llround(model->usd_out * 1e6)};
+    struct model price = {.price.in = llround(model->usd_in * 1e6),
+                          .price.out = llround(model->usd_out * 1e6)};
     double tokens = model->output_tokens * r->length * words;
     c->q[m] = outcome(s, r->mean[m], &luck);
     c->out[m] = (int32_t)fmin(fmax(round(tokens), 1), 1e9);

@@ -153,6 +153,8 @@ static enum status route(struct desk *d, const struct message *m, int i, struct 
     if (d->full)
         d->request.dry_run = true;
     int64_t now = wallclock_now(&d->clock);
+    if (router_reprices(d->router, now) && !d->full)
+        follow(d, now);
     s = router_route(d->router, now, &d->request, &d->event, &result, p);
     if (s != STATUS_OK)
         return s;
