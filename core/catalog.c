@@ -107,6 +107,47 @@ bool catalog_merge(struct catalog *into, const struct catalog *configured)
     return true;
 }
 
+const struct rates *model_rates(const struct model *m, bool batch)
+{
+    return batch ? &m->batch : &m->price;
+}
+
+bool model_unpriced(const struct model *m)
+{
+    return !m->free && m->price.in == 0 && m->price.out == 0;
+}
+
+int64_t catalog_next_ms(const struct catalog *c)
+{
+    int64_t next = INT64_MAX;
+    for (int i = 0; i < c->n; i++) {
+        const struct model *m = &c->model[i];
+        if (m->n_later > 0 && m->later[0].from_ms < next)
+            next = m->later[0].from_ms;
+    }
+    return next;
+}
+
+bool catalog_reprice(struct catalog *c, int64_t now_ms)
+{
+    bool any = false;
+    for (int i = 0; i < c->n; i++) {
+        struct model *m = &c->model[i];
+        int due = 0;
+        while (due < m->n_later && m->later[due].from_ms <= now_ms)
+            due++;
+        if (due == 0)
+            continue;
+        m->price = m->later[due - 1].price;
+        m->batch = m->later[due - 1].batch;
+        m->n_later -= due;
+        memmove(m->later, m->later + due, (size_t)m->n_later * sizeof *m->later);
+        memset(m->later + m->n_later, 0, (size_t)due * sizeof *m->later);
+        any = true;
+    }
+    return any;
+}
+
 int64_t model_cost_nano(const struct model *m, int64_t input_tokens, int64_t cached_tokens,
                         int64_t output_tokens)
 {
@@ -114,8 +155,8 @@ int64_t model_cost_nano(const struct model *m, int64_t input_tokens, int64_t cac
     int64_t cached = cached_tokens > 0 ? cached_tokens : 0;
     cached = cached < input ? cached : input; /* reports may disagree; no token is free */
     int64_t output = output_tokens > 0 ? output_tokens : 0;
-    wide pico = (wide)(input - cached) * m->price_in + (wide)cached * m->price_cached +
-                (wide)output * m->price_out;
+    wide pico = (wide)(input - cached) * m->price.in + (wide)cached * m->price.cached +
+                (wide)output * m->price.out;
     wide nano = (pico + 500) / 1000;
     return nano < INT64_MAX ? (int64_t)nano : INT64_MAX;
 }

@@ -6,23 +6,34 @@
 #include <stdint.h>
 #include "core/limits.h"
 
+/* What tokens cost, picodollars each (1 USD per million tokens = 1,000,000). Reasoning tokens are
+ * part of the output tokens. */
+struct rates {
+    int64_t in, cached, out, reasoning;
+};
+/* Prices that will be in force from a moment on. */
+struct repricing {
+    int64_t from_ms; /* Unix milliseconds */
+    struct rates price, batch;
+};
+
 /*
  * The models that can be chosen. A model keeps its slot for the life of a store, so learned state
  * follows names, not positions; a model that leaves the configuration is retired, not removed.
- * Prices are integers: picodollars per token (1 USD per million tokens = 1,000,000).
  */
 struct model {
     char name[NAME_CAP];
-    int tier;                     /* index into tiers, 0 = smallest */
-    bool active;                  /* may be chosen */
-    int64_t price_in;             /* picodollars per uncached input token */
-    int64_t price_cached;         /* picodollars per cached input token */
-    int64_t price_out;            /* picodollars per output token, reasoning included */
-    int64_t context_tokens;       /* input + output limit; 0 = none */
-    uint32_t needs;               /* capabilities it has, as bits of catalog.needs */
-    double typical_quality;       /* prior mean of quality, [0,1]; < 0: by price */
-    double typical_output_tokens; /* prior mean */
-    double typical_latency_ms;    /* prior mean */
+    int tier;                  /* index into tiers, 0 = smallest */
+    bool active;               /* may be chosen */
+    bool free;                 /* prices of 0 are meant */
+    struct rates price, batch; /* in force; batch: of requests that declare it */
+    int n_later;
+    struct repricing later[REPRICINGS_MAX]; /* to come, ascending */
+    int64_t context_tokens;                 /* input + output limit; 0 = none */
+    uint32_t needs;                         /* capabilities it has, as bits of catalog.needs */
+    double typical_quality;                 /* prior mean of quality, [0,1]; < 0: by price */
+    double typical_output_tokens;           /* prior mean */
+    double typical_latency_ms;              /* prior mean */
 };
 
 struct catalog {
@@ -44,6 +55,16 @@ int catalog_need(const struct catalog *c, const char *name);
  * and take the new prices, unknown ones get the next free slot, absent ones become inactive. False
  * when there are more than MODELS_MAX names in all; into is then unchanged. */
 bool catalog_merge(struct catalog *into, const struct catalog *configured);
+
+/* model_rates gives the prices of a request. model_unpriced tells whether it has none and nobody
+ * said that it is free: what it costs is then not known. */
+const struct rates *model_rates(const struct model *m, bool batch);
+bool model_unpriced(const struct model *m);
+
+/* catalog_next_ms gives when the next prices take effect, INT64_MAX when none are to come.
+ * catalog_reprice puts those in force that are due at now_ms; false when none were. */
+int64_t catalog_next_ms(const struct catalog *c);
+bool catalog_reprice(struct catalog *c, int64_t now_ms);
 
 /* model_cost_nano gives the price of a call in nanodollars, rounded half up once; saturates at
  * INT64_MAX. */

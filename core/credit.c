@@ -121,6 +121,8 @@ static double field_value(const struct feedback *f, int cell)
         return (double)f->cost_nano;
     case FB_LATENCY:
         return f->latency_ms;
+    case FB_REASONING_TOKENS:
+        return (double)f->reasoning_tokens;
     default:
         return f->failed ? 1 : 0;
     }
@@ -236,11 +238,12 @@ static void credit_cost(const struct label_book *b, const struct decision_row *r
                         struct credit *out)
 {
     double in = (double)row->prompt_tokens, cached = (double)row->cached_tokens, tokens = 0,
-           cost = 0;
+           thought = 0, cost = 0;
     (void)credit_average(b, FB_PROMPT_TOKENS, &in);
     (void)credit_average(b, FB_CACHED_TOKENS, &cached);
     double fresh = in > cached ? in - cached : 0;
     double input = (double)row->price_in * fresh + (double)row->price_cached * cached;
+    (void)credit_average(b, FB_REASONING_TOKENS, &thought);
     bool counted = credit_average(b, FB_OUTPUT_TOKENS, &tokens),
          reported = credit_average(b, FB_COST, &cost);
     bool has_tokens = counted;
@@ -258,9 +261,12 @@ static void credit_cost(const struct label_book *b, const struct decision_row *r
     out->tokens = has_tokens ? (int64_t)(in + tokens + 0.5) : -1;
     if (!out->has_cost)
         return;
-    out->priced_nano =
-        has_tokens ? to_nano(input + (double)row->price_out * tokens) : to_nano(input);
-    out->cost_nano = reported ? (int64_t)(cost + 0.5) : out->priced_nano;
+    double plain = has_tokens ? (double)row->price_out * tokens : 0;
+    double apart =
+        (double)(row->price_reasoning - row->price_out) * (thought < tokens ? thought : tokens);
+    out->priced_nano = to_nano(input + plain);
+    out->computed_nano = to_nano(input + plain + apart);
+    out->cost_nano = reported ? (int64_t)(cost + 0.5) : out->computed_nano;
     out->learned_nano = out->cost_nano;
 }
 

@@ -31,12 +31,13 @@ struct credit {
     bool has[TARGETS];
     double label[TARGETS]; /* as the regressions take them: log(1+tokens), log(1+ms) */
     bool has_cost;
-    int64_t tokens;       /* input and output, if has_cost; -1 = not known */
-    bool counted;         /* output tokens were reported, not implied */
-    int64_t cost_nano;    /* reported; computed from tokens when only those were reported */
-    int64_t learned_nano; /* cost_nano, as far as it may be learned (influence_bound) */
-    int64_t
-        priced_nano; /* computed from tokens; equals cost_nano when tokens are implied by cost */
+    int64_t tokens;        /* input and output, if has_cost; -1 = not known */
+    bool counted;          /* output tokens were reported, not implied */
+    int64_t cost_nano;     /* reported; computed from tokens when only those were reported */
+    int64_t learned_nano;  /* cost_nano, as far as it may be learned (influence_bound) */
+    int64_t computed_nano; /* from tokens, reasoning at its own price */
+    int64_t priced_nano;   /* from tokens, all output at one price, as predictions have it; about
+                              cost_nano when tokens are implied by cost */
 };
 /* credit_of folds the sources of a book (averages) into labels. Failed calls count as failures
  * only, not as bad answers. Silence counts only while no other source has a quality label, an

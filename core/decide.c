@@ -52,6 +52,7 @@ static void describe(const struct router *r, const struct request *req, struct e
     d->cached_tokens =
         req->cached_tokens < d->prompt_tokens ? req->cached_tokens : d->prompt_tokens;
     d->max_output_tokens = req->max_output_tokens;
+    d->batch = req->batch;
     d->d = r->learner.d;
     features_build(p, lens, req, d->x, &view);
     note_view(req->prompt ? lens : NULL, &view, d);
@@ -408,10 +409,11 @@ static void note_reasons(const struct router *r, struct event_decided *d)
 static void book_chosen(const struct router *r, const struct prediction *pr,
                         struct event_decided *d)
 {
-    const struct model *m = &r->params.catalog.model[d->arm];
-    d->price_in = m->price_in;
-    d->price_cached = m->price_cached;
-    d->price_out = m->price_out;
+    const struct rates *rates = model_rates(&r->params.catalog.model[d->arm], d->batch);
+    d->price_in = rates->in;
+    d->price_cached = rates->cached;
+    d->price_out = rates->out;
+    d->price_reasoning = rates->reasoning;
     d->booked_nano = d->view[d->arm].cost_nano;
     d->tokens_raw = (float)pr[d->arm].tokens_raw;
     d->latency_raw = (float)pr[d->arm].latency_raw;
@@ -467,6 +469,7 @@ void decide_row(const struct router *r, const struct request *req, int arm,
     for (int i = 0; i < d->d; i++)
         at[i] = (double)d->x[i];
     learner_predict(router_learner(r, d->learner), m, arm, at, d, &pr);
+    const struct rates *rates = model_rates(m, d->batch);
     memcpy(x, d->x, (size_t)d->d * sizeof *x);
     *row = (struct decision_row){.time_ms = r->clock_ms,
                                  .arm = (uint8_t)arm,
@@ -475,9 +478,10 @@ void decide_row(const struct router *r, const struct request *req, int arm,
                                  .schema = d->schema,
                                  .prompt_tokens = d->prompt_tokens,
                                  .cached_tokens = d->cached_tokens,
-                                 .price_in = m->price_in,
-                                 .price_cached = m->price_cached,
-                                 .price_out = m->price_out,
+                                 .price_in = rates->in,
+                                 .price_cached = rates->cached,
+                                 .price_out = rates->out,
+                                 .price_reasoning = rates->reasoning,
                                  .tokens_raw = (float)pr.tokens_raw,
                                  .latency_raw = (float)pr.latency_raw,
                                  .weight = 1};

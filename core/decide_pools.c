@@ -51,16 +51,19 @@ static int64_t most_input(const struct request *req, const struct event_decided 
     return bytes > d->prompt_tokens ? bytes : d->prompt_tokens;
 }
 
-static void ask_worst(const struct model *m, const struct request *req,
+/* Nobody can promise what a call of a model costs that has no prices. */
+static void ask_worst(const struct model *m, bool dollars, const struct request *req,
                       const struct event_decided *d, struct pool_ask *ask)
 {
     int64_t in = most_input(req, d), out = d->max_output_tokens, *amount = ask->amount[POOL_STRICT];
-    ask->bounded = in >= 0 && out > 0;
+    ask->bounded = in >= 0 && out > 0 && !(dollars && model_unpriced(m));
     amount[POOL_NANO] = amount[POOL_TOKENS] = 0;
     if (!ask->bounded)
         return;
-    double price_in = (double)(m->price_in > m->price_cached ? m->price_in : m->price_cached);
-    double pico = price_in * (double)in + (double)m->price_out * (double)out;
+    const struct rates *price = model_rates(m, d->batch);
+    int64_t price_in = price->in > price->cached ? price->in : price->cached,
+            price_out = price->out > price->reasoning ? price->out : price->reasoning;
+    double pico = (double)price_in * (double)in + (double)price_out * (double)out;
     amount[POOL_NANO] = amount_of(pico / 1000);
     amount[POOL_TOKENS] = in + out;
     if (amount[POOL_NANO] > POOL_AMOUNT_MAX) /* nobody can promise that */
@@ -82,14 +85,23 @@ static double likely_output(const struct router *r, const struct event_decided *
 static void ask_likely(const struct router *r, const struct event_decided *d, int arm,
                        const struct prediction *pr, double risk, struct pool_ask *ask)
 {
-    const struct model *m = &r->params.catalog.model[arm];
+    const struct rates *price = model_rates(&r->params.catalog.model[arm], d->batch);
     double out = likely_output(r, d, arm, pr, risk);
     double fresh = (double)(d->prompt_tokens - d->cached_tokens);
-    double pico = (double)m->price_in * fresh + (double)m->price_cached * (double)d->cached_tokens +
-                  (double)m->price_out * out;
+    double pico = (double)price->in * fresh + (double)price->cached * (double)d->cached_tokens +
+                  (double)price->out * out;
     double nano = pico / 1000 * learner_cost_ratio(router_learner(r, d->learner), arm);
     ask->amount[POOL_QUANTILE][POOL_NANO] = amount_of(fmax(nano, pr->cost_usd * 1e9));
     ask->amount[POOL_QUANTILE][POOL_TOKENS] = amount_of((double)d->prompt_tokens + ceil(out));
+}
+
+/* Whether a strict pool of the path has a cap in dollars. */
+static bool strict_dollars(const struct pool_path *path)
+{
+    for (int i = 0; i < path->n; i++)
+        if (path->strict >> i & 1 && path->entry[i].cap[POOL_NANO] >= 0)
+            return true;
+    return false;
 }
 
 /* What no pool of the path asks for stays zero: it would be noise in the log. */
@@ -100,7 +112,7 @@ static void ask_of(const struct router *r, const struct request *req, const stru
     bool strict = path->strict != 0, likely = path->strict != (1u << path->n) - 1;
     memset(ask, 0, sizeof *ask);
     if (strict)
-        ask_worst(&r->params.catalog.model[arm], req, d, ask);
+        ask_worst(&r->params.catalog.model[arm], strict_dollars(path), req, d, ask);
     if (likely)
         ask_likely(r, d, arm, pr, path->risk, ask);
 }
@@ -124,9 +136,17 @@ static enum status exhausted(const struct pool_verdict *v, const char *name,
                            : "send a smaller request, or raise its cap (pools.set)");
 }
 
-static enum status unbounded(const struct event_decided *d, const char *name,
-                             struct problem *problem)
+static enum status unbounded(const struct router *r, const struct event_decided *d,
+                             const char *name, struct problem *problem)
 {
+    const struct catalog *c = &r->params.catalog;
+    for (int a = 0; a < c->n && d->max_output_tokens > 0; a++)
+        if (c->model[a].active && model_unpriced(&c->model[a]))
+            return problem_set(problem, STATUS_BUDGET_EXHAUSTED, "",
+                               "pool %s is strict in dollars and no model that may be used has a "
+                               "worst case in it: %s has no prices; give it prices, or free true "
+                               "(models.set), or give prompt_tokens or the prompt",
+                               name, c->model[a].name);
     if (d->max_output_tokens == 0)
         return problem_set(problem, STATUS_BAD_REQUEST, "/max_output_tokens",
                            "needed: pool %s is strict and reserves the worst case; give the limit "
@@ -159,7 +179,7 @@ static enum status refuse(const struct router *r, const struct pool_verdict *v,
                         name);
         break;
     case POOL_UNBOUNDED:
-        s = unbounded(d, name, problem);
+        s = unbounded(r, d, name, problem);
         break;
     case POOL_FULL:
         s = problem_set(problem, STATUS_OVERLOADED, "",

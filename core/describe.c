@@ -191,6 +191,9 @@ static void decided(struct text *t, const struct event_decided *d)
     integer(t, "price_in_pico", d->price_in);
     integer(t, "price_cached_pico", d->price_cached);
     integer(t, "price_out_pico", d->price_out);
+    integer(t, "price_reasoning_pico", d->price_reasoning);
+    if (d->batch)
+        text_put(t, ",\"batch\":true");
     usd(t, "booked_usd", d->booked_nano);
     usd(t, "policy_usd", d->policy_nano);
     usd(t, "baseline_usd", d->baseline_nano);
@@ -231,6 +234,8 @@ static void feedback(struct text *t, const struct event_feedback *e)
         integer(t, "cached_tokens", f->cached_tokens);
     if (f->has & FB_OUTPUT_TOKENS)
         integer(t, "output_tokens", f->output_tokens);
+    if (f->has & FB_REASONING_TOKENS)
+        integer(t, "reasoning_tokens", f->reasoning_tokens);
     if (f->has & FB_COST)
         usd(t, "cost_usd", f->cost_nano);
     if (f->has & FB_LATENCY)

@@ -211,6 +211,8 @@ static void decided_put(struct filler *w, const struct event_decided *d)
     put_i64(w, d->price_in);
     put_i64(w, d->price_cached);
     put_i64(w, d->price_out);
+    put_i64(w, d->price_reasoning);
+    put_bool(w, d->batch);
     put_i64(w, d->booked_nano);
     put_i64(w, d->policy_nano);
     put_i64(w, d->baseline_nano);
@@ -248,6 +250,8 @@ static void decided_get(struct reader *r, struct event_decided *d)
     d->price_in = get_i64(r);
     d->price_cached = get_i64(r);
     d->price_out = get_i64(r);
+    d->price_reasoning = get_i64(r);
+    d->batch = get_bool(r);
     d->booked_nano = get_i64(r);
     d->policy_nano = get_i64(r);
     d->baseline_nano = get_i64(r);
@@ -287,6 +291,7 @@ static void message_put(struct filler *w, const struct feedback *f)
     put_i64(w, f->prompt_tokens);
     put_i64(w, f->cached_tokens);
     put_i64(w, f->output_tokens);
+    put_i64(w, f->reasoning_tokens);
     put_i64(w, f->cost_nano);
     put_f64(w, f->latency_ms);
 }
@@ -308,6 +313,7 @@ static void message_get(struct reader *r, struct feedback *f)
     f->prompt_tokens = get_i64(r);
     f->cached_tokens = get_i64(r);
     f->output_tokens = get_i64(r);
+    f->reasoning_tokens = get_i64(r);
     f->cost_nano = get_i64(r);
     f->latency_ms = get_f64(r);
 }

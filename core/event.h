@@ -96,7 +96,9 @@ struct event_decided {
     double weight_quality, weight_cost, weight_latency, weight_failure, cost_scale_usd;
     double multiplier; /* pacer: quality points per dollar */
     int64_t prompt_tokens, cached_tokens, max_output_tokens;
+    bool batch;                                /* asked at batch prices */
     int64_t price_in, price_cached, price_out; /* chosen arm: picodollars per token */
+    int64_t price_reasoning;                   /* of output tokens that were reasoning */
     int64_t booked_nano;                       /* expected cost charged to the pacer */
     int64_t policy_nano;   /* expected cost of the policy's own pmf, before any guard */
     int64_t baseline_nano; /* expected cost of the baseline model on this request */
@@ -124,7 +126,7 @@ struct label_cell {
     bool set;     /* a message has spoken of it */
     bool present; /* set and not retracted */
 };
-enum { CELLS = 7 }; /* one per bit of enum feedback_field */
+enum { CELLS = 8 }; /* one per bit of enum feedback_field */
 struct label_book {
     uint8_t n_sources, n_seen;
     uint64_t source[SOURCES_MAX]; /* hash of the name */
@@ -153,6 +155,7 @@ struct decision_row {
     uint64_t schema;
     int64_t prompt_tokens, cached_tokens;
     int64_t price_in, price_cached, price_out; /* picodollars per token at the decision */
+    int64_t price_reasoning;                   /* of output tokens that were reasoning */
     int64_t booked_nano;                       /* expected cost charged to the pacer */
     float tokens_raw, latency_raw;
     float quality_mean, quality_sd; /* predicted for the chosen model */
@@ -232,7 +235,7 @@ MUST_CHECK enum status event_decode(const uint8_t *bytes, size_t n, struct event
 /* book_init gives a book without labels: all zeros. */
 void book_init(struct label_book *b);
 /* label_book codec, for the outcome table; same conventions, checksummed. */
-enum { BOOK_BYTES_MAX = 1296 };
+enum { BOOK_BYTES_MAX = 1376 };
 size_t book_encode(const struct label_book *b, uint8_t *out, size_t cap);
 MUST_CHECK enum status book_decode(const uint8_t *bytes, size_t n, struct label_book *out);
 /* decided_price gives what a dollar counted in the decision, in quality points: the greater of the

@@ -9,7 +9,7 @@
 #include <math.h>
 #include "core/lens.h"
 
-enum { REASONS_ALL = 8191, HAS_ALL = 127 };
+enum { REASONS_ALL = 8191, HAS_ALL = 255 };
 
 static bool in_unit(double v)
 {

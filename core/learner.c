@@ -44,7 +44,7 @@ static const double TOKENS_LIMIT = 1e6, LATENCY_LIMIT = 1e7;
 
 static double log10_price(const struct model *m)
 {
-    double price = (double)(m->price_in + m->price_out);
+    double price = (double)(m->price.in + m->price.out);
     return price > 0 ? repro_log2(price) * 0.30102999566398120 : 0;
 }
 
@@ -233,9 +233,10 @@ static void predict_cost(const struct learner *l, const struct model *m, int arm
 {
     const double usd = 1e-12; /* per picodollar */
     double cached = (double)q->cached_tokens, fresh = (double)(q->prompt_tokens - q->cached_tokens);
-    double input = (double)m->price_in * fresh + (double)m->price_cached * cached;
+    const struct rates *price = model_rates(m, q->batch);
+    double input = (double)price->in * fresh + (double)price->cached * cached;
     const struct ratio *r = &l->cost[arm];
-    bool priced = m->price_in > 0 || m->price_out > 0;
+    bool priced = price->in > 0 || price->out > 0;
     if (!(r->weight > 0) && takes(l))
         r = &l->parent->cost[arm];
     if (!priced && r->weight > 0) { /* not in the price list: what it has cost so far */
@@ -244,8 +245,8 @@ static void predict_cost(const struct learner *l, const struct model *m, int arm
         return;
     }
     double k = usd * learner_cost_ratio(l, arm);
-    out->cost_usd = k * (input + (double)m->price_out * out->tokens);
-    out->cost_sd = k * (double)m->price_out * out->tokens_sd;
+    out->cost_usd = k * (input + (double)price->out * out->tokens);
+    out->cost_sd = k * (double)price->out * out->tokens_sd;
 }
 
 void learner_predict(const struct learner *l, const struct model *m, int arm, const double *x,

@@ -29,6 +29,7 @@ enum {
     MESSAGE_MAX = 1024 * 1024,   /* bytes of a single request */
     BATCH_MESSAGE_MAX = 8388608, /* bytes of a batch */
     PROMPT_HASHED_MAX = 16384,   /* bytes at each end of a prompt that become features */
+    REPRICINGS_MAX = 4,          /* prices to come, per model */
     CONFIG_MAX = 262144,         /* bytes of a configuration document */
     EVENT_BYTES_MAX = CONFIG_MAX + 4096,
     HULL_REACH_MAX = 200, /* weight of one label in the comparison with the static hull */

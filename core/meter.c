@@ -17,10 +17,10 @@
 #include "core/credit.h"
 
 static const char *const names[METER_FIELDS] = {
-    "requests",      "attempts",       "settled",       "cost_nano", "baseline_nano",
-    "input_tokens",  "cached_tokens",  "output_tokens", "labels",    "quality_e9",
-    "value_e6",      "latency_labels", "latency_us",    "failures",  "reported_nano",
-    "computed_nano", "unpriced",       "refused"};
+    "requests",      "attempts",      "settled",        "cost_nano",        "baseline_nano",
+    "input_tokens",  "cached_tokens", "output_tokens",  "reasoning_tokens", "labels",
+    "quality_e9",    "value_e6",      "latency_labels", "latency_us",       "failures",
+    "reported_nano", "computed_nano", "unpriced",       "refused"};
 
 const char *meter_field_name(int field)
 {
@@ -56,6 +56,7 @@ size_t meter_key_put(const struct meter_key *k, uint8_t out[METER_KEY_MAX])
     put_u8(&w, k->cluster);
     put_u8(&w, k->band);
     put_str(&w, k->tenant);
+    put_str(&w, k->user);
     put_str(&w, k->task);
     put_str(&w, k->group);
     put_str(&w, k->domain);
@@ -73,6 +74,7 @@ bool meter_key_get(const uint8_t *bytes, size_t n, struct meter_key *out)
     out->cluster = get_u8(&r);
     out->band = get_u8(&r);
     get_str(&r, out->tenant, sizeof out->tenant);
+    get_str(&r, out->user, sizeof out->user);
     get_str(&r, out->task, sizeof out->task);
     get_str(&r, out->group, sizeof out->group);
     get_str(&r, out->domain, sizeof out->domain);
@@ -95,6 +97,7 @@ static uint32_t hour_of(int64_t time_ms)
 static void key_names(struct meter_key *out, const struct labels *l)
 {
     memcpy(out->tenant, l->tenant, sizeof out->tenant);
+    memcpy(out->user, l->user, sizeof out->user);
     memcpy(out->task, l->task, sizeof out->task);
     memcpy(out->group, l->group, sizeof out->group);
     memcpy(out->domain, l->domain, sizeof out->domain);
@@ -250,6 +253,7 @@ static void amount_of(const struct label_book *b, const struct decision_row *row
     v[METER_TOKENS_IN] = average(b, FB_PROMPT_TOKENS, 1, row->prompt_tokens, NULL);
     v[METER_TOKENS_CACHED] = average(b, FB_CACHED_TOKENS, 1, row->cached_tokens, NULL);
     v[METER_TOKENS_OUT] = average(b, FB_OUTPUT_TOKENS, 1, 0, &counted);
+    v[METER_TOKENS_REASON] = average(b, FB_REASONING_TOKENS, 1, 0, NULL);
     /* What was found wanting was not delivered: the quality is that of the last attempt. */
     v[METER_LABELS] = c.has[TARGET_QUALITY] && !credit_escalated(b);
     if (v[METER_LABELS]) {
@@ -262,7 +266,7 @@ static void amount_of(const struct label_book *b, const struct decision_row *row
     int64_t cost = average(b, FB_COST, 1, 0, &reported);
     if (reported && counted) {
         v[METER_REPORTED] = cost;
-        v[METER_COMPUTED] = c.priced_nano;
+        v[METER_COMPUTED] = c.computed_nano;
     }
     v[METER_UNPRICED] = !reported && row->price_in == 0 && row->price_out == 0;
 }

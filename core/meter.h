@@ -24,6 +24,7 @@ enum meter_field {
     METER_TOKENS_IN,     /* reported, else as the request had them */
     METER_TOKENS_CACHED, /* of these read from a cache */
     METER_TOKENS_OUT,    /* reported */
+    METER_TOKENS_REASON, /* of these reasoning, reported */
     METER_LABELS,        /* requests with a quality: of escalated ones the last attempt's */
     METER_QUALITY,       /* their qualities, billionths */
     METER_VALUE,         /* value of the request x quality, millionths */
@@ -55,10 +56,10 @@ struct meter_key {
     uint32_t hour; /* hours since 1970, of the decision; of a day its first */
     uint8_t arm;   /* catalog slot or METER_NO_MODEL: models keep it when renamed */
     uint8_t cluster, band;
-    char tenant[NAME_CAP], task[NAME_CAP], group[NAME_CAP];
+    char tenant[NAME_CAP], user[NAME_CAP], task[NAME_CAP], group[NAME_CAP];
     char domain[NAME_CAP]; /* declared, else what the lens inferred */
 };
-enum { METER_KEY_MAX = 7 + 4 * NAME_CAP, HOUR_MS = 3600000 };
+enum { METER_KEY_MAX = 7 + 5 * NAME_CAP, HOUR_MS = 3600000 };
 /* meter_key_put gives the length of the key's bytes, whose order is first that of the hours.
  * meter_key_get is false when they are not a key's. */
 size_t meter_key_put(const struct meter_key *k, uint8_t out[METER_KEY_MAX]);

@@ -81,8 +81,9 @@ void pacer_derive(struct pacer *p, const struct params *params)
 /* Picodollars of a call's tokens by list price. */
 static double list_price(const struct model *m, const struct pace_entry *e, int a)
 {
-    return (double)m->price_in * (double)e->fresh + (double)m->price_cached * (double)e->cached +
-           (double)m->price_out * (double)e->tokens[a];
+    const struct rates *price = model_rates(m, e->batch);
+    return (double)price->in * (double)e->fresh + (double)price->cached * (double)e->cached +
+           (double)price->out * (double)e->tokens[a];
 }
 
 /* Costs are linear in prices. A model that had no price is taken at its list price; one that has
@@ -118,8 +119,8 @@ void pacer_configure(struct pacer *p, const struct params *was, const struct par
         const struct model *before = &was->catalog.model[a], *after = &now->catalog.model[a];
         p->active |= (uint64_t)after->active << a;
         if (a < was->catalog.n &&
-            (before->price_in != after->price_in || before->price_cached != after->price_cached ||
-             before->price_out != after->price_out))
+            (memcmp(&before->price, &after->price, sizeof before->price) != 0 ||
+             memcmp(&before->batch, &after->batch, sizeof before->batch) != 0))
             reprice(p, before, after, a);
     }
     set_rate(p, now->budget.usd_per_request);
@@ -134,6 +135,7 @@ static void view_entry(const struct event_decided *d, struct pace_entry *e)
     e->value = (float)d->value;
     e->fresh = (float)(d->prompt_tokens - d->cached_tokens);
     e->cached = (float)d->cached_tokens;
+    e->batch = d->batch;
     for (uint64_t m = d->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
         const struct arm_view *v = &d->view[a];

@@ -18,6 +18,7 @@ struct pace_entry {
     uint64_t eligible;
     float value;               /* of the request's quality */
     float fresh, cached;       /* prompt tokens by price */
+    bool batch;                /* at batch prices */
     float floor;               /* probability of an exploring draw */
     float quality[MODELS_MAX]; /* with one draw of the policy's own noise */
     float latency_ms[MODELS_MAX];

@@ -9,6 +9,7 @@ void pacer_put_window(struct filler *w, const struct pacer *p)
         put_f32(w, e->value);
         put_f32(w, e->fresh);
         put_f32(w, e->cached);
+        put_bool(w, e->batch);
         put_f32(w, e->floor);
         for (uint64_t m = e->eligible; m; m &= m - 1) {
             int a = __builtin_ctzll(m);
@@ -28,6 +29,7 @@ void pacer_get_window(struct reader *r, struct pacer *p, const struct params *pa
         e->value = get_f32(r);
         e->fresh = get_f32(r);
         e->cached = get_f32(r);
+        e->batch = get_bool(r);
         e->floor = get_f32(r);
         for (uint64_t m = e->eligible; m; m &= m - 1) {
             int a = __builtin_ctzll(m);

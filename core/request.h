@@ -57,6 +57,7 @@ struct request {
         double max_cost_usd;                                                 /* 0 = none */
         double max_latency_ms;                                               /* 0 = none */
     } constraints;
+    bool batch; /* answered at batch prices */
     bool explain, dry_run;
     struct decision_ref escalates; /* of an escalation; seq 0 = none */
     struct attempt attempt;        /* filled by router_escalate */
@@ -70,7 +71,8 @@ enum feedback_field {
     FB_OUTPUT_TOKENS = 8,
     FB_COST = 16,
     FB_LATENCY = 32,
-    FB_FAILED = 64
+    FB_FAILED = 64,
+    FB_REASONING_TOKENS = 128
 };
 
 /* Reserved sources, not for callers: of the labels that stand for missing ones, and of those that
@@ -92,6 +94,7 @@ struct feedback {
     int64_t attempt;
     double quality;                                      /* [0,1] */
     int64_t prompt_tokens, cached_tokens, output_tokens; /* >= 0 */
+    int64_t reasoning_tokens;                            /* of output_tokens */
     int64_t cost_nano;                                   /* nanodollars, >= 0 */
     double latency_ms;                                   /* >= 0 */
 };

@@ -31,11 +31,13 @@ struct router *router_new(const struct router_init *init)
     r->learners[0] = &r->learner;
     r->pacer.dirty = 3; /* neither generation holds it yet */
     r->json = malloc(CONFIG_MAX);
+    r->next_json = malloc(CONFIG_MAX);
+    r->reprice_ms = INT64_MAX;
     r->scratch = malloc(snapshot_scratch());
     r->trial = malloc(sizeof *r->trial);
     r->lens = calloc(1, sizeof *r->lens);
     r->next_lens = calloc(1, sizeof *r->next_lens);
-    if (!r->json || !r->scratch || !r->trial || !r->lens || !r->next_lens ||
+    if (!r->json || !r->next_json || !r->scratch || !r->trial || !r->lens || !r->next_lens ||
         !pending_init(&r->pending, init->max_open, 0) || !sessions_init(&r->sessions) ||
         !silence_rebuild(r) || !pools_init(&r->pools, &r->params.pools)) {
         router_free(r);
@@ -58,6 +60,7 @@ void router_free(struct router *r)
     pools_fini(&r->pools);
     sessions_fini(&r->sessions);
     free(r->json);
+    free(r->next_json);
     free(r->scratch);
     free(r->trial);
     free(r->lens);
@@ -463,6 +466,8 @@ static bool hull_event(const struct router *r, struct event_hull *e)
 void router_follow(struct router *r, int64_t now_ms, struct event *ev)
 {
     router_begin(r, now_ms, EVENT_NONE, ev);
+    if (router_reprice(r, ev->time_ms, ev))
+        return;
     const struct learner *alarmed = router_alarmed(r);
     if (alarmed) {
         ev->kind = EVENT_DRIFTED;

@@ -123,11 +123,15 @@ void router_start(struct router *r, int64_t now_ms, struct event *ev);
 /* router_tick lets time pass. ev->kind is EVENT_NONE when nothing has happened since the last tick.
  */
 void router_tick(struct router *r, int64_t now_ms, struct event *ev);
-/* router_follow gives what follows from what has happened: a new solution of the pacer when it is
- * due, the fading of evidence when a model was found to have changed, the label of a decision that
- * nobody has reported on in time, the end of a reservation. ev->kind is EVENT_NONE when nothing
- * does. Hosts call it after each decision, feedback and tick, until then, or, since many deadlines
- * may pass at once, a bounded number of times at a stretch. */
+/* router_reprices tells whether prices are to take effect by now_ms: hosts that decide call
+ * router_follow before, so that no decision is made at a price that is over. */
+bool router_reprices(const struct router *r, int64_t now_ms);
+/* router_follow gives what follows from what has happened: prices whose time has come (a
+ * configuration of origin "prices", its bytes borrowed until the next one), a new solution of the
+ * pacer when it is due, the fading of evidence when a model was found to have changed, the label of
+ * a decision that nobody has reported on in time, the end of a reservation. ev->kind is EVENT_NONE
+ * when nothing does. Hosts call it after each decision, feedback and tick, until then, or, since
+ * many deadlines may pass at once, a bounded number of times at a stretch. */
 void router_follow(struct router *r, int64_t now_ms, struct event *ev);
 
 /* router_apply folds one event. It must carry seq = router_seq() + 1. Total: an event that does not

@@ -35,6 +35,7 @@ enum status router_adopt_config(struct router *r, const char *json, size_t n,
     router_resettle(r, &next.learners);
     pacer_configure(&r->pacer, &r->params, &next);
     r->params = next;
+    r->reprice_ms = catalog_next_ms(&next.catalog);
     memmove(r->json, json, n);
     r->json_len = n;
     s = router_shape(r, problem);
@@ -43,12 +44,14 @@ enum status router_adopt_config(struct router *r, const char *json, size_t n,
     return s;
 }
 
-/* Makes params, whose catalog has its final slots, an event and applies it. */
-static enum status change(struct router *r, int64_t now_ms, const struct params *params,
+/* Makes params, whose catalog has its final slots, an event and applies it. Prices whose time has
+ * come are in force then. */
+static enum status change(struct router *r, int64_t now_ms, struct params *params,
                           const char *origin, uint64_t file_hash, char *json_buffer, size_t cap,
                           struct event *ev, struct problem *problem)
 {
     router_begin(r, now_ms, EVENT_CONFIGURED, ev);
+    (void)catalog_reprice(&params->catalog, ev->time_ms);
     size_t n = config_render(params, json_buffer, cap);
     if (n == 0)
         return problem_set(problem, STATUS_TOO_LARGE, "", "the configuration exceeds %d bytes",
@@ -78,6 +81,19 @@ enum status router_configure(struct router *r, int64_t now_ms, const struct para
                            "former ones included",
                            LEARNERS_MAX);
     return change(r, now_ms, &merged, origin, file_hash, json_buffer, cap, ev, problem);
+}
+
+bool router_reprice(struct router *r, int64_t now_ms, struct event *ev)
+{
+    struct params next;
+    if (now_ms < r->reprice_ms)
+        return false;
+    next = r->params;
+    if (change(r, now_ms, &next, "prices", 0, r->next_json, CONFIG_MAX, ev, NULL) == STATUS_OK)
+        return true;
+    r->reprice_ms = INT64_MAX; /* memory is short: with the next configuration again */
+    ev->kind = EVENT_NONE;
+    return false;
 }
 
 /* A name stands in the catalog and wherever the configuration refers to a model. */

@@ -152,3 +152,8 @@ double router_value_per_usd(const struct router_stats *s)
         return NAN;
     return s->value_quality / s->value_labelled * s->value / ((double)s->spent_nano * 1e-9);
 }
+
+bool router_reprices(const struct router *r, int64_t now_ms)
+{
+    return now_ms >= r->reprice_ms;
+}

@@ -64,6 +64,8 @@ struct router {
     uint8_t lens_dirty;            /* bit per snapshot generation */
     char *json; /* the configuration in force, as logged; room for CONFIG_MAX bytes */
     size_t json_len;
+    char *next_json;             /* room for another: prices that take effect */
+    int64_t reprice_ms;          /* when the next do; INT64_MAX = none to come. A cache */
     struct event_decided *trial; /* room for one, not state */
     uint8_t *scratch;            /* snapshot_scratch() bytes, for one item at a time */
 };
@@ -151,6 +153,9 @@ MUST_CHECK enum status router_fits(const struct params *p, const struct lens *le
 /* router_adopt_lens makes a lens (n 0: none) the one in force. */
 MUST_CHECK enum status router_adopt_lens(struct router *r, const uint8_t *bytes, size_t n,
                                          struct problem *problem);
+/* router_reprice puts prices in force whose time has come, as an event; false when there are none.
+ * The document of the event is borrowed until the next such event. */
+bool router_reprice(struct router *r, int64_t now_ms, struct event *ev);
 /* router_adopt_config parses a rendered configuration into the router and reshapes the learner. */
 MUST_CHECK enum status router_adopt_config(struct router *r, const char *json, size_t n,
                                            struct problem *problem);

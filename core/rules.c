@@ -56,7 +56,7 @@ static bool rule_matches(const struct rule *rule, const struct request *r, int64
 
 static int64_t list_price(const struct model *m)
 {
-    return m->price_in + m->price_out;
+    return m->price.in + m->price.out;
 }
 
 static int extreme(const struct catalog *c, bool dearest, int tier)

@@ -24,8 +24,8 @@ static const struct session *session_of(const struct router *r, const struct eve
 static double cached_saving(const struct router *r, const struct event_decided *d, int arm,
                             int64_t tokens)
 {
-    const struct model *m = &r->params.catalog.model[arm];
-    double saved = (double)(m->price_in - m->price_cached) * (double)tokens * 1e-12;
+    const struct rates *price = model_rates(&r->params.catalog.model[arm], d->batch);
+    double saved = (double)(price->in - price->cached) * (double)tokens * 1e-12;
     return saved * learner_cost_ratio(router_learner(r, d->learner), arm);
 }
 

@@ -173,7 +173,7 @@ uint64_t digest_text(uint64_t h, const char *s, size_t n)
     return hash64(s, n, h);
 }
 
-enum { SAID_ACCEPTED = 256, SAID_MODEL = 512, VALUES = 127 };
+enum { SAID_ACCEPTED = 256, SAID_MODEL = 512, VALUES = 255 };
 
 struct feedback_doc {
     struct feedback f;
@@ -200,6 +200,7 @@ static const struct field feedback_rows[] = {
     {.path = "prompt_tokens", TOKENS, F(f.prompt_tokens), .bit = FB_PROMPT_TOKENS},
     {.path = "cached_tokens", TOKENS, F(f.cached_tokens), .bit = FB_CACHED_TOKENS},
     {.path = "output_tokens", TOKENS, F(f.output_tokens), .bit = FB_OUTPUT_TOKENS},
+    {.path = "reasoning_tokens", TOKENS, F(f.reasoning_tokens), .bit = FB_REASONING_TOKENS},
     {.path = "cost_usd",
      .kind = FIELD_MONEY,
      F(f.cost_nano),
@@ -240,7 +241,7 @@ static uint64_t feedback_digest(const struct feedback *f)
     h = digest_real(digest_real(h, f->quality), f->latency_ms);
     h = digest_int(digest_int(h, f->prompt_tokens), f->cached_tokens);
     h = digest_int(digest_int(h, f->output_tokens), f->cost_nano);
-    return digest_int(h, f->failed);
+    return digest_int(digest_int(h, f->failed), f->reasoning_tokens);
 }
 
 /* Quality is said directly or as accepted. */
@@ -258,7 +259,8 @@ static enum status feedback_check(const struct feedback *f, unsigned seen, bool 
 {
     struct json_at source_at = {.up = it->at, .key = "source"},
                    accepted_at = {.up = it->at, .key = "accepted"},
-                   cached_at = {.up = it->at, .key = "cached_tokens"};
+                   cached_at = {.up = it->at, .key = "cached_tokens"},
+                   reasoning_at = {.up = it->at, .key = "reasoning_tokens"};
     if (source_reserved(f->source) && !corrects)
         return json_fail(
             p, STATUS_BAD_REQUEST, &source_at,
@@ -276,6 +278,8 @@ static enum status feedback_check(const struct feedback *f, unsigned seen, bool 
                          seen & SAID_MODEL ? "" : " or retract");
     if ((f->has & FB_PROMPT_TOKENS) && f->cached_tokens > f->prompt_tokens)
         return json_fail(p, STATUS_BAD_REQUEST, &cached_at, "more than prompt_tokens");
+    if ((f->has & FB_OUTPUT_TOKENS) && f->reasoning_tokens > f->output_tokens)
+        return json_fail(p, STATUS_BAD_REQUEST, &reasoning_at, "more than output_tokens");
     return STATUS_OK;
 }
 

@@ -51,6 +51,7 @@ static const struct field rows[] = {
      .bit = SAID_PROMPT_TOKENS},
     {.path = "cached_tokens", .kind = FIELD_INT, R(cached_tokens), .max = 1e9, .bit = SAID_CACHED},
     {.path = "max_output_tokens", .kind = FIELD_INT, R(max_output_tokens), .max = 1e9},
+    {.path = "batch", .kind = FIELD_BOOL, R(batch)},
     {.path = "value", .kind = FIELD_REAL, R(value), .min = 0.01, .max = 100},
     {.path = "constraints/allow", OTHER},
     {.path = "constraints/deny", OTHER},
@@ -272,6 +273,7 @@ static uint64_t request_digest(const struct request *r)
     h = digest_features(h, r);
     h = digest_int(digest_int(h, r->prompt_tokens), r->cached_tokens);
     h = digest_real(digest_int(h, r->max_output_tokens), r->value);
+    h = digest_int(h, r->batch);
     h = digest_set(h, r->constraints.allow, r->constraints.n_allow);
     h = digest_set(h, r->constraints.deny, r->constraints.n_deny);
     h = digest_set(h, r->constraints.needs, r->constraints.n_needs);

@@ -70,8 +70,8 @@ static void answer(const struct kind *k, enum fintech_task task, double hard, st
     c->q[m] = round(1000 * clip01(q)) / 1000;
     double spread = exp(0.35 * rng_normal(rng));
     c->out[m] = 1 + (int32_t)(mix[task].answer_tokens * k->wordy * (0.8 + 0.5 * hard) * spread);
-    struct model price = {.price_in = llround(k->usd_in * 1e6),
-                          .price_out = llround(k->usd_out * 1e6)};
+    struct model price = {.price.in = llround(k->usd_in * 1e6),
+                          .price.out = llround(k->usd_out * 1e6)};
     c->cost_nano[m] = model_cost_nano(&price, c->in[m], 0, c->out[m]);
     double ms = (k->start_ms + k->token_ms * c->out[m]) * exp(0.2 * rng_normal(rng));
     c->lat_ms[m] = (float)round(ms);

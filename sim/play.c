@@ -311,9 +311,13 @@ static enum status set_prices(struct game *g, const struct phase *p, struct prob
         if (slot < 0)
             continue;
         struct model *model = &g->priced->catalog.model[slot];
-        model->price_in = llround((double)model->price_in * p->price[m]);
-        model->price_cached = llround((double)model->price_cached * p->price[m]);
-        model->price_out = llround((double)model->price_out * p->price[m]);
+        struct rates *const rates[] = {&model->price, &model->batch};
+        for (size_t k = 0; k < 2; k++) {
+            rates[k]->in = llround((double)rates[k]->in * p->price[m]);
+            rates[k]->cached = llround((double)rates[k]->cached * p->price[m]);
+            rates[k]->out = llround((double)rates[k]->out * p->price[m]);
+            rates[k]->reasoning = llround((double)rates[k]->reasoning * p->price[m]);
+        }
         model->active = !p->absent[m];
     }
     return configure(g, g->priced, problem);

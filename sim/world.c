@@ -45,8 +45,8 @@ static void answer(const struct world_spec *s, const struct world_request *r, si
                    double words, struct table_cells *c)
 {
     const struct world_model *model = &s->model[m];
-    struct model price = {.price_in = llround(model->usd_in * 1e6),
-                          .price_out = llround(model->usd_out * 1e6)};
+    struct model price = {.price.in = llround(model->usd_in * 1e6),
+                          .price.out = llround(model->usd_out * 1e6)};
     double tokens = model->output_tokens * r->length * words;
     c->q[m] = world_outcome(s, row, m, r->mean[m]);
     c->out[m] = (int32_t)fmin(fmax(round(tokens), 1), 1e9);

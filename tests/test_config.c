@@ -56,10 +56,10 @@ static void defaults(void **state)
     assert_int_equal(params.catalog.n, 2);
     assert_int_equal(params.catalog.n_tiers, 3);
     const struct model *a = &params.catalog.model[0], *b = &params.catalog.model[1];
-    assert_int_equal(a->price_in, 37500);
-    assert_int_equal(a->price_cached, 37500);
-    assert_int_equal(a->price_out, 150000);
-    assert_int_equal(b->price_cached, 300000);
+    assert_int_equal(a->price.in, 37500);
+    assert_int_equal(a->price.cached, 37500);
+    assert_int_equal(a->price.out, 150000);
+    assert_int_equal(b->price.cached, 300000);
     assert_true(a->typical_quality < 0); /* by price */
     assert_true(a->typical_output_tokens > 0 && a->typical_latency_ms > 0);
     assert_true(a->active);
@@ -351,13 +351,13 @@ static void patch_changes_only_what_it_names(void **state)
                "\"medium\",\"usd_per_mtok_in\":1,\"usd_per_mtok_out\":2,\"capabilities\":"
                "[\"json\",\"vision\"]}]}");
     assert_int_equal(params.catalog.n, 3);
-    assert_int_equal(params.catalog.model[0].price_in, 1000000);
-    assert_int_equal(params.catalog.model[0].price_cached, 1000000); /* was not said: follows */
-    assert_int_equal(params.catalog.model[0].price_out, 150000);
+    assert_int_equal(params.catalog.model[0].price.in, 1000000);
+    assert_int_equal(params.catalog.model[0].price.cached, 1000000); /* was not said: follows */
+    assert_int_equal(params.catalog.model[0].price.out, 150000);
     check_round_trip();
     must_patch("{\"models\":[{\"name\":\"v/b\",\"active\":false,\"capabilities\":[]}]}");
     assert_false(params.catalog.model[1].active);
-    assert_int_equal(params.catalog.model[1].price_cached, 300000);
+    assert_int_equal(params.catalog.model[1].price.cached, 300000);
     assert_int_equal(params.catalog.n_needs, 2); /* nobody has "tools" any more */
     check_round_trip();
     must_patch("{\"feedback\":{\"ignore_sources\":[\"a\",\"b\"]}}");

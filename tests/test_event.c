@@ -79,12 +79,14 @@ static void random_objective(struct rng *r, struct event_decided *d)
                       &d->weight_quality, &d->weight_latency,
                       &d->weight_failure, &d->cost_scale_usd};
     int64_t *count[] = {&d->prompt_tokens, &d->cached_tokens, &d->max_output_tokens,
-                        &d->price_in,      &d->price_cached,  &d->booked_nano,
-                        &d->baseline_nano, &d->dearest_nano,  &d->quota_nano};
+                        &d->price_in,      &d->price_cached,  &d->price_reasoning,
+                        &d->booked_nano,   &d->baseline_nano, &d->dearest_nano,
+                        &d->quota_nano};
     for (size_t i = 0; i < sizeof unit / sizeof *unit; i++)
         *unit[i] = rng_uniform(r);
     random_counts(r, count, sizeof count / sizeof *count);
     d->price_out = INT64_MAX;
+    d->batch = rng_below(r, 2) == 1;
     d->cluster = (uint8_t)rng_next(r);
     d->complexity = (float)signed_unit(r);
     random_name(r, d->domain);
@@ -186,9 +188,9 @@ static void random_book(struct rng *r, struct label_book *b)
 
 static void random_row(struct rng *r, struct decision_row *row)
 {
-    int64_t *count[] = {&row->time_ms,    &row->prompt_tokens, &row->cached_tokens,
-                        &row->price_in,   &row->price_cached,  &row->price_out,
-                        &row->booked_nano};
+    int64_t *count[] = {&row->time_ms,         &row->prompt_tokens, &row->cached_tokens,
+                        &row->price_in,        &row->price_cached,  &row->price_out,
+                        &row->price_reasoning, &row->booked_nano};
     random_counts(r, count, sizeof count / sizeof *count);
     row->seq = 1 + rng_below(r, 1u << 20);
     row->epoch = (uint32_t)rng_next(r);
@@ -210,15 +212,15 @@ static void random_row(struct rng *r, struct decision_row *row)
 static void random_feedback(struct rng *r, struct event_feedback *e)
 {
     struct feedback *f = &e->feedback;
-    int64_t *count[] = {&f->attempt, &f->prompt_tokens, &f->cached_tokens, &f->output_tokens,
-                        &f->cost_nano};
+    int64_t *count[] = {&f->attempt,       &f->prompt_tokens,    &f->cached_tokens,
+                        &f->output_tokens, &f->reasoning_tokens, &f->cost_nano};
     f->epoch = (uint32_t)rng_next(r);
     f->seq = 1 + rng_below(r, 1u << 20);
     f->mac = rng_next(r);
     random_name(r, f->feedback_id);
     random_name(r, f->source);
     f->digest = rng_next(r);
-    f->has = (unsigned)rng_below(r, 128);
+    f->has = (unsigned)rng_below(r, 256);
     f->retract = rng_below(r, 2) == 1;
     f->failed = rng_below(r, 2) == 1;
     f->version = (int64_t)rng_below(r, 10) - 1;
@@ -478,9 +480,10 @@ static void test_golden(void **state)
                                             .quality = 1,
                                             .cost_nano = 1000};
     check_golden(
-        &e, "f8f49725010400000400000000000000080000000000000001000000020000000000000003000000000000"
-            "000166000400000000000000110000ffffffffffffffff0000000000000000000000000000f03f00000000"
-            "0000000000000000000000000000000000000000e803000000000000000000000000000000");
+        &e, "7834a51c0104000004000000000000000800000000000000010000000200000000000000030000000000"
+            "00000166000400000000000000110000ffffffffffffffff0000000000000000000000000000f03f0000"
+            "000000000000000000000000000000000000000000000000000000000000e80300000000000000000000"
+            "0000000000");
 }
 
 /* The larger kinds by a checksum over many. */
@@ -493,7 +496,7 @@ static void test_golden_random(void **state)
         sample(i % 2 ? EVENT_DECIDED : EVENT_FEEDBACK, i, &e);
         crc = crc32c(bytes, event_encode(&e, bytes, sizeof bytes), crc);
     }
-    assert_int_equal(crc, 0x55301bd2);
+    assert_int_equal(crc, 0xa9ad3925);
 }
 
 /* The hull's record keeps the slots with a part in the mix; a mix of nothing is no fact. */

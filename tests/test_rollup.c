@@ -29,6 +29,7 @@ static void route(struct fx *fx, const char *tenant, const char *task, double va
     memset(r, 0, sizeof *r);
     snprintf(r->request_id, sizeof r->request_id, "r%d", n_known);
     snprintf(r->labels.tenant, sizeof r->labels.tenant, "%s", tenant);
+    snprintf(r->labels.user, sizeof r->labels.user, "u%d", n_known % 2);
     snprintf(r->labels.task, sizeof r->labels.task, "%s", task);
     r->digest = (uint64_t)n_known + 1;
     r->prompt_tokens = 10 + n_known;
@@ -65,11 +66,12 @@ static struct feedback some_feedback(struct rng *g, int i)
     static const char *const sources[] = {"", "judge", "user"};
     struct feedback f = {.digest = (uint64_t)i + 1000, .version = -1};
     snprintf(f.source, sizeof f.source, "%s", sources[rng_below(g, 3)]);
-    f.has = 1 + (unsigned)rng_below(g, 127);
+    f.has = 1 + (unsigned)rng_below(g, 255);
     f.quality = (double)rng_below(g, 1001) / 1000;
     f.prompt_tokens = (int64_t)rng_below(g, 5000);
     f.cached_tokens = (int64_t)rng_below(g, 100);
     f.output_tokens = (int64_t)rng_below(g, 900);
+    f.reasoning_tokens = (int64_t)rng_below(g, 300);
     f.cost_nano = (int64_t)rng_below(g, 5000000);
     f.latency_ms = (double)rng_below(g, 100000) / 7;
     f.failed = rng_below(g, 5) == 0;
@@ -136,6 +138,9 @@ static void add_known(struct want *w, const struct known *k)
     s.v[METER_TOKENS_CACHED] = has ? (int64_t)(v + 0.5) : row.cached_tokens;
     v = mean_of(&k->book, FB_OUTPUT_TOKENS, &tokens);
     s.v[METER_TOKENS_OUT] = tokens ? (int64_t)(v + 0.5) : 0;
+    bool thought;
+    double reasoning = mean_of(&k->book, FB_REASONING_TOKENS, &thought);
+    s.v[METER_TOKENS_REASON] = thought ? (int64_t)(reasoning + 0.5) : 0;
     double quality = c.label[TARGET_QUALITY];
     s.v[METER_LABELS] = c.has[TARGET_QUALITY];
     s.v[METER_QUALITY] = c.has[TARGET_QUALITY] ? (int64_t)(quality * 1e9 + 0.5) : 0;
@@ -149,7 +154,7 @@ static void add_known(struct want *w, const struct known *k)
     v = mean_of(&k->book, FB_COST, &cost);
     if (cost && tokens) {
         s.v[METER_REPORTED] = (int64_t)(v + 0.5);
-        s.v[METER_COMPUTED] = c.priced_nano;
+        s.v[METER_COMPUTED] = c.computed_nano;
     }
     size_t n = meter_key_put(&key, bytes);
     assert_true(meter_add(&w->rows, bytes, n, &s, 0));

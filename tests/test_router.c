@@ -232,8 +232,8 @@ static void test_window_follows(void **state)
     params_default(was);
     was->budget.usd_per_request = 0.01;
     was->catalog.n = 2;
-    was->catalog.model[0] = (struct model){.active = true, .price_in = 100, .price_out = 1000};
-    was->catalog.model[1] = (struct model){.active = true, .price_in = 1000, .price_out = 10000};
+    was->catalog.model[0] = (struct model){.active = true, .price.in = 100, .price.out = 1000};
+    was->catalog.model[1] = (struct model){.active = true, .price.in = 1000, .price.out = 10000};
     d->eligible = 3;
     d->value = 1;
     d->prompt_tokens = 100;
@@ -246,8 +246,8 @@ static void test_window_follows(void **state)
         pacer_book(p, d, i, false, was);
     assert_true(pacer_solve(p) > 0);
     *now = *was;
-    now->catalog.model[1].price_in = 10;
-    now->catalog.model[1].price_out = 100;
+    now->catalog.model[1].price.in = 10;
+    now->catalog.model[1].price.out = 100;
     now->objective.quality = 2;
     pacer_configure(p, was, now);
     assert_true(pacer_due(p));

@@ -338,7 +338,7 @@ static void pool_has_tiers_by_price(void **state)
         int slot = catalog_find(&p->catalog, m[i].name);
         assert_true(slot >= 0);
         assert_string_equal(p->catalog.tier[p->catalog.model[slot].tier], m[i].tier);
-        assert_int_equal(p->catalog.model[slot].price_in, (int64_t)(m[i].usd * 1e6 + .5));
+        assert_int_equal(p->catalog.model[slot].price.in, (int64_t)(m[i].usd * 1e6 + .5));
     }
     assert_int_equal(setup_set(p, "objective.cost=0.25", &problem), STATUS_OK);
     near(p->objective.cost, 0.25, 0);

@@ -226,18 +226,18 @@ static void cost_arithmetic(void **state)
 {
     (void)state;
     /* 0.0375 USD per Mtok in = 37500 picodollars a token: microdollars would lose it. */
-    struct model m = {.price_in = 37500, .price_cached = 10000, .price_out = 150000};
+    struct model m = {.price.in = 37500, .price.cached = 10000, .price.out = 150000};
     assert_int_equal(model_cost_nano(&m, 0, 0, 0), 0);
     assert_int_equal(model_cost_nano(&m, 1, 0, 0), 38); /* 37.5 rounds up */
     assert_int_equal(model_cost_nano(&m, 1000, 0, 0), 37500);
     assert_int_equal(model_cost_nano(&m, 1000, 400, 10), 600 * 37.5 + 400 * 10 + 10 * 150);
     assert_int_equal(model_cost_nano(&m, 10, 99, 0), 100); /* no more cached than there were */
     assert_int_equal(model_cost_nano(&m, -5, -5, -5), 0);
-    m = (struct model){.price_in = 499};
+    m = (struct model){.price.in = 499};
     assert_int_equal(model_cost_nano(&m, 1, 0, 0), 0);
-    m.price_in = 500;
+    m.price.in = 500;
     assert_int_equal(model_cost_nano(&m, 1, 0, 0), 1);
-    m.price_in = 100000000000; /* the highest: 100000 USD per Mtok */
+    m.price.in = 100000000000; /* the highest: 100000 USD per Mtok */
     assert_int_equal(model_cost_nano(&m, 1000000000, 0, 0), 100000000000000000);
     assert_int_equal(model_cost_nano(&m, INT64_MAX, 0, INT64_MAX), INT64_MAX);
 }
@@ -268,7 +268,7 @@ static void merge_keeps_slots(void **state)
     memcpy(configured.need, "tools", 6);
     configured.model[0] = named("c", 1, 1);
     configured.model[1] = named("b", 0, 0);
-    configured.model[1].price_in = 5;
+    configured.model[1].price.in = 5;
     assert_true(catalog_merge(&now, &configured));
     assert_int_equal(now.n, 3);
     assert_int_equal(catalog_find(&now, "a"), 0);
@@ -278,7 +278,7 @@ static void merge_keeps_slots(void **state)
     assert_false(now.model[0].active);
     assert_int_equal(now.model[0].tier, 0); /* "high" moved */
     assert_int_equal(now.model[0].needs, 0);
-    assert_int_equal(now.model[1].price_in, 5);
+    assert_int_equal(now.model[1].price.in, 5);
     assert_int_equal(now.model[2].needs, 1 << catalog_need(&now, "tools"));
     assert_int_equal(catalog_need(&now, "vision"), -1);
     assert_int_equal(catalog_tier(&now, "top"), 1);

@@ -165,6 +165,8 @@ static json_t *request_message(struct cli *c)
     json_decref(k);
     if (cli_flag(c, "--explain"))
         json_object_set_new(m, "explain", json_true());
+    if (cli_flag(c, "--batch"))
+        json_object_set_new(m, "batch", json_true());
     if (cli_flag(c, "--dry-run"))
         json_object_set_new(m, "dry_run", json_true());
     if (ok)
@@ -223,6 +225,7 @@ int cli_feedback(struct cli *c)
     static const char *const integers[][2] = {{"--prompt-tokens", "prompt_tokens"},
                                               {"--cached-tokens", "cached_tokens"},
                                               {"--output-tokens", "output_tokens"},
+                                              {"--reasoning-tokens", "reasoning_tokens"},
                                               {"--version", "version"},
                                               {NULL, NULL}};
     json_t *m = json_pack("{s:i,s:s}", "v", 1, "op", "feedback");

@@ -53,7 +53,8 @@ static const char focus_head[] =
     "ChargeCategory,ChargeClass,ChargeDescription,ChargeFrequency,InvoiceIssuerName,"
     "PricingQuantity,PricingUnit,ProviderName,PublisherName,ServiceCategory,ServiceSubcategory,"
     "ServiceName,SkuId,SubAccountId,SubAccountName,ConsumedQuantity,ConsumedUnit,x_Requests,"
-    "x_BaselineCost,x_InputTokens,x_CachedInputTokens,x_OutputTokens,x_Task,x_Domain,x_Group,"
+    "x_BaselineCost,x_InputTokens,x_CachedInputTokens,x_OutputTokens,x_ReasoningTokens,x_User,x_"
+    "Task,x_Domain,x_Group,"
     "x_Cluster,x_Complexity,x_QualitySum,x_QualityCount,x_ValueSum,x_Failures\n";
 
 static void focus_row(struct export *x, const json_t *row)
@@ -78,9 +79,10 @@ static void focus_row(struct export *x, const json_t *row)
             model, model, cli_text(row, "tenant"), cli_text(row, "tenant"), tokens,
             spend_int(row, "requests"));
     spend_usd(f, spend_int(row, "baseline_nano"));
-    fprintf(f, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%s,%s,%s,%s,%s,",
+    fprintf(f, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%s,%s,%s,%s,%s,%s,",
             spend_int(row, "input_tokens"), spend_int(row, "cached_tokens"),
-            spend_int(row, "output_tokens"), cli_text(row, "task"), cli_text(row, "domain"),
+            spend_int(row, "output_tokens"), spend_int(row, "reasoning_tokens"),
+            cli_text(row, "user"), cli_text(row, "task"), cli_text(row, "domain"),
             cli_text(row, "group"), cli_text(row, "cluster"), cli_text(row, "complexity"));
     spend_usd(f, spend_int(row, "quality_e9"));
     fprintf(f, ",%" PRId64 ",", spend_int(row, "labels"));

@@ -98,8 +98,10 @@ struct price_row {
     char target[NAME_CAP];       /* its name in purser */
     bool wanted, usable;         /* chosen; and has prices that can be taken */
     int64_t in, cached, out;     /* picodollars per token; -1 = not said */
-    int64_t context;             /* tokens; 0 = not said */
-    unsigned capabilities;       /* bits, by import_capability */
+    int64_t reasoning, batch_in, batch_out; /* likewise */
+    json_t *later;                          /* owned; as `prices` of a model; NULL = none */
+    int64_t context;                        /* tokens; 0 = not said */
+    unsigned capabilities;                  /* bits, by import_capability */
 };
 
 struct price_list {
@@ -114,6 +116,11 @@ MUST_CHECK enum status price_list_open(const char *path, enum price_format forma
                                        struct price_list *l, struct import_report *r,
                                        struct problem *p);
 void price_list_close(struct price_list *l);
+/* The prices of a model in a configuration, by name. */
+enum { PRICE_KEYS = 6 };
+extern const char *const import_price_key[PRICE_KEYS];
+/* price_put writes picodollars as dollars per million. */
+bool price_put(json_t *model, const char *key, int64_t pico);
 /* price_row_read takes the prices in force on a day (YYYY-MM-DD) into a row and tells the rest;
  * prices of 0 are usable only if free_too. */
 void price_row_read(const struct price_list *l, struct price_row *row, const char *as_of,

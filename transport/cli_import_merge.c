@@ -126,9 +126,57 @@ static int64_t price_of(const json_t *model, const char *key)
     return import_number(json_object_get(model, key), 6, &pico, &exact) ? pico : -1;
 }
 
-static bool put_price(json_t *model, const char *key, int64_t pico)
+/* Prices that follow another one while they are not said: their place in import_price_key. */
+enum { APART = 3 };
+static const struct {
+    const char *key, *follows;
+} apart[APART] = {{"usd_per_mtok_reasoning", "usd_per_mtok_out"},
+                  {"usd_per_mtok_batch_in", "usd_per_mtok_in"},
+                  {"usd_per_mtok_batch_out", "usd_per_mtok_out"}};
+
+static int64_t apart_of(const struct price_row *row, int i)
 {
-    return json_object_set_new(model, key, json_real((double)pico / 1e6)) == 0;
+    return i == 0 ? row->reasoning : i == 1 ? row->batch_in : row->batch_out;
+}
+
+/* Writes what the row says of prices apart into a model that has its new in and out; tells whether
+ * that changes anything. was: the model before, NULL = new. */
+static bool put_apart(json_t *m, const struct price_row *row, const json_t *was)
+{
+    bool changed = false;
+    for (int i = 0; i < APART; i++) {
+        int64_t old = was ? price_of(was, apart[i].key) : -1, now = apart_of(row, i),
+                base = price_of(m, apart[i].follows);
+        bool followed = old >= 0 && old == price_of(was, apart[i].follows);
+        if (now < 0 && followed)
+            price_put(m, apart[i].key, base);
+        if (now < 0 || now == (old >= 0 ? old : base))
+            continue;
+        price_put(m, apart[i].key, now);
+        changed = true;
+    }
+    return changed;
+}
+
+/* Whether prices to come are those that are there. */
+static bool same_later(const json_t *a, const json_t *b)
+{
+    bool same = json_array_size(a) == json_array_size(b);
+    for (size_t i = 0; same && i < json_array_size(a); i++) {
+        const json_t *x = json_array_get(a, i), *y = json_array_get(b, i);
+        same = strcmp(cli_text(x, "from"), cli_text(y, "from")) == 0;
+        for (int k = 0; same && k < PRICE_KEYS; k++)
+            same = !json_object_get(x, import_price_key[k]) ||
+                   price_of(x, import_price_key[k]) == price_of(y, import_price_key[k]);
+    }
+    return same;
+}
+
+static bool put_later(json_t *m, const struct price_row *row, const json_t *was)
+{
+    if (!row->later || same_later(row->later, json_object_get(was, "prices")))
+        return false;
+    return json_object_set(m, "prices", row->later) == 0;
 }
 
 /* A typical call has about three input tokens for each output token. */
@@ -169,10 +217,14 @@ static json_t *new_model(struct import *im, const struct price_row *row)
     bool many = im->usable > MODELS_MAX; /* a look at the list: they cannot all be written */
     const char *tier = im->tier ? im->tier : many ? NULL : tier_of(im, row);
     json_t *m = json_pack("{s:s,s:s}", "name", row->target, "tier", tier ? tier : "small");
-    put_price(m, "usd_per_mtok_in", row->in);
+    price_put(m, "usd_per_mtok_in", row->in);
     if (row->cached >= 0)
-        put_price(m, "usd_per_mtok_cached_in", row->cached);
-    put_price(m, "usd_per_mtok_out", row->out);
+        price_put(m, "usd_per_mtok_cached_in", row->cached);
+    price_put(m, "usd_per_mtok_out", row->out);
+    put_apart(m, row, NULL);
+    put_later(m, row, NULL);
+    if (row->in == 0 && row->out == 0)
+        json_object_set_new(m, "free", json_true()); /* asked for: --free */
     if (row->context > 0)
         json_object_set_new(m, "context_tokens", json_integer(row->context));
     json_t *can = json_array();
@@ -208,14 +260,18 @@ static json_t *repriced(struct import *im, const struct price_row *row, const js
     int64_t cached_now = row->cached >= 0 ? row->cached : cached == in ? row->in : cached;
     int64_t cached_was = cached >= 0 ? cached : in,
             effective = cached_now >= 0 ? cached_now : row->in;
-    if (in == row->in && out == row->out && cached_was == effective)
-        return NULL;
     json_t *m = json_deep_copy(was);
-    put_price(m, "usd_per_mtok_in", row->in);
-    put_price(m, "usd_per_mtok_out", row->out);
+    price_put(m, "usd_per_mtok_in", row->in);
+    price_put(m, "usd_per_mtok_out", row->out);
     if (cached >= 0 || row->cached >= 0)
-        put_price(m, "usd_per_mtok_cached_in", cached_now);
-    return m;
+        price_put(m, "usd_per_mtok_cached_in", cached_now);
+    bool changed = in != row->in || out != row->out || cached_was != effective;
+    changed |= put_apart(m, row, was);
+    changed |= put_later(m, row, was);
+    if (changed)
+        return m;
+    json_decref(m);
+    return NULL;
 }
 
 static void tell_change(struct import *im, const struct price_row *row, const json_t *was,
@@ -225,10 +281,15 @@ static void tell_change(struct import *im, const struct price_row *row, const js
         json_pack("{s:s,s:s,s:f,s:f}", "name", row->target, "change", change, "usd_per_mtok_in",
                   (double)row->in / 1e6, "usd_per_mtok_out", (double)row->out / 1e6);
     if (row->cached >= 0)
-        put_price(t, "usd_per_mtok_cached_in", row->cached);
+        price_put(t, "usd_per_mtok_cached_in", row->cached);
+    for (int i = 0; i < APART; i++)
+        if (apart_of(row, i) >= 0)
+            price_put(t, apart[i].key, apart_of(row, i));
+    if (row->later)
+        json_object_set(t, "prices", row->later);
     if (was) {
-        put_price(t, "was_in", price_of(was, "usd_per_mtok_in"));
-        put_price(t, "was_out", price_of(was, "usd_per_mtok_out"));
+        price_put(t, "was_in", price_of(was, "usd_per_mtok_in"));
+        price_put(t, "was_out", price_of(was, "usd_per_mtok_out"));
     }
     json_array_append_new(im->told, t);
 }

@@ -72,14 +72,13 @@ static char *edited(char *text, struct import_span of, const char *key, const js
 /* Writes the prices of model number i into the text (taken). */
 static char *with_prices(char *text, size_t i, const json_t *model)
 {
-    static const char *const keys[] = {"usd_per_mtok_in", "usd_per_mtok_cached_in",
-                                       "usd_per_mtok_out"};
-    for (int k = 0; text && k < 3; k++) {
+    for (int k = 0; text && k <= PRICE_KEYS; k++) {
+        const char *key = k < PRICE_KEYS ? import_price_key[k] : "prices";
         struct import_span models, at;
-        const json_t *price = json_object_get(model, keys[k]);
+        const json_t *price = json_object_get(model, key);
         if (price && import_member(text, import_whole(text), "models", &models) &&
             import_item(text, models, i, &at))
-            text = edited(text, at, keys[k], price);
+            text = edited(text, at, key, price);
     }
     return text;
 }
@@ -129,16 +128,17 @@ static int write_config(struct import *im)
 /* Of known models the prices only: what the operator set meanwhile is not put back. */
 static json_t *patch_of(const struct import *im)
 {
-    static const char *const prices[] = {"name", "usd_per_mtok_in", "usd_per_mtok_cached_in",
-                                         "usd_per_mtok_out"};
     json_t *patch = json_array(), *m;
     size_t i;
     json_array_foreach(im->changed, i, m)
     {
         json_t *one = json_object();
-        for (size_t k = 0; k < sizeof prices / sizeof prices[0]; k++)
-            if (json_object_get(m, prices[k]))
-                json_object_set(one, prices[k], json_object_get(m, prices[k]));
+        json_object_set(one, "name", json_object_get(m, "name"));
+        for (int k = 0; k <= PRICE_KEYS; k++) {
+            const char *key = k < PRICE_KEYS ? import_price_key[k] : "prices";
+            if (json_object_get(m, key))
+                json_object_set(one, key, json_object_get(m, key));
+        }
         bool known = import_find_model(im->there, cli_text(m, "name")) != NULL;
         json_array_append(patch, known ? one : m);
         json_decref(one);

@@ -5,7 +5,8 @@
  *   genai-prices  an array of providers with models, dollars per million tokens; a price may be
  *                 {"base","tiers"}, and prices a list of which the last whose constraint holds
  *                 applies
- * A row gives three prices, a context length and capabilities. Every other price in it is told as
+ * A row gives prices of input, cached input, output, reasoning and batches, those that are to come
+ * on a day, a context length and capabilities. Every other price in it is told as
  * not taken over, by its name, known or not: a new kind of price in the list is never lost
  * silently. Considered: the highest tier instead of the base price. It would be wrong for nearly
  * all requests to be right for the longest; who sends those is told.
@@ -17,6 +18,15 @@
 #include "transport/cli_import.h"
 
 static const int64_t price_most = 100000000000; /* $100,000 per million tokens, as core allows */
+
+const char *const import_price_key[PRICE_KEYS] = {
+    "usd_per_mtok_in",        "usd_per_mtok_cached_in", "usd_per_mtok_out",
+    "usd_per_mtok_reasoning", "usd_per_mtok_batch_in",  "usd_per_mtok_batch_out"};
+
+bool price_put(json_t *model, const char *key, int64_t pico)
+{
+    return json_object_set_new(model, key, json_real((double)pico / 1e6)) == 0;
+}
 
 const char *const import_capability[PRICE_CAPABILITIES] = {
     "tools",     "vision",     "json_schema",  "pdf",         "audio_input",   "audio_output",
@@ -107,6 +117,9 @@ static bool litellm_text(const json_t *body)
     return false;
 }
 
+static const char reasoning_key[] = "output_cost_per_reasoning_token";
+static const char *const batch_keys[] = {"input_cost_per_token_batches",
+                                         "output_cost_per_token_batches"};
 static const char *const cached_keys[] = {"cache_read_input_token_cost",
                                           "input_cost_per_token_cache_hit"};
 
@@ -126,12 +139,11 @@ static void litellm_rest(const struct price_row *row, struct import_report *r)
         bool exact;
         char detail[96];
         if (!strstr(key, "cost") || !matters(v) || strcmp(key, "input_cost_per_token") == 0 ||
-            strcmp(key, "output_cost_per_token") == 0)
+            strcmp(key, "output_cost_per_token") == 0 || strcmp(key, reasoning_key) == 0 ||
+            strcmp(key, batch_keys[0]) == 0 || strcmp(key, batch_keys[1]) == 0)
             continue;
         bool number = import_number(v, 12, &pico, &exact);
-        bool same = (strstr(key, "reasoning") && pico == row->out) ||
-                    (is_cached_key(key) && pico == row->cached);
-        if (number && same)
+        if (number && is_cached_key(key) && pico == row->cached)
             continue;
         snprintf(detail, sizeof detail, "%.80s", key);
         tell_lost(key, row->name, detail, r);
@@ -149,6 +161,10 @@ static void litellm_row(struct price_row *row, const char *as_of, struct import_
     bool ok = take(json_object_get(b, "input_cost_per_token"), 12, "input", row->name, &row->in, r);
     ok &= take(json_object_get(b, "output_cost_per_token"), 12, "output", row->name, &row->out, r);
     ok &= take(json_object_get(b, cached), 12, "cached input", row->name, &row->cached, r);
+    ok &= take(json_object_get(b, reasoning_key), 12, "reasoning", row->name, &row->reasoning, r);
+    ok &= take(json_object_get(b, batch_keys[0]), 12, "batch input", row->name, &row->batch_in, r);
+    ok &=
+        take(json_object_get(b, batch_keys[1]), 12, "batch output", row->name, &row->batch_out, r);
     int64_t letter, context;
     bool exact;
     if (import_number(json_object_get(b, "input_cost_per_character"), 12, &letter, &exact) &&
@@ -183,7 +199,29 @@ static const json_t *base_of(const json_t *v)
 struct genai {
     const json_t *now, *hour[8];
     int hours;
+    json_t *later;
 };
+
+/* Prices to come; the list has them in the order of their days. */
+static bool genai_later(const json_t *prices, const char *start, const char *name, struct genai *g,
+                        struct import_report *r)
+{
+    static const char *const keys[] = {"input_mtok", "cache_read_mtok", "output_mtok"};
+    int64_t v[3];
+    char from[32];
+    for (int i = 0; i < 3; i++)
+        if (!take(base_of(json_object_get(prices, keys[i])), 6, keys[i], name, &v[i], r))
+            return false;
+    if (v[0] < 0 || v[2] < 0 || json_array_size(g->later) == REPRICINGS_MAX)
+        return false;
+    (void)snprintf(from, sizeof from, "%.10sT00:00:00Z", start);
+    json_t *one = json_pack("{s:s}", "from", from);
+    for (int i = 0; i < 3; i++)
+        if (v[i] >= 0)
+            price_put(one, import_price_key[i], v[i]);
+    g->later = g->later ? g->later : json_array();
+    return json_array_append_new(g->later, one) == 0;
+}
 
 static void genai_constraint(const json_t *item, const char *as_of, const char *name,
                              struct genai *g, struct import_report *r)
@@ -199,6 +237,8 @@ static void genai_constraint(const json_t *item, const char *as_of, const char *
     } else if (json_object_size(c) == 1 && start && strlen(start) == 10) {
         if (strcmp(start, as_of) <= 0)
             g->now = prices;
+        else if (genai_later(prices, start, name, g, r))
+            import_tell(r, IMPORT_NOTE, "dated", name, "another price from %.10s", start);
         else
             import_tell(r, IMPORT_NOTE, "dated", name, "another price from %.10s: import again",
                         start);
@@ -219,8 +259,7 @@ static double blend(const json_t *prices)
 
 /* The prices in force: what is spent must not be more than what was said, so by the hour the
  * dearest. */
-static const json_t *genai_prices(const struct price_row *row, const char *as_of,
-                                  struct import_report *r)
+static const json_t *genai_prices(struct price_row *row, const char *as_of, struct import_report *r)
 {
     const json_t *all = json_object_get(row->body, "prices");
     struct genai g = {0};
@@ -231,6 +270,7 @@ static const json_t *genai_prices(const struct price_row *row, const char *as_of
     for (int i = 0; i < g.hours; i++)
         if (!g.now || blend(g.hour[i]) > blend(g.now))
             g.now = g.hour[i];
+    row->later = g.later;
     if (g.hours > 0)
         import_tell(r, IMPORT_NOTE, "by_hour", row->name, "%d hourly price(s)", g.hours);
     return g.now;
@@ -294,7 +334,7 @@ void price_row_read(const struct price_list *l, struct price_row *row, const cha
                     bool free_too, struct import_report *r)
 {
     bool litellm = l->format == PRICES_LITELLM;
-    row->in = row->cached = row->out = -1;
+    row->in = row->cached = row->out = row->reasoning = row->batch_in = row->batch_out = -1;
     (litellm ? litellm_row : genai_row)(row, as_of, r);
     if (row->context < 0 || row->context > 1000000000)
         row->context = 0;
@@ -404,6 +444,8 @@ enum status price_list_open(const char *path, enum price_format format, struct p
 
 void price_list_close(struct price_list *l)
 {
+    for (int i = 0; i < l->n; i++)
+        json_decref(l->row[i].later);
     free(l->row);
     json_decref(l->bodies);
     import_close(&l->file);

@@ -13,8 +13,8 @@
 #include <time.h>
 #include "core/moment.h"
 
-const char *const spend_dimension[SPEND_DIMENSIONS] = {"tenant", "model",   "task",      "domain",
-                                                       "group",  "cluster", "complexity"};
+const char *const spend_dimension[SPEND_DIMENSIONS] = {"tenant", "user",  "model",   "task",
+                                                       "domain", "group", "cluster", "complexity"};
 static const double drift_told = 0.1; /* share from which a row's drift is flagged */
 enum { DRIFT_ENOUGH = 30 };           /* requests with a cost that it takes */
 
@@ -165,6 +165,9 @@ static void show_figures(const json_t *row)
     snprintf(text, sizeof text, "%.3f (%" PRId64 ")",
              labels > 0 ? (double)spend_int(row, "quality_e9") * 1e-9 / (double)labels : 0, labels);
     printf(" %16s", labels > 0 ? text : "-");
+    const json_t *value = json_object_get(row, "value_per_usd");
+    snprintf(text, sizeof text, "%.6g", json_number_value(value));
+    printf(" %10s", json_is_number(value) ? text : "-");
     snprintf(text, sizeof text, "%.0f",
              timed > 0 ? (double)spend_int(row, "latency_us") * 1e-3 / (double)timed : 0);
     printf(" %8s %7" PRId64 " %7" PRId64, timed > 0 ? text : "-", spend_int(row, "failures"),
@@ -189,9 +192,9 @@ static void show_head(const struct spend_query *q)
     if (strcmp(q->bucket, "all") != 0)
         printf("%-20s ", "from");
     json_array_foreach(q->by, i, by) printf("%-16.16s ", json_string_value(by));
-    printf("%9s %9s %16s %8s %11s %11s %11s %16s %8s %7s %7s\n", "requests", "attempts", "cost_usd",
-           "saved", "usd/request", "tokens_in", "tokens_out", "quality (n)", "ms", "failed",
-           "refused");
+    printf("%9s %9s %16s %8s %11s %11s %11s %16s %10s %8s %7s %7s\n", "requests", "attempts",
+           "cost_usd", "saved", "usd/request", "tokens_in", "tokens_out", "quality (n)",
+           "value/usd", "ms", "failed", "refused");
 }
 
 static void show_row(const struct spend_query *q, const json_t *row, const char *total)
@@ -238,7 +241,9 @@ static void print_csv(const struct spend_query *q, const json_t *reply)
             printf("%s", k++ ? "," : "");
             if (json_is_string(v))
                 printf("%s", json_string_value(v));
-            else
+            else if (json_is_real(v))
+                printf("%.9g", json_real_value(v));
+            else if (!json_is_null(v))
                 printf("%lld", (long long)json_integer_value(v));
         }
         putchar('\n');

@@ -9,7 +9,7 @@
 
 /* What purser spend and purser export share: a question to the op spend.get. Times are Unix
  * milliseconds. */
-enum { SPEND_DIMENSIONS = 7 };
+enum { SPEND_DIMENSIONS = 8 };
 extern const char *const spend_dimension[SPEND_DIMENSIONS];
 
 struct spend_query {

@@ -70,6 +70,7 @@ struct purser_client_request {
     const char *const *allow, *const *deny, *const *needs; /* NULL-terminated arrays, or NULL */
     const float *embedding;
     size_t n_embedding;
+    bool batch;   /* answered at batch prices */
     bool dry_run; /* say what would be decided; nothing is recorded */
 };
 
@@ -97,7 +98,8 @@ enum purser_client_has {
     PURSER_CLIENT_OUTPUT_TOKENS = 8,
     PURSER_CLIENT_COST = 16,
     PURSER_CLIENT_LATENCY = 32,
-    PURSER_CLIENT_FAILED = 64
+    PURSER_CLIENT_FAILED = 64,
+    PURSER_CLIENT_REASONING_TOKENS = 128
 };
 
 struct purser_client_report {
@@ -106,7 +108,7 @@ struct purser_client_report {
     const char *source;      /* who says so; NULL = "default" */
     unsigned has;            /* which of the following are said: enum purser_client_has */
     double quality;          /* 0..1 */
-    int64_t prompt_tokens, cached_tokens, output_tokens;
+    int64_t prompt_tokens, cached_tokens, output_tokens, reasoning_tokens;
     double cost_usd, latency_ms;
     bool failed;
     bool retract;    /* take back what this source said */

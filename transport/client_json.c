@@ -79,6 +79,8 @@ json_t *client_request_json(const struct purser_client_request *q, const char *e
     put_integer(o, "cached_tokens", q->cached_tokens);
     put_integer(o, "max_output_tokens", q->max_output_tokens);
     put_real(o, "value", q->value);
+    if (q->batch)
+        json_object_set_new(o, "batch", json_true());
     if (q->dry_run)
         json_object_set_new(o, "dry_run", json_true());
     if (json_object_size(k) > 0)
@@ -150,6 +152,8 @@ json_t *client_report_json(const struct purser_client_report *r)
         json_object_set_new(o, "cached_tokens", json_integer(r->cached_tokens));
     if (r->has & PURSER_CLIENT_OUTPUT_TOKENS)
         json_object_set_new(o, "output_tokens", json_integer(r->output_tokens));
+    if (r->has & PURSER_CLIENT_REASONING_TOKENS)
+        json_object_set_new(o, "reasoning_tokens", json_integer(r->reasoning_tokens));
     if (r->has & PURSER_CLIENT_COST)
         json_object_set_new(o, "cost_usd", json_real(r->cost_usd));
     if (r->has & PURSER_CLIENT_LATENCY)

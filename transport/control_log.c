@@ -81,6 +81,7 @@ static void put_values(struct text *t, const struct feedback *f)
                   {"prompt_tokens", FB_PROMPT_TOKENS, (double)f->prompt_tokens},
                   {"cached_tokens", FB_CACHED_TOKENS, (double)f->cached_tokens},
                   {"output_tokens", FB_OUTPUT_TOKENS, (double)f->output_tokens},
+                  {"reasoning_tokens", FB_REASONING_TOKENS, (double)f->reasoning_tokens},
                   {"cost_nano", FB_COST, (double)f->cost_nano},
                   {"latency_ms", FB_LATENCY, f->latency_ms},
                   {"failed", FB_FAILED, f->failed}};

@@ -15,9 +15,19 @@
 #include "core/meter.h"
 #include "store/rollup.h"
 
-enum dimension { BY_TENANT, BY_MODEL, BY_TASK, BY_DOMAIN, BY_GROUP, BY_CLUSTER, BY_BAND, BYS };
-static const char *const by_name[BYS] = {"tenant", "model",   "task",      "domain",
-                                         "group",  "cluster", "complexity"};
+enum dimension {
+    BY_TENANT,
+    BY_USER,
+    BY_MODEL,
+    BY_TASK,
+    BY_DOMAIN,
+    BY_GROUP,
+    BY_CLUSTER,
+    BY_BAND,
+    BYS
+};
+static const char *const by_name[BYS] = {"tenant", "user",  "model",   "task",
+                                         "domain", "group", "cluster", "complexity"};
 static const char *const band_name[BANDS] = {"0-0.25", "0.25-0.5", "0.5-0.75", "0.75-1"};
 enum { ROW_BYTES = 1024, DAY_HOURS = 24 };
 
@@ -52,6 +62,8 @@ static const char *shown_value(const struct spend_job *j, const struct meter_key
     switch ((enum dimension)by) {
     case BY_TENANT:
         return k->tenant;
+    case BY_USER:
+        return other ? METER_OTHER : k->user;
     case BY_MODEL:
         return k->arm < j->n_models ? j->model[k->arm] : "";
     case BY_TASK:
@@ -87,9 +99,9 @@ static void reduce(const struct spend_job *j, struct meter_key *k)
     bool other = strcmp(k->tenant, METER_OTHER) == 0;
     unsigned by = j->query.by;
     k->hour = j->query.bucket > 0 ? k->hour - k->hour % j->query.bucket : 0;
-    char *const names[] = {k->task, k->domain, k->group};
-    static const enum dimension dimension[] = {BY_TASK, BY_DOMAIN, BY_GROUP};
-    for (int i = 0; i < 3; i++)
+    char *const names[] = {k->user, k->task, k->domain, k->group};
+    static const enum dimension dimension[] = {BY_USER, BY_TASK, BY_DOMAIN, BY_GROUP};
+    for (int i = 0; i < 4; i++)
         if (!(by >> dimension[i] & 1))
             names[i][0] = '\0';
         else if (other)
@@ -122,10 +134,26 @@ static bool on_row(void *ctx, const struct meter_key *key, int hours, const stru
     return j->status == STATUS_OK && !j->too_many;
 }
 
+/* What a dollar bought, a sum in units of 1/per of what has a label; what has none is taken to be
+ * as good as what has. */
+static void put_per_usd(struct text *t, const char *name, const struct meter_sums *s, int field,
+                        double per)
+{
+    double labels = (double)s->v[METER_LABELS], usd = (double)s->v[METER_COST] * 1e-9;
+    text_printf(t, ",\"%s\":", name);
+    if (labels > 0 && usd > 0)
+        text_json_number(
+            t, (double)s->v[field] / per * ((double)s->v[METER_REQUESTS] / labels) / usd, 9);
+    else
+        text_put(t, "null");
+}
+
 static void put_sums(struct text *t, const struct meter_sums *s)
 {
     for (int f = 0; f < METER_FIELDS; f++)
         text_printf(t, "%s\"%s\":%" PRId64, f ? "," : "", meter_field_name(f), s->v[f]);
+    put_per_usd(t, "quality_per_usd", s, METER_QUALITY, 1e9);
+    put_per_usd(t, "value_per_usd", s, METER_VALUE, 1e6);
 }
 
 static void put_row(struct text *t, const struct spend_job *j, const struct meter_key *k,
@@ -236,8 +264,9 @@ static int find_by(const char *name)
 
 static enum status unknown_by(struct problem *p, const char *path)
 {
-    return problem_set(p, STATUS_BAD_REQUEST, path,
-                       "expected names of tenant, model, task, domain, group, cluster, complexity");
+    return problem_set(
+        p, STATUS_BAD_REQUEST, path,
+        "expected names of tenant, user, model, task, domain, group, cluster, complexity");
 }
 
 static enum status read_by(struct spend_job *j, const json_t *by, struct problem *p)

@@ -26,9 +26,9 @@ struct subject {
 };
 
 /* As the wire names them, in the order of enum feedback_field. */
-static const char *const field_name[CELLS] = {"quality",       "prompt_tokens", "cached_tokens",
-                                              "output_tokens", "cost_usd",      "latency_ms",
-                                              "failed"};
+static const char *const field_name[CELLS] = {"quality",       "prompt_tokens",   "cached_tokens",
+                                              "output_tokens", "cost_usd",        "latency_ms",
+                                              "failed",        "reasoning_tokens"};
 static const double USD_PER_NANO = 1e-9;
 
 /* ---- who is concerned ---- */
@@ -102,6 +102,7 @@ static void read_message(const json_t *label, struct feedback *f)
                            .prompt_tokens = (int64_t)real(label, "prompt_tokens"),
                            .cached_tokens = (int64_t)real(label, "cached_tokens"),
                            .output_tokens = (int64_t)real(label, "output_tokens"),
+                           .reasoning_tokens = (int64_t)real(label, "reasoning_tokens"),
                            .cost_nano = (int64_t)real(label, "cost_nano"),
                            .latency_ms = real(label, "latency_ms"),
                            .failed = real(label, "failed") > 0};

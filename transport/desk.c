@@ -208,6 +208,8 @@ static enum status route(struct desk *d, const struct message *m, int i, struct 
     if (d->full)
         d->request.dry_run = true;
     int64_t now = wallclock_now(&d->clock);
+    if (router_reprices(d->router, now) && !d->full)
+        follow(d, now);
     s = decide(d, now, &result, p);
     if (s != STATUS_OK)
         return s;

@@ -25,7 +25,7 @@ static const struct {
      "         [--prompt-tokens N] [--max-output-tokens N]\n"
      "         [--value V] [--min-tier T] [--min-quality Q] [--max-cost-usd C] [--max-latency-ms "
      "L]\n"
-     "         [--id REQUEST_ID] [--explain] [--dry-run]\n"
+     "         [--id REQUEST_ID] [--batch] [--explain] [--dry-run]\n"
      "       purser route '{\"task\":...}'   (JSON, as on the wire)",
      cli_route, true},
     {"escalate", "ask again on a higher tier: the answer was found wanting",
@@ -36,8 +36,8 @@ static const struct {
      cli_escalate, true},
     {"feedback", "report on a decision",
      "feedback DECISION_ID [--quality Q] [--cost-usd C] [--latency-ms L] [--prompt-tokens N]\n"
-     "         [--cached-tokens N] [--output-tokens N] [--failed | --succeeded] [--source S]\n"
-     "         [--feedback-id F] [--version N] [--retract]\n"
+     "         [--cached-tokens N] [--output-tokens N] [--reasoning-tokens N]\n"
+     "         [--failed | --succeeded] [--source S] [--feedback-id F] [--version N] [--retract]\n"
      "       S names who reports, any name but silence and escalation\n"
      "       purser feedback '{\"decision_id\":...}'",
      cli_feedback, true},
@@ -68,7 +68,7 @@ static const struct {
      "       --batch takes out the history that was taught under this name",
      cli_unlearn, true},
     {"spend", "what was spent, on what, and what it was worth",
-     "spend [--by tenant,model,task,domain,group,cluster,complexity] [--bucket hour|day|all]\n"
+     "spend [--by tenant,user,model,task,domain,group,cluster,complexity] [--bucket hour|day|all]\n"
      "         [--since 7d|24h|TIME] [--until TIME] [--where NAME=VALUE ...] [--csv]\n"
      "       --by is model unless given, \"\" = one row; TIME is 2026-11-24T16:05:07, UTC\n"
      "       --where task= takes requests without a task",

@@ -105,8 +105,8 @@ static void write_head(struct cascade_document *d, int pages, struct rng *rng)
 
 static void answer(int m, double hard, int32_t tokens, struct rng *rng, struct cascade_answer *a)
 {
-    struct model price = {.price_in = llround(model[m].usd_in * 1e6),
-                          .price_out = llround(model[m].usd_out * 1e6)};
+    struct model price = {.price.in = llround(model[m].usd_in * 1e6),
+                          .price.out = llround(model[m].usd_out * 1e6)};
     bool sound =
         rng_uniform(rng) < (1 - model[m].botch) / (1 + exp((hard - model[m].reach) / sharpness));
     double q = sound ? 0.95 + 0.02 * rng_normal(rng) : 0.45 + 0.08 * rng_normal(rng);

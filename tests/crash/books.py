@@ -36,7 +36,7 @@ class Credit:
 
 def _value(f: Feedback, cell: int) -> float:
     return (f.quality, float(f.prompt_tokens), float(f.cached_tokens), float(f.output_tokens),
-            float(f.cost_nano), f.latency_ms, float(f.failed))[cell]
+            float(f.cost_nano), f.latency_ms, float(f.failed), float(f.reasoning_tokens))[cell]
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Book:
         out = Credit()
         quality, failed = self.average(records.QUALITY), self.average(records.FAILED)
         tokens, cost = self.average(records.OUTPUT_TOKENS), self.average(records.COST)
-        latency = self.average(records.LATENCY)
+        latency, thought = self.average(records.LATENCY), self.average(records.REASONING) or 0.0
         given, cached = self.average(records.PROMPT_TOKENS), self.average(records.CACHED_TOKENS)
         given = float(d.prompt_tokens) if given is None else given
         cached = float(d.cached_tokens) if cached is None else cached
@@ -111,7 +111,8 @@ class Book:
         if cost is not None:
             out.cost_nano = int(cost + 0.5)
         elif tokens is not None:
-            out.cost_nano = int((paid_in + float(d.price_out) * tokens) / 1000 + 0.5)
+            apart = float(d.price_reasoning - d.price_out) * min(thought, tokens)
+            out.cost_nano = int((paid_in + float(d.price_out) * tokens + apart) / 1000 + 0.5)
         failure = failed or 0.0
         has = (quality is not None and failure < 0.5, tokens is not None and failure < 0.5,
                latency is not None,

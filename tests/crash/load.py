@@ -244,6 +244,8 @@ class Client(threading.Thread):
             body["accepted"] = rng.random() < 0.7
         if rng.random() < 0.5:
             body["output_tokens"] = rng.randint(0, 900)
+            if rng.random() < 0.3:
+                body["reasoning_tokens"] = rng.randint(0, body["output_tokens"])
         if rng.random() < 0.2:
             body["cost_usd"] = rng.randint(0, 10**7) / 10**9
         if rng.random() < 0.1:

@@ -84,7 +84,7 @@ class Kept:
 
 FIELDS = {"quality": records.QUALITY, "accepted": records.QUALITY,
           "prompt_tokens": records.PROMPT_TOKENS, "cached_tokens": records.CACHED_TOKENS,
-          "output_tokens": records.OUTPUT_TOKENS, "cost_usd": records.COST,
+          "output_tokens": records.OUTPUT_TOKENS, "reasoning_tokens": records.REASONING, "cost_usd": records.COST,
           "latency_ms": records.LATENCY, "failed": records.FAILED}
 
 
@@ -96,7 +96,7 @@ def same_feedback(body: dict, f: Feedback) -> bool:
             has |= bit
     said = {"quality": f.quality, "accepted": f.quality == 1, "failed": f.failed,
             "prompt_tokens": f.prompt_tokens, "cached_tokens": f.cached_tokens,
-            "output_tokens": f.output_tokens, "latency_ms": f.latency_ms}
+            "output_tokens": f.output_tokens, "reasoning_tokens": f.reasoning_tokens, "latency_ms": f.latency_ms}
     return (f.has == has and f.feedback_id == body.get("feedback_id", "") and
             f.source == body.get("source", "default") and f.version == body.get("version", -1) and
             f.retract == body.get("retract", False) and

@@ -9,8 +9,8 @@ from typing import NamedTuple, Union
 
 (STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED, DRIFTED, TAUGHT, _LENS, EXPIRED,
  HULL) = range(1, 12)
-CELLS, TARGETS = 7, 4
-QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED = (
+CELLS, TARGETS = 8, 4
+QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED, REASONING = (
     1 << i for i in range(CELLS))
 HEAD = struct.Struct("<IBBHQq")
 
@@ -86,6 +86,7 @@ class Decided(NamedTuple):
     price_in: int
     price_cached: int
     price_out: int
+    price_reasoning: int
     booked_nano: int
     baseline_nano: int
     silence_due_ms: int  # 0 = never
@@ -125,6 +126,7 @@ class Feedback(NamedTuple):
     prompt_tokens: int
     cached_tokens: int
     output_tokens: int
+    reasoning_tokens: int
     cost_nano: int
     latency_ms: float
     recalled: Union[Labels, None]
@@ -202,8 +204,9 @@ def _decided(c: Cursor) -> Decided:
     c.raw(n_fallbacks)
     _reasons, eligible = c.get("IQ")
     _floor, _quota, _quota_nano, u, value, *_ = c.get("2dq8d")
-    prompt, cached, most, p_in, p_cached, p_out, booked, _policy_cost, baseline, _dearest = (
-        c.get("10q"))
+    prompt, cached, most, p_in, p_cached, p_out, p_reasoning = c.get("7q")
+    c.flag()  # batch: the prices are those of it
+    booked, _policy_cost, baseline, _dearest = c.get("4q")
     cluster, complexity = c.get("Bf")
     inferred = c.text()
     *_, due, silence = c.get("6fqf")
@@ -213,12 +216,12 @@ def _decided(c: Cursor) -> Decided:
     if arm >= n_arms or arm not in pmf:
         raise Bad(f"slot {arm} was not eligible")
     return Decided(request_id, attempt_from, earlier + 1, tenant, task, domain, group, epoch, n_arms, arm, learner, prompt,
-                   cached, p_in, p_cached, p_out, booked, baseline, due, silence, u, value, cluster,
+                   cached, p_in, p_cached, p_out, p_reasoning, booked, baseline, due, silence, u, value, cluster,
                    complexity, inferred, pmf, most, labels, charge)
 
 
 def _labels(c: Cursor) -> Labels:
-    c.get("QqIBBQQQ6q5fd3fqf")  # the row: known from the decision's own record
+    c.get("QqIBBQQQ7q5fd3fqf")  # the row: known from the decision's own record
     c.raw(4 * c.get("B")[0])
     n_sources, n_seen, applied = c.get("3B")
     has_cost = c.flag()
@@ -238,10 +241,10 @@ def _feedback(c: Cursor) -> Feedback:
     feedback_id, source = c.text(), c.text()
     digest, has = c.get("QB")
     retract, failed = c.flag(), c.flag()
-    version, _attempt, quality, prompt, cached, output, cost, latency = c.get("qqdqqqqd")
+    version, _attempt, quality, prompt, cached, output, thought, cost, latency = c.get("qqdqqqqqd")
     recalled = _labels(c) if c.flag() else None
     return Feedback(epoch, decision, feedback_id, source, digest, has, retract, failed, version,
-                    quality, prompt, cached, output, cost, latency, recalled)
+                    quality, prompt, cached, output, thought, cost, latency, recalled)
 
 
 def _body(kind: int, c: Cursor) -> Body:

@@ -12,10 +12,10 @@ from lmdbfile import DataFile
 from records import Decided, crc32c
 
 HOUR_MS, NO_MODEL, NO_BAND, NO_CLUSTER = 3600000, 255, 255, 255
-FIELDS = ("requests", "attempts", "settled", "cost", "baseline", "input", "cached", "output", "labels",
+FIELDS = ("requests", "attempts", "settled", "cost", "baseline", "input", "cached", "output", "reasoning", "labels",
           "quality", "value", "timed", "latency", "failures", "reported", "computed", "unpriced",
           "refused")
-Key = tuple[int, int, int, int, str, str, str, str]  # hour, slot, cluster, band, names
+Key = tuple[int, int, int, int, str, str, str, str, str]  # hour, slot, cluster, band, names
 
 
 class Bad(Exception):
@@ -28,7 +28,7 @@ def rounded(v: float) -> int:
 
 def key_of(time_ms: int, d: Decided) -> Key:
     band = NO_BAND if d.complexity < 0 else min(int(d.complexity * 4), 3)
-    return (time_ms // HOUR_MS, d.arm, d.cluster, band, d.tenant, d.task, d.group,
+    return (time_ms // HOUR_MS, d.arm, d.cluster, band, d.tenant, d.labels[6], d.task, d.group,
             d.domain or d.inferred_domain)
 
 
@@ -37,18 +37,20 @@ def amount(d: Decided, book: Book) -> tuple[int, ...]:
     credit = book.credit
     prompt, cached = book.average(records.PROMPT_TOKENS), book.average(records.CACHED_TOKENS)
     tokens, cost = book.average(records.OUTPUT_TOKENS), book.average(records.COST)
+    thought = book.average(records.REASONING) or 0.0
     latency, failed = book.average(records.LATENCY), book.average(records.FAILED)
     given = float(d.prompt_tokens) if prompt is None else prompt
     held = float(d.cached_tokens) if cached is None else cached
     computed = 0
     if cost is not None and tokens is not None:
         computed = rounded((float(d.price_in) * max(given - held, 0.0) +
-                            float(d.price_cached) * held + float(d.price_out) * tokens) / 1000)
+                            float(d.price_cached) * held + float(d.price_out) * tokens +
+                            float(d.price_reasoning - d.price_out) * min(thought, tokens)) / 1000)
     labelled = credit.applied & 1 and not book.escalated()
     return (int(d.attempt_from == 0), 1, int(credit.cost_nano is not None),
             d.booked_nano if credit.cost_nano is None else credit.cost_nano,
             0 if d.attempt_from else d.baseline_nano,
-            rounded(given), rounded(held), rounded(tokens or 0.0), int(labelled),
+            rounded(given), rounded(held), rounded(tokens or 0.0), rounded(thought), int(labelled),
             rounded(credit.quality * 1e9) if labelled else 0,
             rounded(credit.quality * d.value * 1e6) if labelled else 0,
             int(latency is not None), rounded((latency or 0.0) * 1e3),
@@ -90,7 +92,7 @@ class Rollups:
 def _key(data: bytes) -> Key:
     hour, slot, cluster, band = struct.unpack_from(">IBBB", data)
     at, names = 7, []
-    for _ in range(4):
+    for _ in range(5):
         n = data[at]
         names.append(data[at + 1:at + 1 + n].decode())
         at += 1 + n
