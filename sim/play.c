@@ -272,8 +272,8 @@ static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
     return s == STATUS_OK ? deliver(g, true, problem) : s;
 }
 
-/* Configures the list prices of a phase. */
-static enum status set_prices(struct game *g, const struct phase *p, struct problem *problem)
+/* Configures the list prices of a phase, and which models there are. */
+static enum status set_catalog(struct game *g, const struct phase *p, struct problem *problem)
 {
     *g->priced = *g->play->count_params;
     for (int m = 0; m < g->table->n_models; m++) {
@@ -284,6 +284,7 @@ static enum status set_prices(struct game *g, const struct phase *p, struct prob
         model->price_in = llround((double)model->price_in * p->price[m]);
         model->price_cached = llround((double)model->price_cached * p->price[m]);
         model->price_out = llround((double)model->price_out * p->price[m]);
+        model->active = model->active && !p->withdrawn[m];
     }
     return configure(g, g->priced, problem);
 }
@@ -300,8 +301,9 @@ static enum status enter_phase(struct game *g, size_t i, struct problem *problem
     if (now == was)
         return STATUS_OK;
     for (int m = 0; m < g->table->n_models; m++)
-        same = same && fabs(now->price[m] - (was == NULL ? 1 : was->price[m])) <= 0;
-    return same ? STATUS_OK : set_prices(g, now, problem);
+        same = same && fabs(now->price[m] - (was == NULL ? 1 : was->price[m])) <= 0 &&
+               now->withdrawn[m] == (was != NULL && was->withdrawn[m]);
+    return same ? STATUS_OK : set_catalog(g, now, problem);
 }
 
 static struct play_step step_at(const struct table *t, size_t cell, int model)
