@@ -296,6 +296,26 @@ static void message_get(struct reader *r, struct feedback *f)
     f->latency_ms = get_f64(r);
 }
 
+static void paced_put(struct filler *w, const struct event_paced *p)
+{
+    put_u8(w, (uint8_t)(p->pool + 1));
+    put_u8(w, p->unit);
+    put_f64(w, p->multiplier);
+    put_f64(w, p->rate);
+    put_f64(w, p->least);
+    put_f64(w, p->wanted);
+}
+
+static void paced_get(struct reader *r, struct event_paced *p)
+{
+    p->pool = (int8_t)(get_u8(r) - 1);
+    p->unit = get_u8(r);
+    p->multiplier = get_f64(r);
+    p->rate = get_f64(r);
+    p->least = get_f64(r);
+    p->wanted = get_f64(r);
+}
+
 static void feedback_put(struct filler *w, const struct event_feedback *f)
 {
     message_put(w, &f->feedback);
@@ -346,7 +366,7 @@ static void body_put(struct filler *w, const struct event *e)
         feedback_put(w, &e->feedback);
         break;
     case EVENT_PACED:
-        put_f64(w, e->paced.multiplier);
+        paced_put(w, &e->paced);
         break;
     case EVENT_DRIFTED:
         put_u8(w, e->drifted.arm);
@@ -392,7 +412,7 @@ static void body_get(struct reader *r, struct event *e)
         feedback_get(r, &e->feedback);
         break;
     case EVENT_PACED:
-        e->paced.multiplier = get_f64(r);
+        paced_get(r, &e->paced);
         break;
     case EVENT_DRIFTED:
         e->drifted.arm = get_u8(r);

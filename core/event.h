@@ -169,6 +169,16 @@ struct event_feedback {
     struct label_book book;
 };
 
+/* A budget's multiplier, and what it was solved for. A unit is a dollar or a token. */
+struct event_paced {
+    int8_t pool;       /* configured pool; -1 = the average budget.usd_per_request */
+    uint8_t unit;      /* enum pool_unit of the rest */
+    double multiplier; /* quality points per unit, >= 0 */
+    double rate;       /* units that a request may use, >= 0 */
+    double least;      /* units that one uses when nothing but the budget counts ... */
+    double wanted;     /* ... and when it does not count */
+};
+
 enum hull_turn { HULL_SOLVED, HULL_TRIPPED, HULL_RETURNED };
 struct event_hull {
     uint8_t turn;                /* enum hull_turn */
@@ -202,9 +212,7 @@ struct event {
         struct event_feedback
             feedback; /* of EVENT_TAUGHT too: recalled, row.seq 0; feedback.seq 0, or with
                          retract the TAUGHT record that is taken out again */
-        struct {
-            double multiplier;
-        } paced;
+        struct event_paced paced;
         struct {
             uint8_t arm, target; /* slot; enum target */
             bool up;             /* the residuals lay above the prediction */

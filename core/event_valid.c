@@ -129,6 +129,19 @@ static bool feedback_valid(const struct event_feedback *e, bool taught)
     return !e->recalled || row_valid(e);
 }
 
+/* Finite, not negative. */
+static bool amount_valid(double v)
+{
+    return v >= 0 && isfinite(v);
+}
+
+static bool paced_valid(const struct event_paced *p)
+{
+    return p->pool >= -1 && p->pool < POOL_SPECS_MAX && p->unit < POOL_UNITS &&
+           amount_valid(p->multiplier) && amount_valid(p->rate) && amount_valid(p->least) &&
+           amount_valid(p->wanted);
+}
+
 bool event_valid(const struct event *e)
 {
     if (e->seq == 0)
@@ -147,7 +160,7 @@ bool event_valid(const struct event *e)
     case EVENT_TAUGHT:
         return feedback_valid(&e->feedback, e->kind == EVENT_TAUGHT);
     case EVENT_PACED:
-        return isfinite(e->paced.multiplier);
+        return paced_valid(&e->paced);
     case EVENT_DRIFTED:
         return e->drifted.arm < MODELS_MAX && e->drifted.target < TARGETS &&
                e->drifted.learner <= LEARNERS_MAX;

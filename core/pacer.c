@@ -12,6 +12,10 @@
  * models differ much in price a debt of one dear call would else be saved on every cheap one, at
  * any price. Bills that differ from what was booked are luck for the most part; they come into the
  * carry little by little, so that booked spending does not follow that luck.
+ *
+ * What is not wanted is not hoarded: while the window would cost less than the rate at no price at
+ * all, what the rate leaves over only pays debts. Else a time of cheap models, in which nothing
+ * needs saving, would pay for hundreds of dear calls when it ends.
  */
 #include "core/pacer.h"
 
@@ -173,8 +177,10 @@ void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bo
         return;
     double part = p->owed_usd / LONG;
     p->owed_usd -= part;
+    double most = p->wanted_usd < AIM * p->rate_usd ? fmax((1 - 1 / LONG) * p->carry_usd, 0)
+                                                    : LONG * p->rate_usd;
     p->carry_usd += AIM * p->rate_usd - (double)d->booked_nano * 1e-9 + part;
-    p->carry_usd = fmin(p->carry_usd, LONG * p->rate_usd); /* what was not wanted is not hoarded */
+    p->carry_usd = fmin(p->carry_usd, most);
 }
 
 void pacer_settle(struct pacer *p, int64_t before_nano, int64_t after_nano)
@@ -277,8 +283,9 @@ static double least_multiplier(struct search *s, double meet)
     return s->hi;
 }
 
-/* Gives the search the bracket from lo up to hi. False: lo meets the target already. */
-static bool bracket(struct search *s, double lo, double hi, double meet)
+/* Gives the search the bracket from lo up to hi, and what the window costs at lo. False: that meets
+ * the target already. */
+static bool bracket(struct search *s, double lo, double hi, double meet, double *at_lo)
 {
     s->settled = 0;
     s->n_open = (int)s->n;
@@ -286,7 +293,8 @@ static bool bracket(struct search *s, double lo, double hi, double meet)
         s->open[k] = (int16_t)k;
         s->at_hi[k] = -1; /* unknown: never agreed on */
     }
-    if (try(s, lo) <= meet)
+    *at_lo = try(s, lo);
+    if (*at_lo <= meet)
         return false;
     narrow(s, lo, true);
     double far = try(s, hi);
@@ -294,10 +302,10 @@ static bool bracket(struct search *s, double lo, double hi, double meet)
     return true;
 }
 
-static double long_solution(const struct pacer *p, struct search *s, double meet)
+static double long_solution(const struct pacer *p, struct search *s, double meet, double *wanted)
 {
     double hi = p->mu > 0 ? 2 * p->mu : 0.01 / p->rate_usd, most = 1e6 / p->rate_usd;
-    if (!bracket(s, 0, hi, meet))
+    if (!bracket(s, 0, hi, meet, wanted))
         return 0;
     while (!(s->hi > 0) && hi < most) {
         hi *= 4;
@@ -309,20 +317,28 @@ static double long_solution(const struct pacer *p, struct search *s, double meet
     return least_multiplier(s, meet);
 }
 
-static double solve(const struct pacer *p, const struct pace_entry *entry, int64_t n)
+/* Between the bounds that the long solution sets. */
+static double short_solution(struct search *s, double mu, double meet)
 {
-    struct search s = {.entry = entry, .n = n, .active = p->active};
-    double least = least_cost(&s), mu = long_solution(p, &s, target(p, LONG, least));
-    double meet = target(p, SHORT, least);
-    if (!(mu > 0))
-        return 0;
-    s.hi = 0;
-    if (!bracket(&s, mu / SWING, mu * SWING, meet))
+    double cost;
+    s->hi = 0;
+    if (!bracket(s, mu / SWING, mu * SWING, meet, &cost))
         return mu / SWING;
-    return s.hi > 0 ? least_multiplier(&s, meet) : mu * SWING;
+    return s->hi > 0 ? least_multiplier(s, meet) : mu * SWING;
 }
 
-double pacer_solve(const struct pacer *p)
+static struct event_paced solve(const struct pacer *p, const struct pace_entry *entry, int64_t n)
+{
+    struct search s = {.entry = entry, .n = n, .active = p->active};
+    struct event_paced out = {.pool = -1, .unit = POOL_NANO, .rate = p->rate_usd};
+    out.least = least_cost(&s);
+    out.multiplier = long_solution(p, &s, target(p, LONG, out.least), &out.wanted);
+    if (out.multiplier > 0)
+        out.multiplier = short_solution(&s, out.multiplier, target(p, SHORT, out.least));
+    return out;
+}
+
+struct event_paced pacer_solve(const struct pacer *p)
 {
     return solve(p, p->window, p->total < PACE_WINDOW ? p->total : PACE_WINDOW);
 }
@@ -333,15 +349,16 @@ double pacer_price(const struct pacer *p, const struct event_decided *d)
     if (!(p->rate_usd > 0) || !p->due)
         return p->mu;
     if (p->total > 0)
-        return pacer_solve(p);
+        return pacer_solve(p).multiplier;
     view_entry(d, &own);
     own.explored_usd = (float)explored_usd(p, &own);
-    return solve(p, &own, 1);
+    return solve(p, &own, 1).multiplier;
 }
 
-void pacer_adopt(struct pacer *p, double mu)
+void pacer_adopt(struct pacer *p, const struct event_paced *s)
 {
-    p->mu = mu;
+    p->mu = s->multiplier;
+    p->wanted_usd = s->wanted;
     p->since = 0;
     p->due = false;
 }

@@ -33,7 +33,8 @@ struct pacer {
     double mu;
     double carry_usd; /* allowed so far minus booked, and what has come over from: */
     double owed_usd;  /* booked minus billed, not yet in the carry */
-    int64_t since;    /* decisions since the last solution */
+    double wanted_usd; /* a request, if money were no object; as of the last solution */
+    int64_t since;     /* decisions since then */
     bool due;
     int64_t total;   /* entries ever pushed; slot = ordinal % PACE_WINDOW */
     uint8_t dirty;   /* window changed, bit per snapshot generation */
@@ -61,11 +62,11 @@ void pacer_settle(struct pacer *p, int64_t before_nano, int64_t after_nano);
 /* pacer_due tells whether a new solution is wanted; pacer_solve computes one without changing
  * state. */
 bool pacer_due(const struct pacer *p);
-double pacer_solve(const struct pacer *p);
+struct event_paced pacer_solve(const struct pacer *p);
 /* pacer_price gives the multiplier for a decision whose models' views are known: the one in force
  * or, when a rate has just been set, a solution for it - on this very request if there is no window
  * yet, so that the first decision under a budget is not made as if there were none. */
 double pacer_price(const struct pacer *p, const struct event_decided *d);
-void pacer_adopt(struct pacer *p, double mu);
+void pacer_adopt(struct pacer *p, const struct event_paced *s);
 
 #endif

@@ -208,7 +208,7 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         s = router_apply_expired(r, ev, problem);
         break;
     case EVENT_PACED:
-        pacer_adopt(&r->pacer, ev->paced.multiplier);
+        pacer_adopt(&r->pacer, &ev->paced);
         break;
     case EVENT_HULL:
         hull_guard_apply(&r->hull, &ev->hull, ev->seq);
@@ -472,7 +472,7 @@ void router_follow(struct router *r, int64_t now_ms, struct event *ev)
         ev->drifted.up = alarmed->alarm_up;
     } else if (pacer_due(&r->pacer)) {
         ev->kind = EVENT_PACED;
-        ev->paced.multiplier = pacer_solve(&r->pacer);
+        ev->paced = pacer_solve(&r->pacer);
     } else if (silence_due(r, ev->time_ms, &ev->feedback.feedback)) {
         ev->kind = EVENT_FEEDBACK;
         ev->feedback.recalled = false;

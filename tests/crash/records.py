@@ -259,7 +259,7 @@ def _body(kind: int, c: Cursor) -> Body:
     elif kind == DRIFTED:
         c.get("BBBB")
     elif kind == PACED:
-        c.get("d")
+        c.get("BB4d")
     elif kind == HULL:
         c.get("Bd")
         c.get(f"{c.get('Q')[0].bit_count()}d")
