@@ -3,9 +3,9 @@
  * From a request to a drawn model. Quality, tokens, latency and failure are predicted apart; prices
  * and reward weights enter only here, so changing them relearns nothing: U_a = w_q v q_a - w_l l_a
  * / L0 - w_f p_a - lambda c_a,   lambda = max(w_c / C0, mu) with v the request's value, C0 the cost
- * scale and mu the pacer's multiplier (quality points per dollar). The policy turns means and
- * deviations of U into probabilities; exploration is mixed in; the model is drawn from exactly the
- * pmf that is logged.
+ * scale and mu the multiplier of its budgets (quality points per dollar; those of tokens likewise).
+ * The policy turns means and deviations of U into probabilities; exploration is mixed in; the model
+ * is drawn from exactly the pmf that is logged.
  */
 #include <assert.h>
 #include <math.h>
@@ -122,7 +122,7 @@ static double exploration(const struct router *r, const struct learner *census)
 static void exploration_shares(const struct router *r, const struct event_decided *d,
                                const int *slots, int n, double *share)
 {
-    double paced = r->pacer.rate_usd, least = INFINITY;
+    double paced = router_paced_rate(r, d->charge.paced), least = INFINITY;
     for (int i = 0; i < n; i++)
         least = fmin(least, (double)d->view[slots[i]].cost_nano * 1e-9);
     for (int i = 0; i < n; i++) {
@@ -203,7 +203,7 @@ static struct policy_params policy_params(const struct params *p, uint64_t seed)
 static double mix_rate(const struct router *r, const struct event_decided *d, const int *slots,
                        int n, const double *share)
 {
-    double rate = r->pacer.rate_usd, explored = 0, shares = 0;
+    double rate = router_paced_rate(r, d->charge.paced), explored = 0, shares = 0;
     for (int i = 0; i < n; i++) {
         explored += share[i] * (double)d->view[slots[i]].cost_nano * 1e-9;
         shares += share[i];
@@ -314,7 +314,7 @@ static void serve_apprentice(const struct router *r, struct event_decided *d, co
     d->reasons |= REASON_APPRENTICE;
 }
 
-static void draw(const struct router *r, uint64_t seq, const struct request *req,
+static void draw(const struct router *r, uint64_t seq, int64_t now_ms, const struct request *req,
                  struct event_decided *d)
 {
     int slots[MODELS_MAX], n = list_eligible(d, slots), preferred = preferred_model(r, req, d);
@@ -322,7 +322,7 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
     struct hull_sides sides;
     const struct learner *census = router_census(r, d->learner);
     d->floor = policy_at(d->policy)->explores ? exploration(r, census) : 0;
-    d->multiplier = pacer_price(&r->pacer, d);
+    router_price(r, now_ms, d);
     exploration_shares(r, d, slots, n, share);
     struct policy_view view = {.n = n,
                                .labels = census->labels[TARGET_QUALITY],
@@ -365,6 +365,18 @@ static void rank_fallbacks(struct event_decided *d)
     }
 }
 
+static int best_of(const struct event_decided *d,
+                   double (*worth)(const struct event_decided *d, int arm))
+{
+    int best = __builtin_ctzll(d->eligible);
+    for (uint64_t m = d->eligible; m; m &= m - 1) {
+        int a = __builtin_ctzll(m);
+        if (worth(d, a) > worth(d, best))
+            best = a;
+    }
+    return best;
+}
+
 static void note_reasons(const struct router *r, struct event_decided *d, bool constrained)
 {
     if (!learner_knows(router_learner(r, d->learner), d->arm, 20))
@@ -372,8 +384,11 @@ static void note_reasons(const struct router *r, struct event_decided *d, bool c
     if (!(d->reasons & REASON_SESSION) && d->n_fallbacks > 0 &&
         decided_utility(d, d->fallback[0]) > decided_utility(d, d->arm))
         d->reasons |= REASON_EXPLORED;
-    if (decided_binds(d))
+    if (decided_binds(d)) {
         d->reasons |= REASON_BUDGET_PRESSURE;
+        d->reasons |=
+            best_of(d, decided_plain) != best_of(d, decided_utility) ? REASON_DEGRADED : 0;
+    }
     if (constrained)
         d->reasons |= REASON_CONSTRAINED;
     if (d->n_fallbacks == 0)
@@ -422,7 +437,7 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
         int a = __builtin_ctzll(m);
         view_arm(r, d, &pr[a], &d->view[a]);
     }
-    draw(r, seq, req, d);
+    draw(r, seq, now_ms, req, d);
     sticky_settle(r, d);
     rank_fallbacks(d);
     note_reasons(r, d, constrained);

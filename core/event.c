@@ -133,6 +133,7 @@ static void objective_put(struct filler *w, const struct event_decided *d)
     put_f64(w, d->weight_failure);
     put_f64(w, d->cost_scale_usd);
     put_f64(w, d->multiplier);
+    put_f64(w, d->token_multiplier);
 }
 
 static void objective_get(struct reader *r, struct event_decided *d)
@@ -148,6 +149,7 @@ static void objective_get(struct reader *r, struct event_decided *d)
     d->weight_failure = get_f64(r);
     d->cost_scale_usd = get_f64(r);
     d->multiplier = get_f64(r);
+    d->token_multiplier = get_f64(r);
 }
 
 static void charge_put(struct filler *w, const struct charge *c)
@@ -156,6 +158,7 @@ static void charge_put(struct filler *w, const struct charge *c)
     if (c->n == 0)
         return;
     put_u8(w, c->strict);
+    put_u64(w, c->paced);
     put_bool(w, c->ask.bounded);
     for (int m = 0; m < POOL_MODES; m++)
         for (int u = 0; u < POOL_UNITS; u++)
@@ -171,6 +174,7 @@ static void charge_get(struct reader *r, struct charge *c)
     if (c->n == 0)
         return;
     c->strict = get_u8(r);
+    c->paced = get_u64(r);
     c->ask.bounded = get_bool(r);
     for (int m = 0; m < POOL_MODES; m++)
         for (int u = 0; u < POOL_UNITS; u++)

@@ -9,7 +9,7 @@
 #include <math.h>
 #include "core/lens.h"
 
-enum { REASONS_ALL = 4095, HAS_ALL = 127 };
+enum { REASONS_ALL = 8191, HAS_ALL = 127 };
 
 static bool in_unit(double v)
 {
@@ -83,9 +83,9 @@ static bool decided_valid(const struct event_decided *d)
 {
     if (!slots_valid(d) || d->reasons > REASONS_ALL || d->d < 0 || d->d > DIM_MAX)
         return false;
-    const double finite[] = {d->value,          d->weight_quality, d->weight_cost,
-                             d->weight_latency, d->weight_failure, d->cost_scale_usd,
-                             d->multiplier};
+    const double finite[] = {d->value,          d->weight_quality,  d->weight_cost,
+                             d->weight_latency, d->weight_failure,  d->cost_scale_usd,
+                             d->multiplier,     d->token_multiplier};
     for (size_t i = 0; i < sizeof finite / sizeof *finite; i++)
         if (!isfinite(finite[i]))
             return false;

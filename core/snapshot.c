@@ -26,7 +26,8 @@ enum item {
     ITEM_OPEN,
     ITEM_WINDOW,
     ITEM_POOLS,
-    ITEM_SESSION
+    ITEM_SESSION,
+    ITEM_PACE
 };
 enum { INDEX_LENS = 1 }; /* of ITEM_HEADER: what else shapes the learner and so comes before it */
 enum { SNAPSHOT_VERSION = 1, ITEM_BYTES_MAX = 1 << 20 };
@@ -360,6 +361,9 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
         r->pacer.dirty &= (uint8_t)~mask;
     }
     f = blank(w);
+    pool_pacers_put(&f, &r->pool_pacers);
+    emit(w, ITEM_PACE, 0, &f);
+    f = blank(w);
     put_header(&f, r);
     emit(w, ITEM_HEADER, 0, &f);
 }
@@ -412,6 +416,9 @@ enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LE
         break;
     case ITEM_WINDOW:
         pacer_get_window(&in, &r->pacer, &r->params);
+        break;
+    case ITEM_PACE:
+        pool_pacers_get(&in, &r->pool_pacers);
         break;
     case ITEM_SESSION:
         if (index * SESSION_PAGE >= r->sessions.n)

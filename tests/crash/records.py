@@ -173,7 +173,7 @@ def _charge(c: Cursor) -> Union[Charge, None]:
     (n,) = c.get("B")
     if n == 0:
         return None
-    strict, _bounded = c.get("BB")
+    strict, _paced, _bounded = c.get("BQB")
     worst, likely = c.get("2q"), c.get("2q")
     c.text()
     c.get("2q")
@@ -198,7 +198,7 @@ def _decided(c: Cursor) -> Decided:
     _policy, n_arms, arm, _baseline, learner, _shadow, n_fallbacks = c.get("BBBBBBB")
     c.raw(n_fallbacks)
     _reasons, eligible = c.get("IQ")
-    _floor, _quota, _quota_nano, u, value, *_ = c.get("2dq8d")
+    _floor, _quota, _quota_nano, u, value, *_ = c.get("2dq9d")
     prompt, cached, most, p_in, p_cached, p_out, booked, _policy_cost, baseline, _dearest = (
         c.get("10q"))
     cluster, complexity = c.get("Bf")
