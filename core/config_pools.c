@@ -154,6 +154,18 @@ static const struct field rows[] = {
      .number = 1,
      .help = "share of the cap that stays free for itself; what is left beyond is lent; 1 = no "
              "loans"},
+    {.path = "pace",
+     .kind = FIELD_BOOL,
+     D(spec.pace),
+     .help = "spread spending over the window: dearer models only as far as what is left lasts for "
+             "the requests expected"},
+    {.path = "throttle",
+     .kind = FIELD_REAL,
+     D(spec.throttle),
+     .max = 100,
+     .help =
+         "of a paced pool: when even the cheapest models are too dear, requests worth less than "
+         "up to this are put off, those of least value first; 0 = none"},
     {.path = "kill", .kind = FIELD_BOOL, D(spec.kill), .help = "nothing is admitted"},
     {.path = "override/for",
      ID,

@@ -147,10 +147,35 @@ static enum status check_fuse(const struct pool_config *c, int i, const struct j
     return STATUS_OK;
 }
 
+/* One window with an end, one instance, whatever the model: else there is nothing to spread over,
+ * or for whom. */
+static enum status check_pace(const struct pool_config *c, int i, const struct json_at *at,
+                              struct problem *problem)
+{
+    const struct pool_spec *s = &c->spec[i];
+    const struct window_spec *w = &s->window;
+    if (!s->pace)
+        return s->throttle > 0 ? config_pools_fail(problem, at, "throttle", "only with pace")
+                               : STATUS_OK;
+    if (!caps(s))
+        return config_pools_fail(problem, at, "pace", "needs a cap: usd, tokens or share");
+    if (w->kind == WINDOW_ROLLING || (w->kind == WINDOW_ONCE && w->until_ms == 0))
+        return config_pools_fail(problem, at, "pace", "needs a window that ends");
+    for (int up = i; up >= 0; up = c->spec[up].parent) {
+        if (c->spec[up].each >= 0)
+            return config_pools_fail(problem, at, "pace",
+                                     "not with each, its own or of a pool above it: name the pools "
+                                     "that are to be paced");
+        if (c->spec[up].match[POOL_MODEL][0])
+            return config_pools_fail(problem, at, "pace", "not for a pool of one model");
+    }
+    return STATUS_OK;
+}
+
 enum status config_pools_check(const struct pool_config *c, struct problem *problem)
 {
     static check *const checks[] = {check_match, check_zone,     check_purpose, check_share,
-                                    check_loans, check_override, check_fuse};
+                                    check_loans, check_override, check_fuse,    check_pace};
     struct json_at list = {.key = "pools"};
     for (int i = 0; i < c->n; i++) {
         struct json_at at = {.up = &list, .index = i};

@@ -3,9 +3,9 @@
  * From a request to a drawn model. Quality, tokens, latency and failure are predicted apart; prices
  * and reward weights enter only here, so changing them relearns nothing: U_a = w_q v q_a - w_l l_a
  * / L0 - w_f p_a - lambda c_a,   lambda = max(w_c / C0, mu) with v the request's value, C0 the cost
- * scale and mu the pacer's multiplier (quality points per dollar). The policy turns means and
- * deviations of U into probabilities; exploration is mixed in; the model is drawn from exactly the
- * pmf that is logged.
+ * scale and mu the multiplier of its budgets (quality points per dollar; those of tokens likewise).
+ * The policy turns means and deviations of U into probabilities; exploration is mixed in; the model
+ * is drawn from exactly the pmf that is logged.
  */
 #include <assert.h>
 #include <math.h>
@@ -125,7 +125,7 @@ static double exploration(const struct router *r, const struct learner *census)
 static void exploration_shares(const struct router *r, const struct event_decided *d,
                                const int *slots, int n, double *share)
 {
-    double paced = r->pacer.rate_usd, least = INFINITY;
+    double paced = router_paced_rate(r, d->charge.paced), least = INFINITY;
     for (int i = 0; i < n; i++)
         least = fmin(least, (double)d->view[slots[i]].cost_nano * 1e-9);
     for (int i = 0; i < n; i++) {
@@ -222,7 +222,7 @@ static struct policy_params policy_params(const struct params *p, uint64_t seed)
 static double mix_rate(const struct router *r, const struct event_decided *d, const int *slots,
                        int n, const double *share)
 {
-    double rate = r->pacer.rate_usd, explored = 0, shares = 0;
+    double rate = router_paced_rate(r, d->charge.paced), explored = 0, shares = 0;
     for (int i = 0; i < n; i++) {
         explored += share[i] * (double)d->view[slots[i]].cost_nano * 1e-9;
         shares += share[i];
@@ -340,7 +340,7 @@ static void serve_apprentice(const struct router *r, struct event_decided *d, co
     d->reasons |= REASON_APPRENTICE;
 }
 
-static void draw(const struct router *r, uint64_t seq, const struct request *req,
+static void draw(const struct router *r, uint64_t seq, int64_t now_ms, const struct request *req,
                  struct event_decided *d)
 {
     int slots[MODELS_MAX], n = list_eligible(d, slots), preferred = preferred_model(r, req, d);
@@ -348,7 +348,7 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
     struct hull_sides sides;
     const struct learner *census = router_census(r, d->learner);
     d->floor = policy_at(d->policy)->explores ? exploration(r, census) : 0;
-    d->multiplier = pacer_price(&r->pacer, d);
+    router_price(r, now_ms, d);
     exploration_shares(r, d, slots, n, share);
     struct policy_view view = {.n = n,
                                .labels = census->labels[TARGET_QUALITY],
@@ -375,17 +375,25 @@ static void draw(const struct router *r, uint64_t seq, const struct request *req
         d->edge = hull_guard_edge(&sides, d, slots, n);
 }
 
+/* The first of the best of a set of models. */
+static int best_of(const struct event_decided *d, uint64_t set,
+                   double (*worth)(const struct event_decided *d, int arm))
+{
+    int best = __builtin_ctzll(set);
+    for (uint64_t m = set; m; m &= m - 1) {
+        int a = __builtin_ctzll(m);
+        if (worth(d, a) > worth(d, best))
+            best = a;
+    }
+    return best;
+}
+
 /* The models to try next, best first. */
 static void rank_fallbacks(struct event_decided *d)
 {
     uint64_t left = d->eligible & ~(1ull << d->arm);
     for (d->n_fallbacks = 0; left && d->n_fallbacks < FALLBACKS_MAX; d->n_fallbacks++) {
-        int best = -1;
-        for (uint64_t m = left; m; m &= m - 1) {
-            int a = __builtin_ctzll(m);
-            if (best < 0 || decided_utility(d, a) > decided_utility(d, best))
-                best = a;
-        }
+        int best = best_of(d, left, decided_utility);
         d->fallback[d->n_fallbacks] = (uint8_t)best;
         left &= ~(1ull << best);
     }
@@ -398,8 +406,11 @@ static void note_reasons(const struct router *r, struct event_decided *d)
     if (!(d->reasons & REASON_SESSION) && d->n_fallbacks > 0 &&
         decided_utility(d, d->fallback[0]) > decided_utility(d, d->arm))
         d->reasons |= REASON_EXPLORED;
-    if (decided_binds(d))
+    if (decided_binds(d)) {
         d->reasons |= REASON_BUDGET_PRESSURE;
+        if (best_of(d, d->eligible, decided_plain) != best_of(d, d->eligible, decided_utility))
+            d->reasons |= REASON_DEGRADED;
+    }
     if (d->attempt.from > 0)
         d->reasons |= REASON_ESCALATED;
     if (d->n_fallbacks == 0)
@@ -449,7 +460,7 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
         view_arm(r, d, &pr[a], &d->view[a]);
     }
     lookahead_add(&r->params, r->pacer.mu, d);
-    draw(r, seq, req, d);
+    draw(r, seq, now_ms, req, d);
     sticky_settle(r, d);
     rank_fallbacks(d);
     note_reasons(r, d);

@@ -12,6 +12,10 @@
 #include "core/router_state.h"
 #include "core/text.h"
 
+/* Of what the cheapest models cost: from there on a pool throttles all that it may. */
+static const double SHORT_AT_MOST = 0.25;
+enum { WAIT_MS_MIN = 1000, WAIT_MS_MAX = 3600 * 1000 };
+
 static struct pool_labels labels_of(const struct router *r, const struct event_decided *d, int arm)
 {
     const struct labels *l = &d->labels;
@@ -203,6 +207,45 @@ static bool milder(const struct pool_verdict *a, const struct pool_verdict *b)
                                   : a->action == POOL_EXHAUSTED && a->missing < b->missing;
 }
 
+/* ---- pacing ---- */
+
+static uint64_t paced_of(const struct router *r, const struct pool_path *path)
+{
+    uint64_t paced = 0;
+    for (int i = 0; i < path->n && r->pool_pacers.on; i++)
+        paced |= (uint64_t)1 << path->entry[i].spec;
+    return paced & r->pool_pacers.on;
+}
+
+/* Requests of little value are put off when even the cheapest models are too dear for what is left;
+ * the less there is, the more of them. */
+static enum status decide_throttle(const struct router *r, int64_t now_ms, struct event_decided *d,
+                                   struct problem *problem)
+{
+    for (uint64_t m = d->charge.paced; m; m &= m - 1) {
+        int64_t wait_ms;
+        const struct pool_spec *s = &r->params.pools.spec[__builtin_ctzll(m)];
+        if (!(d->value < s->throttle))
+            continue;
+        double shortage = router_shortage(r, __builtin_ctzll(m), now_ms, &wait_ms);
+        double least = s->throttle * fmin(shortage / SHORT_AT_MOST, 1);
+        if (!(d->value < least))
+            continue;
+        memcpy(d->charge.pool, s->name, sizeof d->charge.pool);
+        enum status st = problem_set(
+            problem, STATUS_THROTTLED, "",
+            "pool %s cannot pay the cheapest models for all that is expected until its window "
+            "ends; requests worth less than %.3g are put off, this one is worth %.3g",
+            s->name, least, d->value);
+        if (problem)
+            problem->retry_after_ms = wait_ms < WAIT_MS_MIN   ? WAIT_MS_MIN
+                                      : wait_ms > WAIT_MS_MAX ? WAIT_MS_MAX
+                                                              : wait_ms;
+        return st;
+    }
+    return STATUS_OK;
+}
+
 /* ---- the decision ---- */
 
 enum status decide_afford(const struct router *r, int64_t now_ms, const struct request *req,
@@ -226,7 +269,10 @@ enum status decide_afford(const struct router *r, int64_t now_ms, const struct r
         if (milder(&v, &least))
             least = v;
     }
-    return d->eligible ? STATUS_OK : refuse(r, &least, d, problem);
+    if (!d->eligible)
+        return refuse(r, &least, d, problem);
+    d->charge.paced = paced_of(r, &path);
+    return decide_throttle(r, now_ms, d, problem);
 }
 
 static bool same_pools(const struct pool_path *a, const struct pool_path *b)

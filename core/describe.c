@@ -257,6 +257,16 @@ static void feedback(struct text *t, const struct event_feedback *e)
     vector(t, e->x, e->row.d);
 }
 
+static void paced(struct text *t, const struct event_paced *p)
+{
+    integer(t, "pool", p->pool);
+    string(t, "unit", p->unit == POOL_NANO ? "usd" : "tokens");
+    number(t, "multiplier", p->multiplier);
+    number(t, "rate", p->rate);
+    number(t, "least", p->least);
+    number(t, "wanted", p->wanted);
+}
+
 static void hull(struct text *t, const struct event_hull *h)
 {
     static const char *const turn[] = {"solved", "tripped", "returned"};
@@ -305,7 +315,7 @@ void event_describe(const struct event *e, struct text *out)
     if (e->kind == EVENT_EXPIRED)
         integer(out, "of", (int64_t)e->expired.decision);
     if (e->kind == EVENT_PACED)
-        number(out, "multiplier", e->paced.multiplier);
+        paced(out, &e->paced);
     if (e->kind == EVENT_HULL)
         hull(out, &e->hull);
     if (e->kind == EVENT_DRIFTED) {

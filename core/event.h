@@ -39,8 +39,9 @@ enum reason {
     REASON_BUDGET = 256,        /* a pool had too little left for at least one model */
     REASON_SOFT_LIMIT = 512,    /* a pool is above its soft limit */
     REASON_SESSION = 1024,      /* the session kept its model, or surely gained by another */
-    REASON_HULL = 2048,     /* the policy was shown to be below the static hull: that is served */
-    REASON_ESCALATED = 4096 /* an earlier answer was found wanting: a higher tier was asked for */
+    REASON_HULL = 2048,      /* the policy was shown to be below the static hull: that is served */
+    REASON_ESCALATED = 4096, /* an earlier answer was found wanting: a higher tier was asked for */
+    REASON_DEGRADED = 8192   /* without budgets another model would have looked best */
 };
 
 /* What an eligible model looked like at the decision: off-policy questions need it as it was. */
@@ -57,6 +58,7 @@ struct arm_view {
 struct charge {
     uint8_t n;                /* pools on its path; 0 = none, the rest is zero then */
     uint8_t strict;           /* bit per pool */
+    uint64_t paced;           /* bit per configured pool on the path that is paced */
     struct pool_ask ask;      /* of the chosen model */
     char pool[NAME_CAP];      /* that has least left, or warns; "" = none has a cap */
     int64_t left[POOL_UNITS]; /* the least over the path, with this decision charged; -1 = no cap */
@@ -94,7 +96,8 @@ struct event_decided {
     double u;           /* the uniform draw */
     double value;       /* multiplier of quality */
     double weight_quality, weight_cost, weight_latency, weight_failure, cost_scale_usd;
-    double multiplier; /* pacer: quality points per dollar */
+    double multiplier;       /* of all budgets: quality points per dollar */
+    double token_multiplier; /* of budgets in tokens: quality points per token */
     int64_t prompt_tokens, cached_tokens, max_output_tokens;
     bool batch;                                /* asked at batch prices */
     int64_t price_in, price_cached, price_out; /* chosen arm: picodollars per token */
@@ -174,6 +177,16 @@ struct event_feedback {
     struct label_book book;
 };
 
+/* A budget's multiplier, and what it was solved for. A unit is a dollar or a token. */
+struct event_paced {
+    int8_t pool;       /* configured pool; -1 = the average budget.usd_per_request */
+    uint8_t unit;      /* enum pool_unit of the rest */
+    double multiplier; /* quality points per unit, >= 0 */
+    double rate;       /* units that a request may use, >= 0 */
+    double least;      /* units that one uses when nothing but the budget counts ... */
+    double wanted;     /* ... and when it does not count */
+};
+
 enum hull_turn { HULL_SOLVED, HULL_TRIPPED, HULL_RETURNED };
 struct event_hull {
     uint8_t turn;                /* enum hull_turn */
@@ -207,9 +220,7 @@ struct event {
         struct event_feedback
             feedback; /* of EVENT_TAUGHT too: recalled, row.seq 0; feedback.seq 0, or with
                          retract the TAUGHT record that is taken out again */
-        struct {
-            double multiplier;
-        } paced;
+        struct event_paced paced;
         struct {
             uint8_t arm, target; /* slot; enum target */
             bool up;             /* the residuals lay above the prediction */
@@ -239,12 +250,14 @@ enum { BOOK_BYTES_MAX = 1376 };
 size_t book_encode(const struct label_book *b, uint8_t *out, size_t cap);
 MUST_CHECK enum status book_decode(const uint8_t *bytes, size_t n, struct label_book *out);
 /* decided_price gives what a dollar counted in the decision, in quality points: the greater of the
- * objective's cost weight and the pacer's multiplier. decided_utility gives an eligible model's
- * utility = merit - price * expected cost. */
+ * objective's cost weight and the budgets' multiplier. decided_utility gives an eligible model's
+ * utility = merit - price * expected cost - token multiplier * expected tokens; decided_plain what
+ * it would be without budgets. */
 double decided_price(const struct event_decided *d);
 /* decided_binds tells whether the budget made a dollar count for more than the objective does. */
 bool decided_binds(const struct event_decided *d);
 double decided_utility(const struct event_decided *d, int arm);
+double decided_plain(const struct event_decided *d, int arm);
 /* row_from_decided gives the row of a decision from its record; x stays in the record. */
 void row_from_decided(const struct event *e, struct decision_row *row);
 /* event_describe writes one line of JSON for people and tools (`purser log`). */

@@ -9,7 +9,7 @@
 #include <math.h>
 #include "core/lens.h"
 
-enum { REASONS_ALL = 8191, HAS_ALL = 255 };
+enum { REASONS_ALL = 16383, HAS_ALL = 255 };
 
 static bool in_unit(double v)
 {
@@ -91,9 +91,9 @@ static bool decided_valid(const struct event_decided *d)
 {
     if (!slots_valid(d) || d->reasons > REASONS_ALL || d->d < 0 || d->d > DIM_MAX)
         return false;
-    const double finite[] = {d->value,          d->weight_quality, d->weight_cost,
-                             d->weight_latency, d->weight_failure, d->cost_scale_usd,
-                             d->multiplier};
+    const double finite[] = {d->value,          d->weight_quality,  d->weight_cost,
+                             d->weight_latency, d->weight_failure,  d->cost_scale_usd,
+                             d->multiplier,     d->token_multiplier};
     for (size_t i = 0; i < sizeof finite / sizeof *finite; i++)
         if (!isfinite(finite[i]))
             return false;
@@ -137,6 +137,19 @@ static bool feedback_valid(const struct event_feedback *e, bool taught)
     return !e->recalled || row_valid(e);
 }
 
+/* Finite, not negative. */
+static bool amount_valid(double v)
+{
+    return v >= 0 && isfinite(v);
+}
+
+static bool paced_valid(const struct event_paced *p)
+{
+    return p->pool >= -1 && p->pool < POOL_SPECS_MAX && p->unit < POOL_UNITS &&
+           amount_valid(p->multiplier) && amount_valid(p->rate) && amount_valid(p->least) &&
+           amount_valid(p->wanted);
+}
+
 bool event_valid(const struct event *e)
 {
     if (e->seq == 0)
@@ -155,7 +168,7 @@ bool event_valid(const struct event *e)
     case EVENT_TAUGHT:
         return feedback_valid(&e->feedback, e->kind == EVENT_TAUGHT);
     case EVENT_PACED:
-        return isfinite(e->paced.multiplier);
+        return paced_valid(&e->paced);
     case EVENT_DRIFTED:
         return e->drifted.arm < MODELS_MAX && e->drifted.target < TARGETS &&
                e->drifted.learner <= LEARNERS_MAX;

@@ -12,27 +12,26 @@
  * models differ much in price a debt of one dear call would else be saved on every cheap one, at
  * any price. Bills that differ from what was booked are luck for the most part; they come into the
  * carry little by little, so that booked spending does not follow that luck.
+ *
+ * What is not wanted is not hoarded: while the window would cost less than the rate at no price at
+ * all, what the rate leaves over only pays debts. Else a time of cheap models, in which nothing
+ * needs saving, would pay for hundreds of dear calls when it ends.
  */
 #include "core/pacer.h"
 
 #include <math.h>
 #include <string.h>
 #include "bandit/rng.h"
+#include "core/pace_search.h"
 #include "core/params.h"
+#include "core/pool_pacer.h"
 
 static const double LONG = 200; /* requests over which a carry is worked off ... */
 static const double SHORT = 20;
-static const double SWING = 3;          /* factor between the two solutions */
-static const double SPARE_LEAST = 0.05; /* of the rate: exploration never ends */
-static const double AIM = 0.99;         /* of the rate: what noise adds at the end must find room */
-static const double FASTEST = 1.5;      /* most that the target may exceed the rate */
-static const double SLOWEST = 0.3;      /* least, so that one dear call does not stop the service */
-
-double pacer_share(double rate_usd, double least_usd, double cost_usd)
-{
-    double spare = fmax(rate_usd - least_usd, SPARE_LEAST * rate_usd);
-    return cost_usd > spare && cost_usd > least_usd ? spare / cost_usd : 1;
-}
+static const double SWING = 3;     /* factor between the two solutions */
+static const double AIM = 0.99;    /* of the rate: what noise adds at the end must find room */
+static const double FASTEST = 1.5; /* most that the target may exceed the rate */
+static const double SLOWEST = 0.3; /* least, so that one dear call does not stop the service */
 
 /* Nearly normal (sum of 12 uniforms - 6), by additions only: it reaches state. */
 static double noise(uint64_t seq, int arm)
@@ -44,19 +43,9 @@ static double noise(uint64_t seq, int arm)
     return z;
 }
 
-/* Expected cost of an exploring draw from what an entry holds. */
 static double explored_usd(const struct pacer *p, const struct pace_entry *e)
 {
-    double explored = 0, shares = 0, least = INFINITY;
-    for (uint64_t m = e->eligible & p->active; m; m &= m - 1)
-        least = fmin(least, (double)e->cost_usd[__builtin_ctzll(m)]);
-    for (uint64_t m = e->eligible & p->active; m; m &= m - 1) {
-        double cost = (double)e->cost_usd[__builtin_ctzll(m)];
-        double share = p->rate_usd > 0 ? pacer_share(p->rate_usd, least, cost) : 1;
-        explored += share * cost;
-        shares += share;
-    }
-    return shares > 0 ? explored / shares : 0;
+    return pace_entry_explored(e, p->active, POOL_NANO, p->rate_usd);
 }
 
 static void derive(const struct pacer *p, const struct params *params, struct pace_entry *e)
@@ -128,9 +117,10 @@ void pacer_configure(struct pacer *p, const struct params *was, const struct par
 }
 
 /* What the pacer keeps of a decision, without the policy's noise. */
-static void view_entry(const struct event_decided *d, struct pace_entry *e)
+void pacer_view(const struct event_decided *d, struct pace_entry *e)
 {
     e->eligible = d->eligible;
+    e->pools = d->charge.paced;
     e->floor = (float)d->floor;
     e->value = (float)d->value;
     e->fresh = (float)(d->prompt_tokens - d->cached_tokens);
@@ -154,7 +144,8 @@ static void push(struct pacer *p, const struct event_decided *d, uint64_t seq, b
 {
     struct pace_entry *e = &p->window[p->total % PACE_WINDOW];
     double unit = params->objective.quality * d->value;
-    view_entry(d, e);
+    pacer_view(d, e);
+    e->active = p->active;
     for (uint64_t m = noisy && unit > 0 ? d->eligible : 0; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
         e->quality[a] =
@@ -175,8 +166,10 @@ void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bo
         return;
     double part = p->owed_usd / LONG;
     p->owed_usd -= part;
+    bool spare = p->wanted_usd > 0 && p->wanted_usd < AIM * p->rate_usd; /* 0: not known yet */
+    double most = spare ? fmax((1 - 1 / LONG) * p->carry_usd, 0) : LONG * p->rate_usd;
     p->carry_usd += AIM * p->rate_usd - (double)d->booked_nano * 1e-9 + part;
-    p->carry_usd = fmin(p->carry_usd, LONG * p->rate_usd); /* what was not wanted is not hoarded */
+    p->carry_usd = fmin(p->carry_usd, most);
 }
 
 void pacer_settle(struct pacer *p, int64_t before_nano, int64_t after_nano)
@@ -185,79 +178,27 @@ void pacer_settle(struct pacer *p, int64_t before_nano, int64_t after_nano)
         p->owed_usd -= ((double)after_nano - (double)before_nano) * 1e-9;
 }
 
-bool pacer_due(const struct pacer *p)
-{
-    return p->rate_usd > 0 && p->total > 0 && (p->due || p->since >= PACE_EVERY);
-}
-
-/* Recent contexts to solve on: the cost of each at the multiplier last tried, and at the ends of
- * the bracket that is being narrowed. */
-struct search {
-    const struct pace_entry *entry;
-    int64_t n;
-    uint64_t active;
-    double lo, hi;  /* multipliers: too low, high enough */
-    double settled; /* cost of the entries that lo and hi agree on, USD */
-    int n_open;     /* the others, */
-    int16_t open[PACE_WINDOW];
-    double at_lo[PACE_WINDOW], at_hi[PACE_WINDOW], at[PACE_WINDOW]; /* and their costs */
-};
-
-static double choice_cost(const struct pace_entry *e, uint64_t active, double mu)
-{
-    double best = -INFINITY, cost = 0;
-    for (uint64_t m = e->eligible & active; m; m &= m - 1) {
-        int a = __builtin_ctzll(m);
-        double u = (double)e->merit[a] - mu * (double)e->cost_usd[a];
-        if (u > best) {
-            best = u;
-            cost = (double)e->cost_usd[a];
-        }
-    }
-    return (double)e->floor * (double)e->explored_usd + (1 - (double)e->floor) * cost;
-}
-
-/* Mean cost of the window at a multiplier within the bracket. */
-static double try(struct search *s, double mu)
-{
-    double sum = s->settled;
-    for (int k = 0; k < s->n_open; k++)
-        sum += s->at[k] = choice_cost(&s->entry[s->open[k]], s->active, mu);
-    return sum / (double)s->n;
-}
-
-/* Makes the multiplier last tried one end of the bracket. Costs never rise with the multiplier, so
- * where the ends agree nothing lies between. */
-static void narrow(struct search *s, double mu, bool low)
+int pacer_contexts(const struct pacer *p, const struct pace_entry *out[PACE_WINDOW], int most)
 {
     int n = 0;
-    *(low ? &s->lo : &s->hi) = mu;
-    memcpy(low ? s->at_lo : s->at_hi, s->at, (size_t)s->n_open * sizeof *s->at);
-    for (int k = 0; k < s->n_open; k++) {
-        if (!(s->at_lo[k] > s->at_hi[k])) {
-            s->settled += s->at_hi[k];
-            continue;
-        }
-        s->open[n] = s->open[k];
-        s->at_lo[n] = s->at_lo[k];
-        s->at_hi[n++] = s->at_hi[k];
+    int64_t first = p->total > PACE_WINDOW ? p->total - PACE_WINDOW : 0;
+    for (int64_t i = p->total; i > first && n < most; i--) {
+        const struct pace_entry *e = &p->window[(i - 1) % PACE_WINDOW];
+        if (!(p->active & ~e->active))
+            out[n++] = e;
     }
-    s->n_open = n;
+    return n;
 }
 
-/* What the window costs when price is everything. */
-static double least_cost(const struct search *s)
+static bool has_contexts(const struct pacer *p)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < s->n; i++) {
-        const struct pace_entry *e = &s->entry[i];
-        double least = INFINITY;
-        for (uint64_t m = e->eligible & s->active; m; m &= m - 1)
-            least = fmin(least, (double)e->cost_usd[__builtin_ctzll(m)]);
-        least = isinf(least) ? 0 : least;
-        sum += (double)e->floor * (double)e->explored_usd + (1 - (double)e->floor) * least;
-    }
-    return sum / (double)s->n;
+    const struct pace_entry *one[PACE_WINDOW];
+    return pacer_contexts(p, one, 1) > 0;
+}
+
+bool pacer_due(const struct pacer *p)
+{
+    return p->rate_usd > 0 && (p->due || p->since >= PACE_EVERY) && has_contexts(p);
 }
 
 /* A target below what the cheapest models cost cannot be met: then aim a hair above that, so that
@@ -269,81 +210,61 @@ static double target(const struct pacer *p, double horizon, double least)
     return fmax(t, 1.001 * least);
 }
 
-/* The least multiplier in the bracket, of which hi is known or taken to do, that meets a target. */
-static double least_multiplier(struct search *s, double meet)
+static struct event_paced solve(const struct pacer *p, const struct pace_entry *const *entry, int n,
+                                const struct pool_pacers *pools)
 {
-    for (int i = 0; i < 24 && s->hi - s->lo > 1e-3 * s->hi && s->n_open > 0; i++) {
-        double mid = s->lo + (s->hi - s->lo) / 2;
-        narrow(s, mid, try(s, mid) > meet);
-    }
-    return s->hi;
+    struct pace_search s;
+    struct event_paced out = {.pool = -1, .unit = POOL_NANO, .rate = p->rate_usd};
+    double guess = p->mu > 0 ? 2 * p->mu : 0.01 / p->rate_usd, most = 1e6 / p->rate_usd;
+    pace_search_begin(&s, POOL_NANO, p->active);
+    for (int i = 0; i < n; i++)
+        pace_search_add(&s, entry[i], pool_pacers_price(pools, entry[i]->pools),
+                        (double)entry[i]->explored_usd);
+    out.least = pace_search_least(&s);
+    double mu = pace_search_find(&s, target(p, LONG, out.least), guess, most, &out.wanted);
+    double meet = target(p, SHORT, out.least);
+    out.multiplier = mu > 0 ? pace_search_between(&s, mu / SWING, mu * SWING, meet) : 0;
+    return out;
 }
 
-/* Gives the search the bracket from lo up to hi. False: lo meets the target already. */
-static bool bracket(struct search *s, double lo, double hi, double meet)
+struct event_paced pacer_solve(const struct pacer *p, const struct pool_pacers *pools)
 {
-    s->settled = 0;
-    s->n_open = (int)s->n;
-    for (int k = 0; k < s->n_open; k++) {
-        s->open[k] = (int16_t)k;
-        s->at_hi[k] = -1; /* unknown: never agreed on */
-    }
-    if (try(s, lo) <= meet)
-        return false;
-    narrow(s, lo, true);
-    double far = try(s, hi);
-    narrow(s, hi, far > meet);
-    return true;
+    const struct pace_entry *entry[PACE_WINDOW];
+    return solve(p, entry, pacer_contexts(p, entry, PACE_WINDOW), pools);
 }
 
-static double long_solution(const struct pacer *p, struct search *s, double meet)
-{
-    double hi = p->mu > 0 ? 2 * p->mu : 0.01 / p->rate_usd, most = 1e6 / p->rate_usd;
-    if (!bracket(s, 0, hi, meet))
-        return 0;
-    while (!(s->hi > 0) && hi < most) {
-        hi *= 4;
-        double cost = try(s, hi);
-        narrow(s, hi, cost > meet);
-    }
-    if (!(s->hi > 0))
-        return hi;
-    return least_multiplier(s, meet);
-}
-
-static double solve(const struct pacer *p, const struct pace_entry *entry, int64_t n)
-{
-    struct search s = {.entry = entry, .n = n, .active = p->active};
-    double least = least_cost(&s), mu = long_solution(p, &s, target(p, LONG, least));
-    double meet = target(p, SHORT, least);
-    if (!(mu > 0))
-        return 0;
-    s.hi = 0;
-    if (!bracket(&s, mu / SWING, mu * SWING, meet))
-        return mu / SWING;
-    return s.hi > 0 ? least_multiplier(&s, meet) : mu * SWING;
-}
-
-double pacer_solve(const struct pacer *p)
-{
-    return solve(p, p->window, p->total < PACE_WINDOW ? p->total : PACE_WINDOW);
-}
-
-double pacer_price(const struct pacer *p, const struct event_decided *d)
+double pacer_price(const struct pacer *p, const struct event_decided *d,
+                   const struct pool_pacers *pools)
 {
     struct pace_entry own;
+    const struct pace_entry *entry = &own;
     if (!(p->rate_usd > 0) || !p->due)
         return p->mu;
-    if (p->total > 0)
-        return pacer_solve(p);
-    view_entry(d, &own);
+    if (has_contexts(p))
+        return pacer_solve(p, pools).multiplier;
+    pacer_view(d, &own);
     own.explored_usd = (float)explored_usd(p, &own);
-    return solve(p, &own, 1);
+    return solve(p, &entry, 1, pools).multiplier;
 }
 
-void pacer_adopt(struct pacer *p, double mu)
+void pacer_adopt(struct pacer *p, const struct event_paced *s)
 {
-    p->mu = mu;
+    p->mu = s->multiplier;
+    p->wanted_usd = s->wanted;
     p->since = 0;
     p->due = false;
+}
+
+void pacer_renumber(struct pacer *p, const int8_t to[POOL_SPECS_MAX])
+{
+    int64_t n = p->total < PACE_WINDOW ? p->total : PACE_WINDOW;
+    for (struct pace_entry *e = p->window; e < p->window + n; e++) {
+        uint64_t now = 0;
+        for (uint64_t m = e->pools; m; m &= m - 1) {
+            int at = to[__builtin_ctzll(m)];
+            now |= at >= 0 ? (uint64_t)1 << at : 0;
+        }
+        p->dirty = now != e->pools ? 3 : p->dirty;
+        e->pools = now;
+    }
 }

@@ -16,6 +16,8 @@ enum { PACE_WINDOW = 512, PACE_EVERY = 4 };
 /* A context, in what no price and no weight changes; merits and costs follow those in force. */
 struct pace_entry {
     uint64_t eligible;
+    uint64_t active;           /* models that there were; see pacer_contexts */
+    uint64_t pools;            /* bit per paced pool that it was charged to */
     float value;               /* of the request's quality */
     float fresh, cached;       /* prompt tokens by price */
     bool batch;                /* at batch prices */
@@ -34,7 +36,9 @@ struct pacer {
     double mu;
     double carry_usd; /* allowed so far minus booked, and what has come over from: */
     double owed_usd;  /* booked minus billed, not yet in the carry */
-    int64_t since;    /* decisions since the last solution */
+    double
+        wanted_usd; /* a request, if money were no object; as of the last solution; 0 = none yet */
+    int64_t since;  /* decisions since then */
     bool due;
     int64_t total;   /* entries ever pushed; slot = ordinal % PACE_WINDOW */
     uint8_t dirty;   /* window changed, bit per snapshot generation */
@@ -43,16 +47,21 @@ struct pacer {
 };
 
 struct params;
+struct pool_pacers;
 /* pacer_configure makes the window follow prices, weights and models of a new configuration (was:
  * the one in force, now: the next) and the rate its budget; a solution is then due. The carry is
  * dropped when the rate changes. */
 void pacer_configure(struct pacer *p, const struct params *was, const struct params *now);
 /* pacer_derive brings merits and the cost of exploring in line with cost_usd and the rest. */
 void pacer_derive(struct pacer *p, const struct params *params);
-/* pacer_share gives the weight, in (0,1], of a model in exploration under a rate: what the rate
- * leaves above the cheapest choice (a twentieth of the rate at least) over the model's cost. Under
- * a rate that hardly pays for the cheapest model nothing would ever earn back one dear draw. */
-double pacer_share(double rate_usd, double least_usd, double cost_usd);
+/* pacer_contexts gives the entries to solve on, newest first, at most `most`: those that know every
+ * model there is now. Contexts from a time without a model say nothing of it: left in once it is
+ * (back) there, they would have the others do for a whole window what it does better. */
+int pacer_contexts(const struct pacer *p, const struct pace_entry *out[PACE_WINDOW], int most);
+/* pacer_view fills what the window keeps of a decision, but for the derived cost of exploring. */
+void pacer_view(const struct event_decided *d, struct pace_entry *e);
+/* pacer_renumber has the window follow pools whose numbers change; to[old] = -1: no more. */
+void pacer_renumber(struct pacer *p, const int8_t to[POOL_SPECS_MAX]);
 /* pacer_book pushes a decision's context and charges its expected cost. noisy: the policy draws
  * from the posterior, so that the window must too. */
 void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bool noisy,
@@ -60,13 +69,14 @@ void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bo
 /* pacer_settle replaces an amount charged before by another, in nanodollars. */
 void pacer_settle(struct pacer *p, int64_t before_nano, int64_t after_nano);
 /* pacer_due tells whether a new solution is wanted; pacer_solve computes one without changing
- * state. */
+ * state. pools: what other budgets ask for. */
 bool pacer_due(const struct pacer *p);
-double pacer_solve(const struct pacer *p);
+struct event_paced pacer_solve(const struct pacer *p, const struct pool_pacers *pools);
 /* pacer_price gives the multiplier for a decision whose models' views are known: the one in force
  * or, when a rate has just been set, a solution for it - on this very request if there is no window
  * yet, so that the first decision under a budget is not made as if there were none. */
-double pacer_price(const struct pacer *p, const struct event_decided *d);
-void pacer_adopt(struct pacer *p, double mu);
+double pacer_price(const struct pacer *p, const struct event_decided *d,
+                   const struct pool_pacers *pools);
+void pacer_adopt(struct pacer *p, const struct event_paced *s);
 
 #endif

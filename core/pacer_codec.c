@@ -6,6 +6,8 @@ void pacer_put_window(struct filler *w, const struct pacer *p)
     int64_t n = p->total < PACE_WINDOW ? p->total : PACE_WINDOW;
     for (const struct pace_entry *e = p->window; e < p->window + n; e++) {
         put_u64(w, e->eligible);
+        put_u64(w, e->active);
+        put_u64(w, e->pools);
         put_f32(w, e->value);
         put_f32(w, e->fresh);
         put_f32(w, e->cached);
@@ -26,6 +28,8 @@ void pacer_get_window(struct reader *r, struct pacer *p, const struct params *pa
 {
     for (struct pace_entry *e = p->window; e < p->window + PACE_WINDOW && reader_left(r) > 0; e++) {
         e->eligible = get_u64(r);
+        e->active = get_u64(r);
+        e->pools = get_u64(r);
         e->value = get_f32(r);
         e->fresh = get_f32(r);
         e->cached = get_f32(r);

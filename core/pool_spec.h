@@ -60,6 +60,8 @@ struct pool_spec {
     bool borrow;               /* may use what its siblings lend */
     double keep;               /* share of its cap that stays free for itself; 1: no loans */
     bool kill;                 /* nothing is admitted */
+    bool pace;                 /* spending is spread over the window: core/pool_pacer.h */
+    double throttle;           /* of a paced pool: below this value requests may be put off */
     struct {
         char value[NAME_CAP]; /* of the `each` label; "" = every instance */
         int64_t limit[POOL_UNITS];

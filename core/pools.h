@@ -156,6 +156,8 @@ bool pools_fused(const struct pools *p, const struct pool_path *path, int i);
 bool pools_path_of(const struct pools *p, int64_t slot, int64_t now_ms, struct pool_path *out);
 bool pools_path_unused(const struct pools *p, int spec, int64_t now_ms, struct pool_path *out);
 
+/* pools_window gives the window that runs in a configured pool. */
+struct window pools_window(const struct pools *p, int spec, int64_t now_ms);
 /* pools_siblings tells whether two pools may lend to each other: one parent, one window. */
 bool pools_same_window(const struct pool_spec *a, const struct pool_spec *b);
 bool pools_siblings(const struct pool_config *c, int a, int b);

@@ -14,8 +14,6 @@ int32_t pools_take(struct pools *p, int32_t spec, int32_t parent, const char *va
 int64_t pools_vacant(const struct pools *p);
 void pools_touch(struct pools *p, int64_t slot);
 
-/* pools_window gives the window that runs in a configured pool. */
-struct window pools_window(const struct pools *p, int spec, int64_t now_ms);
 /* pool_counted gives what counts from `since` on, INT64_MAX if it is more than that. */
 int64_t pool_counted(const struct pool *pool, int64_t since, enum pool_unit unit);
 /* pool_fused tells whether the fuse is open. */

@@ -100,9 +100,10 @@ static void put_budget(struct text *t, const struct event_decided *d)
     if (c->n > 0 && c->left[POOL_TOKENS] >= 0)
         text_printf(t, ",\"remaining_tokens\":%lld", (long long)c->left[POOL_TOKENS]);
     text_printf(t, ",\"action\":\"%s\"}",
-                d->reasons & REASON_SOFT_LIMIT ? "soft_limit"
-                : d->multiplier > 0            ? "paced"
-                                               : "none");
+                d->reasons & REASON_SOFT_LIMIT                   ? "soft_limit"
+                : d->reasons & (REASON_DEGRADED | REASON_BUDGET) ? "degraded"
+                : d->multiplier > 0 || d->token_multiplier > 0   ? "paced"
+                                                                 : "none");
 }
 
 static void put_reasons(struct text *t, uint32_t reasons)
@@ -122,7 +123,8 @@ static void put_reasons(struct text *t, uint32_t reasons)
                  {REASON_SOFT_LIMIT, "soft_limit"},
                  {REASON_SESSION, "session"},
                  {REASON_HULL, "hull"},
-                 {REASON_ESCALATED, "escalated"}};
+                 {REASON_ESCALATED, "escalated"},
+                 {REASON_DEGRADED, "degraded"}};
     int written = 0;
     text_put(t, "\"reasons\":[");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -110,6 +110,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
     sticky_note(r, ev);
     router_pend(r, &row, d->x, 1);
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy, &r->params);
+    pool_pacers_count(&r->pool_pacers, d->charge.paced, ev->time_ms);
     if (!router_isolated(r, d->learner)) { /* its predictions must not be units for others */
         r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
         r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
@@ -211,7 +212,7 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         s = router_apply_expired(r, ev, problem);
         break;
     case EVENT_PACED:
-        pacer_adopt(&r->pacer, ev->paced.multiplier);
+        s = router_apply_paced(r, ev, problem);
         break;
     case EVENT_HULL:
         hull_guard_apply(&r->hull, &ev->hull, ev->seq);
@@ -477,7 +478,9 @@ void router_follow(struct router *r, int64_t now_ms, struct event *ev)
         ev->drifted.up = alarmed->alarm_up;
     } else if (pacer_due(&r->pacer)) {
         ev->kind = EVENT_PACED;
-        ev->paced.multiplier = pacer_solve(&r->pacer);
+        ev->paced = pacer_solve(&r->pacer, &r->pool_pacers);
+    } else if (router_pool_due(r, ev->time_ms, &ev->paced)) {
+        ev->kind = EVENT_PACED;
     } else if (silence_due(r, ev->time_ms, &ev->feedback.feedback)) {
         ev->kind = EVENT_FEEDBACK;
         ev->feedback.recalled = false;

@@ -33,7 +33,7 @@ enum status router_adopt_config(struct router *r, const char *json, size_t n,
                            "out of memory for %lld pools", (long long)next.pools.instances);
     memset(r->refusals, 0, sizeof r->refusals);
     router_resettle(r, &next.learners);
-    pacer_configure(&r->pacer, &r->params, &next);
+    router_pace_configure(r, &next);
     r->params = next;
     r->reprice_ms = catalog_next_ms(&next.catalog);
     memmove(r->json, json, n);

@@ -9,6 +9,7 @@
 #include "core/learner.h"
 #include "core/pacer.h"
 #include "core/pending.h"
+#include "core/pool_pacer.h"
 #include "core/pools.h"
 #include "core/router.h"
 #include "core/sessions.h"
@@ -54,6 +55,7 @@ struct router {
     int64_t refusals[POOL_SPECS_MAX]; /* since the configuration took effect: not folded state */
     struct sessions sessions;
     struct pacer pacer;
+    struct pool_pacers pool_pacers;
     struct counters counters;
     int64_t duplicates; /* answered without an event: not part of the folded state */
     void (*evict)(void *ctx, uint64_t seq, const struct label_book *book);
@@ -143,6 +145,20 @@ void router_expire(struct router *r, int64_t slot);
 MUST_CHECK enum status router_apply_expired(struct router *r, const struct event *ev,
                                             struct problem *problem);
 bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq);
+/* router_pace.c. router_price sets the multipliers of a decision, of which all is known but these;
+ * router_paced_rate gives the tightest rate in dollars a request that a budget of it holds, 0
+ * without one. */
+void router_price(const struct router *r, int64_t now_ms, struct event_decided *d);
+double router_paced_rate(const struct router *r, uint64_t mask);
+/* router_shortage gives the share, [0,1], of what the cheapest choices cost that a paced pool
+ * cannot pay until its window ends, and for how long nobody should ask to have it paid. */
+double router_shortage(const struct router *r, int pool, int64_t now_ms, int64_t *wait_ms);
+/* router_pool_due gives the solution for a paced pool that is due, false when none is. */
+bool router_pool_due(const struct router *r, int64_t now_ms, struct event_paced *out);
+MUST_CHECK enum status router_apply_paced(struct router *r, const struct event *ev,
+                                          struct problem *problem);
+/* router_pace_configure has all pacers follow a configuration that is about to take effect. */
+void router_pace_configure(struct router *r, const struct params *next);
 /* snapshot_scratch gives the bytes that router.scratch must have. */
 size_t snapshot_scratch(void);
 /* router_shape makes learner and open decisions fit params and lens. */

@@ -60,13 +60,21 @@ double decided_price(const struct event_decided *d)
 
 bool decided_binds(const struct event_decided *d)
 {
-    return d->multiplier > d->weight_cost / d->cost_scale_usd;
+    return d->multiplier > d->weight_cost / d->cost_scale_usd || d->token_multiplier > 0;
 }
 
 double decided_utility(const struct event_decided *d, int arm)
 {
     const struct arm_view *v = &d->view[arm];
-    return (double)v->merit - decided_price(d) * (double)v->cost_nano * 1e-9;
+    double tokens = (double)d->prompt_tokens + (double)v->mean[TARGET_TOKENS];
+    return (double)v->merit - decided_price(d) * (double)v->cost_nano * 1e-9 -
+           d->token_multiplier * tokens;
+}
+
+double decided_plain(const struct event_decided *d, int arm)
+{
+    const struct arm_view *v = &d->view[arm];
+    return (double)v->merit - d->weight_cost / d->cost_scale_usd * (double)v->cost_nano * 1e-9;
 }
 
 void row_put(struct filler *w, const struct decision_row *row)

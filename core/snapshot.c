@@ -26,7 +26,8 @@ enum item {
     ITEM_OPEN,
     ITEM_WINDOW,
     ITEM_POOLS,
-    ITEM_SESSION
+    ITEM_SESSION,
+    ITEM_PACE
 };
 enum { INDEX_LENS = 1 }; /* of ITEM_HEADER: what else shapes the learner and so comes before it */
 enum { SNAPSHOT_VERSION = 1, ITEM_BYTES_MAX = 1 << 20 };
@@ -110,6 +111,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_f64(w, r->pacer.mu);
     put_f64(w, r->pacer.carry_usd);
     put_f64(w, r->pacer.owed_usd);
+    put_f64(w, r->pacer.wanted_usd);
     put_i64(w, r->pacer.since);
     put_bool(w, r->pacer.due);
     put_i64(w, r->pacer.total);
@@ -156,6 +158,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     struct pacer paced = {.mu = get_f64(in),
                           .carry_usd = get_f64(in),
                           .owed_usd = get_f64(in),
+                          .wanted_usd = get_f64(in),
                           .since = get_i64(in),
                           .due = get_bool(in),
                           .total = get_i64(in)};
@@ -165,6 +168,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->pacer.mu = paced.mu;
     r->pacer.carry_usd = paced.carry_usd;
     r->pacer.owed_usd = paced.owed_usd;
+    r->pacer.wanted_usd = paced.wanted_usd;
     r->pacer.since = paced.since;
     r->pacer.due = paced.due;
     r->pacer.total = paced.total;
@@ -357,6 +361,9 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
         r->pacer.dirty &= (uint8_t)~mask;
     }
     f = blank(w);
+    pool_pacers_put(&f, &r->pool_pacers);
+    emit(w, ITEM_PACE, 0, &f);
+    f = blank(w);
     put_header(&f, r);
     emit(w, ITEM_HEADER, 0, &f);
 }
@@ -409,6 +416,9 @@ enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LE
         break;
     case ITEM_WINDOW:
         pacer_get_window(&in, &r->pacer, &r->params);
+        break;
+    case ITEM_PACE:
+        pool_pacers_get(&in, &r->pool_pacers);
         break;
     case ITEM_SESSION:
         if (index * SESSION_PAGE >= r->sessions.n)

@@ -56,6 +56,8 @@ static bool take(struct change *c, const char *key, const char *value)
         return read_factor(value, &c->price);
     if (strcmp(key, "failure") == 0)
         return read_real(value, 0, 1, &c->failure);
+    if (strcmp(key, "active") == 0)
+        return c->withdrawn = strcmp(value, "false") == 0;
     return false;
 }
 
@@ -79,7 +81,7 @@ bool change_parse(const char *text, struct change *out)
             break;
         text += n + 1;
     }
-    bool changes = out->quality < 0 || out->quality > 0 || out->failure > 0 ||
+    bool changes = out->quality < 0 || out->quality > 0 || out->failure > 0 || out->withdrawn ||
                    fabs(out->cost - 1) > 0 || fabs(out->price - 1) > 0;
     return out->name[0] != '\0' && out->at >= 0 && (out->until == 0 || out->until > out->at) &&
            changes;
@@ -157,10 +159,23 @@ static enum status fail_some(struct phase *p, int model, double rate)
     return STATUS_OK;
 }
 
+/* What hulls and oracles then see cannot be worth choosing. */
+static void withdraw(struct phase *p, int model)
+{
+    p->absent[model] = true;
+    for (size_t i = 0; i < p->table.n; i++) {
+        size_t cell = table_cell(&p->table, i, model);
+        p->table.q[cell] = 0;
+        p->table.cost_nano[cell] = 0;
+    }
+}
+
 static enum status apply(struct phase *p, const struct change *c, int model, const uint32_t *row,
                          size_t n)
 {
     struct table *t = &p->table;
+    if (p->absent[model])
+        return STATUS_OK;
     double by = c->quality < 0 || c->quality > 0 ? solve_shift(t, model, row, n, c->quality) : 0;
     for (size_t i = 0; i < t->n; i++) {
         size_t cell = table_cell(t, i, model);
@@ -168,6 +183,8 @@ static enum status apply(struct phase *p, const struct change *c, int model, con
         t->cost_nano[cell] = llround((double)t->cost_nano[cell] * c->cost * c->price);
     }
     p->price[model] *= c->price;
+    if (c->withdrawn)
+        withdraw(p, model);
     return c->failure > 0 ? fail_some(p, model, c->failure) : STATUS_OK;
 }
 

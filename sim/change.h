@@ -16,10 +16,12 @@ struct change {
     double cost;    /* factor on what calls cost, > 0; nobody is told */
     double price;   /* factor on that and on the list price, > 0; the configuration says so */
     double failure; /* share of its calls that fail, [0,1] */
+    bool withdrawn; /* it cannot be chosen; the configuration says so */
 };
 enum { CHANGES_MAX = 8, PHASES_MAX = 2 * CHANGES_MAX + 1 };
 
-/* change_parse reads "model=NAME,at=N[,until=N][,quality=D][,cost=xF][,price=xF][,failure=R]";
+/* change_parse reads "model=NAME,at=N[,until=N][,quality=D][,cost=xF][,price=xF][,failure=R]
+ * [,active=false]";
  * false when it is not of that form, out of range, or changes nothing. */
 bool change_parse(const char *text, struct change *out);
 
@@ -31,7 +33,7 @@ struct phase {
     uint8_t *failed;           /* [cells] the call fails; NULL = none does */
     bool may_fail[MODELS_MAX]; /* models whose calls say whether they failed */
     double price[MODELS_MAX];  /* factor on the list price, by model of the table */
-    bool absent[MODELS_MAX];   /* cannot be had */
+    bool absent[MODELS_MAX];   /* cannot be had: worth nothing and costs nothing */
 };
 struct phases {
     int n; /* >= 1 */

@@ -303,7 +303,7 @@ static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
 }
 
 /* Configures what a phase announces: list prices, and which models there are. */
-static enum status set_prices(struct game *g, const struct phase *p, struct problem *problem)
+static enum status set_catalog(struct game *g, const struct phase *p, struct problem *problem)
 {
     *g->priced = *g->play->count_params;
     for (int m = 0; m < g->table->n_models; m++) {
@@ -318,7 +318,7 @@ static enum status set_prices(struct game *g, const struct phase *p, struct prob
             rates[k]->out = llround((double)rates[k]->out * p->price[m]);
             rates[k]->reasoning = llround((double)rates[k]->reasoning * p->price[m]);
         }
-        model->active = !p->absent[m];
+        model->active = model->active && !p->absent[m];
     }
     return configure(g, g->priced, problem);
 }
@@ -337,7 +337,7 @@ static enum status enter_phase(struct game *g, size_t i, struct problem *problem
     for (int m = 0; m < g->table->n_models; m++)
         same = same && fabs(now->price[m] - (was == NULL ? 1 : was->price[m])) <= 0 &&
                now->absent[m] == (was != NULL && was->absent[m]);
-    return same ? STATUS_OK : set_prices(g, now, problem);
+    return same ? STATUS_OK : set_catalog(g, now, problem);
 }
 
 /* What the request that was just decided is worth. */
@@ -382,7 +382,7 @@ static enum status restart(struct game *g, size_t i, struct problem *problem)
         if (keep)
             continue;
         g->flight.len = 0;
-        s = set_prices(g, g->now, problem);
+        s = set_catalog(g, g->now, problem);
         if (s != STATUS_OK)
             return s;
     }

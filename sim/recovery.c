@@ -10,6 +10,8 @@
  */
 #include "sim/recovery.h"
 
+#include "sim/shock_phases.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -189,6 +191,8 @@ enum status recovery_measure(const struct traces *t, struct shocks *out, struct 
         measure(t, c, &s, work, &out->change[out->n++]);
     }
     out->false_alarms = false_alarms(t);
+    if (ok)
+        shock_phases_measure(t, out, work);
     free(work);
     free(s.share);
     free(s.quality);
@@ -239,6 +243,7 @@ static void json_change(struct text *t, const struct recovery *r)
     key_number(t, "cost", r->change.cost);
     key_number(t, "price", r->change.price);
     key_number(t, "failure", r->change.failure);
+    text_printf(t, ",\"active\":%s", r->change.withdrawn ? "false" : "true");
     key_stretch(t, "before", r->before);
     key_stretch(t, "first", r->first);
     key_stretch(t, "last", r->last);
@@ -277,6 +282,7 @@ void recovery_json(struct text *t, const struct shocks *s)
     }
     text_put(t, "]");
     key_number(t, "false_alarms", s->false_alarms);
+    shock_phases_json(t, s);
 }
 
 static void stretch_line(struct text *t, const char *name, struct stretch s)
@@ -305,6 +311,8 @@ static void table_change(struct text *t, const struct recovery *r)
         text_printf(t, " cost x%g", c->cost);
     if (fabs(c->price - 1) > 0)
         text_printf(t, " price x%g", c->price);
+    if (c->withdrawn)
+        text_put(t, " withdrawn");
     text_printf(t, "\n  %-42s %8s %8s\n", "", "quality", "share");
     stretch_line(t, "100 requests before", r->before);
     stretch_line(t, "first 100 of the change", r->first);
@@ -332,4 +340,5 @@ void recovery_table(struct text *t, const struct shocks *s)
     for (int c = 0; c < s->n; c++)
         table_change(t, &s->change[c]);
     text_printf(t, "  false alarms in a run: %.2f\n", s->false_alarms);
+    shock_phases_table(t, s);
 }

@@ -38,9 +38,22 @@ struct recovery {
     size_t width;
     struct stretch window[WINDOWS_MAX];
 };
+/* Requests between two changes. */
+enum { SWITCH_WINDOW = 50 };
+struct shock_phase {
+    size_t from, until;
+    struct interval quality, spend; /* means of a request; USD */
+    struct interval budget_ratio;   /* spend over the budget; NaN without one */
+    /* Share of requests that go to other models than in the SWITCH_WINDOW ahead of the phase: over
+     * its first SWITCH_WINDOW, and over its last; NaN in the first phase. */
+    double moved, settled;
+};
 struct shocks {
     int n;
     struct recovery change[CHANGES_MAX];
+    int n_phases;
+    struct shock_phase phase[PHASES_MAX];
+    double budget_usd;   /* per request; 0 = none */
     double false_alarms; /* a seed: for a model that nothing has happened to yet */
 };
 
@@ -55,6 +68,7 @@ struct traces {
     const struct play_result *result;
     int seeds;
     size_t n;
+    double budget_usd; /* per request; 0 = none */
 };
 
 /* recovery_measure fills out. INTERNAL when memory is short. */

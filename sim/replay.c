@@ -372,7 +372,8 @@ enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
                            .step = step,
                            .result = result,
                            .seeds = r->seeds,
-                           .n = n};
+                           .n = n,
+                           .budget_usd = r->params->budget.usd_per_request};
         s = recovery_measure(&t, shocks, problem);
     }
     free(work);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Changes in the middle of a replay: what they do to outcomes, that the router is told of nothing
  * but prices, and the measures of recovery on runs whose answer is known. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,6 +37,7 @@ static void changes_are_read(void **state)
     assert_true(change_parse("at=0,price=x0.01,cost=x3,failure=0.5,model=m", &c));
     near(c.price, .01, 1e-15), near(c.cost, 3, 0), near(c.failure, .5, 0);
     assert_int_equal(change_end(&c, 700), 700);
+    assert_true(change_parse("model=m,at=0,active=false", &c) && c.withdrawn);
     const char *const bad[] = {"",
                                "model=a,quality=-0.2",         /* when? */
                                "at=3,quality=-0.2",            /* who? */
@@ -48,6 +50,7 @@ static void changes_are_read(void **state)
                                "model=a,at=3,quality=-1.5",
                                "model=a,at=3,failure=2",
                                "model=a,at=3,speed=x2",
+                               "model=a,at=3,active=true",
                                "model=a,at=3,quality=-0.2,",
                                "model=a,at=3x,quality=-0.2",
                                "model=a,at=3,quality=-0.2 foo"};
@@ -349,6 +352,35 @@ static void fixed_models_change_too(void **state)
     assert_true(fx->report.quality.mean > .9);
 }
 
+/* A time in which the dear model costs next to nothing does not pay for the time after it. */
+static void cheap_times_are_not_hoarded(void **state)
+{
+    struct fx *fx = *state;
+    fx->params->budget.usd_per_request = 0.0005;
+    fx->replay.split = 0.2;
+    fx->replay.delay.mean = 20;
+    play(fx, "model=fin-large,at=400,until=800,price=x0.01");
+    const struct shock_phase *p = fx->shocks.phase;
+    assert_int_equal(fx->shocks.n_phases, 3);
+    assert_true(p[1].budget_ratio.mean < .8); /* it does not bind */
+    assert_true(p[2].budget_ratio.mean > .9 && p[2].budget_ratio.mean < 1.02);
+    assert_true(isnan(p[0].moved));
+    assert_true(p[1].moved > .5 * p[1].settled && p[1].settled > .1);
+    assert_true(p[2].moved > .5 * p[2].settled && p[2].settled > .1);
+}
+
+static void withdrawn_models_are_not_chosen(void **state)
+{
+    struct fx *fx = *state;
+    fx->params->budget.usd_per_request = 0.0005;
+    fx->replay.split = 0.2;
+    const struct recovery *r = play(fx, "model=fin-large,at=400,until=800,active=false");
+    assert_true(r->before.share > .02 && r->after_last.share > .02);
+    near(r->first.share, 0, 0), near(r->last.share, 0, 0);
+    assert_true(fx->shocks.phase[1].budget_ratio.mean < 1.02);
+    assert_true(fx->shocks.phase[2].budget_ratio.mean < 1.02);
+}
+
 static void reports_tell_of_changes(void **state)
 {
     struct fx *fx = *state;
@@ -363,6 +395,8 @@ static void reports_tell_of_changes(void **state)
     assert_string_equal(room[0], room[1]); /* whatever the workers */
     assert_non_null(strstr(room[0], "\"changes\":[{\"model\":\"fin-small\",\"at\":700"));
     assert_non_null(strstr(room[0], "\"requests_to_level\":"));
+    assert_non_null(strstr(room[0], "\"phases\":[{\"from\":0,\"until\":700,"));
+    assert_non_null(strstr(room[0], "\"moved_within_50\":"));
     struct text t = text_over(room[0], sizeof room[0]);
     report_table(&t, &fx->replay, &fx->report, NULL, &fx->shocks);
     assert_non_null(strstr(room[0], "quality -0.1 failing 50%"));
@@ -380,6 +414,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_future_is_not_known, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(prices_are_announced, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(fixed_models_change_too, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(cheap_times_are_not_hoarded, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(withdrawn_models_are_not_chosen, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(reports_tell_of_changes, fx_setup, fx_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,11 +73,12 @@ static int random_x(struct rng *r, float *x)
 
 static void random_objective(struct rng *r, struct event_decided *d)
 {
-    double *unit[] = {&d->floor,          &d->u,
-                      &d->quota,          &d->value,
-                      &d->weight_cost,    &d->multiplier,
-                      &d->weight_quality, &d->weight_latency,
-                      &d->weight_failure, &d->cost_scale_usd};
+    double *unit[] = {&d->floor,           &d->u,
+                      &d->quota,           &d->value,
+                      &d->weight_cost,     &d->multiplier,
+                      &d->weight_quality,  &d->weight_latency,
+                      &d->weight_failure,  &d->cost_scale_usd,
+                      &d->token_multiplier};
     int64_t *count[] = {&d->prompt_tokens, &d->cached_tokens, &d->max_output_tokens,
                         &d->price_in,      &d->price_cached,  &d->price_reasoning,
                         &d->booked_nano,   &d->baseline_nano, &d->dearest_nano,
@@ -103,6 +104,7 @@ static void random_charge(struct rng *r, struct charge *c)
     if (c->n == 0)
         return;
     c->strict = (uint8_t)rng_below(r, 1u << c->n);
+    c->paced = rng_next(r);
     c->ask.bounded = true;
     for (int m = 0; m < POOL_MODES; m++)
         for (int u = 0; u < POOL_UNITS; u++)
@@ -287,7 +289,12 @@ static void random_event(struct rng *r, struct event *e)
     if (e->kind == EVENT_EXPIRED)
         e->expired.decision = 1 + rng_below(r, e->seq - 1);
     if (e->kind == EVENT_PACED)
-        e->paced.multiplier = signed_unit(r);
+        e->paced = (struct event_paced){.pool = (int8_t)((int)rng_below(r, POOL_SPECS_MAX) - 1),
+                                        .unit = (uint8_t)rng_below(r, POOL_UNITS),
+                                        .multiplier = rng_uniform(r),
+                                        .rate = rng_uniform(r),
+                                        .least = rng_uniform(r),
+                                        .wanted = rng_uniform(r)};
 }
 
 /* The n-th event of a kind. */
@@ -460,8 +467,10 @@ static void test_golden(void **state)
     check_golden(&e, "048d17290101000001000000000000000068e5cf8b010000070000000000010000000000");
     e = (struct event){.seq = 0x0102030405060708, .time_ms = 5, .kind = EVENT_TICKED};
     check_golden(&e, "945faa1f0105000008070605040302010500000000000000");
-    e = (struct event){.seq = 2, .time_ms = 6, .kind = EVENT_PACED, .paced = {0.5}};
-    check_golden(&e, "0dcd9bd70106000002000000000000000600000000000000000000000000e03f");
+    e = (struct event){
+        .seq = 2, .time_ms = 6, .kind = EVENT_PACED, .paced = {-1, POOL_NANO, 0.5, 1, 0, 2}};
+    check_golden(&e, "0db4f17701060000020000000000000006000000000000000000000000000000e03f000000000"
+                     "000f03f00000000000000000000000000000040");
     e = (struct event){.seq = 3, .time_ms = 7, .kind = EVENT_CONFIGURED};
     strcpy(e.configured.origin, "file");
     e.configured.json = "{}";
@@ -496,7 +505,7 @@ static void test_golden_random(void **state)
         sample(i % 2 ? EVENT_DECIDED : EVENT_FEEDBACK, i, &e);
         crc = crc32c(bytes, event_encode(&e, bytes, sizeof bytes), crc);
     }
-    assert_int_equal(crc, 0xa9ad3925);
+    assert_int_equal(crc, 0xd50ced23);
 }
 
 /* The hull's record keeps the slots with a part in the mix; a mix of nothing is no fact. */

@@ -14,6 +14,7 @@
 #include "core/config.h"
 #include "core/decision_id.h"
 #include "core/pacer.h"
+#include "core/pool_pacer.h"
 #include "core/router.h"
 #include "core/snapshot.h"
 
@@ -227,6 +228,7 @@ static void test_window_follows(void **state)
 {
     (void)state;
     struct pacer *p = calloc(1, sizeof *p);
+    struct pool_pacers *no_pools = calloc(1, sizeof *no_pools);
     struct params *was = malloc(sizeof *was), *now = malloc(sizeof *now);
     struct event_decided *d = calloc(1, sizeof *d);
     params_default(was);
@@ -244,7 +246,7 @@ static void test_window_follows(void **state)
     pacer_configure(p, was, was);
     for (uint64_t i = 0; i < 300; i++)
         pacer_book(p, d, i, false, was);
-    assert_true(pacer_solve(p) > 0);
+    assert_true(pacer_solve(p, no_pools).multiplier > 0);
     *now = *was;
     now->catalog.model[1].price.in = 10;
     now->catalog.model[1].price.out = 100;
@@ -253,15 +255,17 @@ static void test_window_follows(void **state)
     assert_true(pacer_due(p));
     assert_true(fabs((double)p->window[0].cost_usd[1] - 0.0002) < 1e-9);
     assert_true(fabs((double)p->window[0].merit[1] - 1.8) < 1e-6);
-    assert_true(pacer_solve(p) <= 0);
+    assert_true(pacer_solve(p, no_pools).multiplier <= 0);
     pacer_configure(p, now, was);
     assert_true(fabs((double)p->window[0].cost_usd[1] - 0.02) < 1e-8);
     was->catalog.model[1].active = false;
     pacer_configure(p, was, was);
-    assert_true(pacer_solve(p) <= 0); /* what is left costs less than the budget */
+    assert_true(pacer_solve(p, no_pools).multiplier <=
+                0); /* what is left costs less than the budget */
     free(d);
     free(now);
     free(was);
+    free(no_pools);
     free(p);
 }
 

@@ -177,7 +177,7 @@ def _charge(c: Cursor) -> Union[Charge, None]:
     (n,) = c.get("B")
     if n == 0:
         return None
-    strict, _bounded = c.get("BB")
+    strict, _paced, _bounded = c.get("BQB")
     worst, likely = c.get("2q"), c.get("2q")
     c.text()
     c.get("2q")
@@ -203,7 +203,7 @@ def _decided(c: Cursor) -> Decided:
     _policy, n_arms, arm, _baseline, learner, _shadow, n_fallbacks = c.get("BBBBBBB")
     c.raw(n_fallbacks)
     _reasons, eligible = c.get("IQ")
-    _floor, _quota, _quota_nano, u, value, *_ = c.get("2dq8d")
+    _floor, _quota, _quota_nano, u, value, *_ = c.get("2dq9d")
     prompt, cached, most, p_in, p_cached, p_out, p_reasoning = c.get("7q")
     c.flag()  # batch: the prices are those of it
     booked, _policy_cost, baseline, _dearest = c.get("4q")
@@ -265,7 +265,7 @@ def _body(kind: int, c: Cursor) -> Body:
     elif kind == DRIFTED:
         c.get("BBBB")
     elif kind == PACED:
-        c.get("d")
+        c.get("BB4d")
     elif kind == HULL:
         c.get("Bd")
         c.get(f"{c.get('Q')[0].bit_count()}d")

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* Pools that spread their budget over a window: a week of traffic with days and nights, in virtual
+ * time, against the same week with the cap alone; forecasts; throttling by value. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "bandit/rng.h"
+#include "core/forecast.h"
+#include "tests/fold_fx.h"
+
+enum { HOUR = 3600000, DAY = 24, WEEK = 7 * DAY, MODELS = 3 };
+static const int64_t MONDAY = INT64_C(1700438400000); /* 2023-11-20T00:00:00Z */
+
+static const char *const model_name[MODELS] = {"small", "mid", "big"};
+static const double quality[MODELS] = {0.6, 0.75, 0.9};
+
+/* ---- forecasts ---- */
+
+/* Requests in an hour of the week: days above nights, a quiet weekend. */
+static double traffic(int64_t hour_of_week)
+{
+    double day = 1 + 0.8 * sin(2 * 3.14159265358979 * (double)(hour_of_week % DAY - 9) / DAY);
+    return (hour_of_week >= 5 * DAY ? 6 : 15) * day;
+}
+
+static double traffic_of_week(void)
+{
+    double sum = 0;
+    for (int h = 0; h < WEEK; h++)
+        sum += traffic(h);
+    return sum;
+}
+
+static void hours_are_learned(void **state)
+{
+    (void)state;
+    static struct forecast f;
+    forecast_init(&f);
+    for (int h = 0; h < 2 * WEEK; h++)
+        for (int i = 0; i < (int)traffic(h % WEEK); i++)
+            forecast_count(&f, MONDAY + (int64_t)h * HOUR + i * 60000);
+    int64_t now = MONDAY + (int64_t)2 * WEEK * HOUR;
+    forecast_count(&f, now);
+    double week = forecast_requests(&f, now, now + (int64_t)WEEK * HOUR);
+    assert_true(week > 0.93 * traffic_of_week() && week < 1.01 * traffic_of_week());
+    double day = forecast_requests(&f, now + 9 * HOUR, now + 21 * HOUR);
+    double night = forecast_requests(&f, now + 21 * HOUR, now + 33 * HOUR);
+    assert_true(day > 3 * night);
+    double month = forecast_requests(&f, now, now + (int64_t)4 * WEEK * HOUR);
+    assert_true(fabs(month - 4 * week) < 1e-6 * month);
+    assert_true(forecast_requests(&f, now, now) <= 0);
+    double half = forecast_requests(&f, now + HOUR / 2, now + HOUR);
+    assert_true(fabs(half - forecast_requests(&f, now, now + HOUR) / 2) < 1e-9);
+}
+
+/* Before anything is known, what has come so far goes on; silence is learned too. */
+static void unseen_hours_have_a_sane_start(void **state)
+{
+    (void)state;
+    static struct forecast f;
+    forecast_init(&f);
+    assert_true(forecast_requests(&f, MONDAY, MONDAY + HOUR) > 0);
+    for (int i = 0; i < 600; i++)
+        forecast_count(&f, MONDAY + i * 3000); /* 1200 an hour, for half of it */
+    double hour = forecast_requests(&f, MONDAY + HOUR / 2, MONDAY + 3 * HOUR / 2);
+    assert_true(hour > 1000 && hour < 1300);
+    forecast_count(&f, MONDAY + 5 * HOUR);
+    hour = forecast_requests(&f, MONDAY + 25 * HOUR, MONDAY + 26 * HOUR); /* silent yesterday */
+    assert_true(hour < 1);
+    hour = forecast_requests(&f, MONDAY + 24 * HOUR, MONDAY + 25 * HOUR); /* busy yesterday */
+    assert_true(hour > 500 && hour < 700);
+}
+
+/* ---- a week ---- */
+
+struct week {
+    double spent_usd;
+    int refused, throttled, requests;
+    double quality[7];    /* mean of each day, refusals at 0 */
+    double value_refused; /* highest value among the throttled ones */
+    int degraded, paced;
+};
+
+static struct feedback outcome(const struct fold *f, uint64_t seq, int arm, struct rng *g)
+{
+    struct feedback r = fold_report(f, seq, "", 0);
+    r.has = FB_QUALITY | FB_PROMPT_TOKENS | FB_OUTPUT_TOKENS;
+    r.quality = rng_uniform(g) < quality[arm] ? 1 : 0;
+    r.prompt_tokens = 100;
+    r.output_tokens = 150 + (int64_t)rng_below(g, 100);
+    return r;
+}
+
+static struct fold *learned(const char *patch)
+{
+    struct fold *f = fold_new(patch, 200);
+    struct rng g = rng_stream(1, 1, 1);
+    f->now = MONDAY - HOUR;
+    for (int i = 0; i < 300; i++) {
+        struct feedback r = outcome(f, 0, i % MODELS, &g);
+        r.seq = 0;
+        fold_teach(f, "chat", model_name[i % MODELS], &r);
+    }
+    fold_tick(f);
+    return f;
+}
+
+static void one(struct fold *f, struct rng *g, int day, struct week *out)
+{
+    struct request *r = fold_request("acme", "chat");
+    r->prompt_tokens = 100;
+    r->value = 0.5 + 1.5 * rng_uniform(g);
+    out->requests++;
+    enum status s = fold_try(f, r);
+    if (s != STATUS_OK) {
+        out->refused += s == STATUS_BUDGET_EXHAUSTED;
+        out->throttled += s == STATUS_THROTTLED;
+        if (s == STATUS_THROTTLED) {
+            assert_in_range(f->problem.retry_after_ms, 1000, HOUR);
+            out->value_refused = fmax(out->value_refused, r->value);
+        }
+        return;
+    }
+    int arm = f->ev.decided.arm;
+    uint64_t seq = f->ev.seq;
+    out->degraded += (f->ev.decided.reasons & REASON_DEGRADED) != 0;
+    out->paced += decided_binds(&f->ev.decided);
+    out->quality[day] += quality[arm];
+    fold_follow(f);
+    struct feedback told = outcome(f, seq, arm, g);
+    fold_feed(f, &told);
+    fold_follow(f);
+}
+
+static struct week play(struct fold *f, int64_t start, uint64_t seed, double busy)
+{
+    struct week w = {0};
+    struct rng g = rng_stream(seed, 5, 5);
+    struct router_stats before, after;
+    router_stats(f->router, &before);
+    for (int day = 0; day < 7; day++) {
+        int requests = w.requests;
+        for (int h = day * DAY; h < (day + 1) * DAY; h++) {
+            int n = (int)(busy * traffic(h) + rng_uniform(&g));
+            for (int i = 0; i < n; i++) {
+                f->now = start + (int64_t)h * HOUR + (int64_t)HOUR * i / n;
+                one(f, &g, day, &w);
+            }
+        }
+        w.quality[day] /= w.requests - requests;
+        fold_tick(f);
+    }
+    router_stats(f->router, &after);
+    w.spent_usd = (double)(after.spent_nano - before.spent_nano) * 1e-9;
+    return w;
+}
+
+static void tell(const char *name, const struct week *w, double cap)
+{
+    print_message("%s: %d requests, spent %.4f of the cap, %d refused, %d throttled, %d degraded, "
+                  "quality %.3f %.3f %.3f %.3f %.3f %.3f %.3f\n",
+                  name, w->requests, cap > 0 ? w->spent_usd / cap : w->spent_usd, w->refused,
+                  w->throttled, w->degraded, w->quality[0], w->quality[1], w->quality[2],
+                  w->quality[3], w->quality[4], w->quality[5], w->quality[6]);
+}
+
+#define QUIET "\"objective\":{\"cost\":0},\"learner\":{\"pool_labels\":0}"
+
+static struct fold *with_pool(double usd, const char *more)
+{
+    char patch[512];
+    (void)snprintf(patch, sizeof patch,
+                   "{" QUIET ",\"pools\":[{\"name\":\"all\",\"usd\":%.6f,\"window\":\"week\","
+                   "\"mode\":\"quantile\"%s}]}",
+                   usd, more);
+    return learned(patch);
+}
+
+static double natural(void)
+{
+    struct fold *f = learned("{" QUIET "}");
+    struct week w = play(f, MONDAY, 1, 1);
+    tell("natural", &w, 0);
+    fold_free(f);
+    return w.spent_usd;
+}
+
+static double least_of(const double *v, int n)
+{
+    double least = v[0];
+    for (int i = 1; i < n; i++)
+        least = fmin(least, v[i]);
+    return least;
+}
+
+/* At 60% of what would be spent: without pacing the money is gone on Thursday. */
+static void a_week_without_the_wall(void **state)
+{
+    (void)state;
+    double cap = round(0.6 * natural() * 1e6) / 1e6;
+    struct fold *f = with_pool(cap, "");
+    struct week wall = play(f, MONDAY, 1, 1);
+    tell("capped", &wall, cap);
+    assert_true(wall.refused > wall.requests / 10);
+    assert_true(least_of(wall.quality, 7) < 0.1);
+    fold_free(f);
+    f = with_pool(cap, ",\"pace\":true");
+    for (int i = 0; i < 2; i++) { /* the first week does not know how quiet weekends are */
+        struct week w = play(f, MONDAY + i * (int64_t)WEEK * HOUR, 1 + (uint64_t)i, 1);
+        tell("paced", &w, cap);
+        assert_int_equal(w.refused + w.throttled, 0);
+        assert_true(w.spent_usd > (i == 0 ? 0.85 : 0.97) * cap && w.spent_usd <= cap);
+        assert_true(w.paced > w.requests / 2 && w.degraded > 0);
+        double worst = least_of(w.quality, 7), sum = 0;
+        for (int d = 0; d < 7; d++)
+            sum += w.quality[d] / 7;
+        assert_true(worst > sum - 0.06);
+        if (i == 0)
+            fold_restart(f);
+    }
+    fold_check(f);
+    fold_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hours_are_learned),
+        cmocka_unit_test(unseen_hours_have_a_sane_start),
+        cmocka_unit_test(a_week_without_the_wall),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
