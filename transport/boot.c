@@ -180,6 +180,15 @@ static void gauges(void *ctx, struct text *t)
         text_printf(t, ",\"intake_messages\":%lld", (long long)intake_messages(s->intake));
     if (s->publish)
         text_printf(t, ",\"published\":%lld", (long long)publish_sent(s->publish));
+    struct http_stats web;
+    if (s->http) {
+        http_stats(s->http, &web);
+        text_printf(t,
+                    ",\"http\":{\"requests\":%lld,\"busy\":%d,\"connections\":%d,"
+                    "\"streams\":%d,\"streams_dropped\":%lld,\"cut_off\":%lld}",
+                    (long long)web.requests, web.busy, web.connections, web.streams,
+                    (long long)web.streams_dropped, (long long)web.cuts);
+    }
     text_put(t, ",");
     desk_meter_stats(d, t);
 }
@@ -208,10 +217,12 @@ static struct endpoint_options endpoint(const struct server *s, const char *url,
                                      .max_message = BATCH_MESSAGE_MAX};
 }
 
-static enum status open_rpc(struct server *s, const char *url, const char *where, int64_t slots,
-                            struct rpc **out, struct problem *problem)
+static enum status open_rpc(struct server *s, const char *url, const char *where,
+                            enum purpose purpose, int64_t slots, struct rpc **out,
+                            struct problem *problem)
 {
     struct rpc_options o = {.endpoint = endpoint(s, url, where),
+                            .purpose = purpose,
                             .slots = (int)slots,
                             .send_timeout_ms = (int)s->settings.send_timeout_ms,
                             .on_request = server_on_request,
@@ -224,12 +235,14 @@ static enum status open_sockets(struct server *s, struct problem *problem)
     const struct settings *c = &s->settings;
     enum status st = STATUS_OK;
     if (c->listen_route[0])
-        st = open_rpc(s, c->listen_route, "/listen/route", c->route_slots, &s->route, problem);
-    if (st == STATUS_OK && c->listen_feedback[0])
-        st = open_rpc(s, c->listen_feedback, "/listen/feedback", c->feedback_slots, &s->feedback,
+        st = open_rpc(s, c->listen_route, "/listen/route", PURPOSE_ROUTE, c->route_slots, &s->route,
                       problem);
+    if (st == STATUS_OK && c->listen_feedback[0])
+        st = open_rpc(s, c->listen_feedback, "/listen/feedback", PURPOSE_FEEDBACK,
+                      c->feedback_slots, &s->feedback, problem);
     if (st == STATUS_OK && c->listen_control[0])
-        st = open_rpc(s, c->listen_control, "/listen/control", 16, &s->control, problem);
+        st = open_rpc(s, c->listen_control, "/listen/control", PURPOSE_CONTROL, 16, &s->control,
+                      problem);
     if (st == STATUS_OK && c->listen_events[0]) {
         struct endpoint_options o = endpoint(s, c->listen_events, "/listen/events");
         st = publish_open(&o, &s->publish, problem);
@@ -240,6 +253,8 @@ static enum status open_sockets(struct server *s, struct problem *problem)
                                    .ctx = s};
         st = intake_open(&s->loop, &o, &s->intake, problem);
     }
+    if (st == STATUS_OK)
+        st = boot_http(s, problem);
     if (st != STATUS_OK)
         s->exit_code = EXIT_CODE_CONFIG;
     return st;
@@ -282,7 +297,8 @@ enum status boot_loop(struct server *s, struct problem *problem)
                                        .ctx = s};
     pthread_sigmask(SIG_BLOCK, &all, &before);
     enum status st = writer_start(&s->loop, s->db, server_on_commit, s, &s->writer, problem);
-    s->ready = calloc((size_t)s->settings.route_slots, sizeof *s->ready);
+    s->ready = calloc((size_t)(s->settings.route_slots + HTTP_DOORS * s->settings.http_connections),
+                      sizeof *s->ready);
     if (st == STATUS_OK && !s->ready)
         st = problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for the route slots");
     if (st == STATUS_OK)
@@ -308,6 +324,9 @@ static const char *fixed_change(const struct settings *a, const struct settings 
                 FIELD(listen_control, "/listen/control"),
                 FIELD(listen_events, "/listen/events"),
                 FIELD(listen_intake, "/listen/intake"),
+                FIELD(listen_http, "/listen/http"),
+                FIELD(listen_http_unix, "/listen/http_unix"),
+                FIELD(listen_metrics, "/listen/metrics"),
                 FIELD(tls_cert, "/listen/tls/cert"),
                 FIELD(tls_key, "/listen/tls/key"),
                 FIELD(tls_ca, "/listen/tls/ca"),
@@ -320,6 +339,13 @@ static const char *fixed_change(const struct settings *a, const struct settings 
                  FIELD(feedback_slots, "/limits/feedback_slots"),
                  FIELD(max_connections, "/limits/connections"),
                  FIELD(send_timeout_ms, "/limits/send_timeout_ms"),
+                 FIELD(http_connections, "/http/connections"),
+                 FIELD(http_per_address, "/http/connections_per_client"),
+                 FIELD(http_streams, "/http/streams"),
+                 FIELD(http_head_bytes, "/http/head_bytes"),
+                 FIELD(http_body_bytes, "/http/body_bytes"),
+                 FIELD(http_idle_ms, "/http/idle_ms"),
+                 FIELD(http_request_ms, "/http/request_ms"),
                  FIELD(seed, "/store/seed")};
 #undef FIELD
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++)
