@@ -297,8 +297,7 @@ enum status boot_loop(struct server *s, struct problem *problem)
                                        .ctx = s};
     pthread_sigmask(SIG_BLOCK, &all, &before);
     enum status st = writer_start(&s->loop, s->db, server_on_commit, s, &s->writer, problem);
-    s->ready = calloc((size_t)(s->settings.route_slots + HTTP_DOORS * s->settings.http_connections),
-                      sizeof *s->ready);
+    s->ready = calloc((size_t)s->settings.route_slots, sizeof *s->ready);
     if (st == STATUS_OK && !s->ready)
         st = problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for the route slots");
     if (st == STATUS_OK)

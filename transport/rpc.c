@@ -165,7 +165,7 @@ static void rpc_reply(struct slot *slot)
     nng_ctx_send(s->ctx, s->aio);
 }
 
-static const struct slot_door rpc_door = {rpc_hold, rpc_reply};
+static const struct slot_door rpc_door = {rpc_hold, rpc_reply, .prompt = false};
 
 void rpc_resume(struct rpc *r)
 {

@@ -88,7 +88,10 @@ bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n
         return true;
     if (s->settings.relaxed && slot->purpose == PURPOSE_ROUTE) {
         slot_hold(slot);
-        s->ready[s->n_ready++] = slot;
+        if (slot->door->prompt)
+            slot_reply(slot);
+        else
+            s->ready[s->n_ready++] = slot;
     } else
         server_hold(s, slot);
     if (s->desk->broken)

@@ -10,10 +10,12 @@
  */
 struct slot;
 
-/* How a reply leaves: hold marks that it is written and waits for a commit, reply sends it. */
+/* How a reply leaves: hold marks that it is written and waits, reply sends it. prompt: sending it
+ * wakes no other thread, so it may as well go at once if it waits for nothing. */
 struct slot_door {
     void (*hold)(struct slot *s);
     void (*reply)(struct slot *s);
+    bool prompt;
 };
 
 /* What may be asked for. */

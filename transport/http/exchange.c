@@ -127,7 +127,7 @@ static void on_reply(struct slot *s)
     send_out(x);
 }
 
-static const struct slot_door http_slot_door = {on_hold, on_reply};
+static const struct slot_door http_slot_door = {on_hold, on_reply, .prompt = true};
 
 /* ---- what is asked for ---- */
 
