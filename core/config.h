@@ -32,6 +32,8 @@ struct settings {
     int64_t http_streams;                       /* readers of events, default 32 */
     int64_t http_head_bytes, http_body_bytes;   /* of a request, defaults 8 KiB and 8 MiB */
     int64_t http_idle_ms, http_request_ms;      /* defaults 60000 and 10000 */
+    int64_t metrics_tenants;                    /* told apart in /metrics, default 0 */
+    bool log_json;                              /* the process log as lines of JSON */
     int64_t seed;                               /* of the draws; 0 = chosen once per store */
 };
 

@@ -120,6 +120,11 @@ void wire_close(struct message *m)
     m->root = NULL;
 }
 
+const char *wire_key(const struct message *m)
+{
+    return json_string_value(json_object_get(m->root, "key"));
+}
+
 enum status wire_item_open(const struct message *m, int i, struct wire_item *out,
                            struct problem *problem)
 {

@@ -39,6 +39,8 @@ struct message {
 MUST_CHECK enum status wire_open(struct message *m, const void *bytes, size_t n,
                                  struct problem *problem);
 void wire_close(struct message *m);
+/* wire_key gives the message's key, NULL if it has none; lives until wire_close. */
+const char *wire_key(const struct message *m);
 /* wire_request and wire_feedback decode item i (0 when single). Borrowed strings live until
  * wire_close. */
 MUST_CHECK enum status wire_request(const struct message *m, int i, struct request *out,

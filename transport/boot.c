@@ -108,6 +108,7 @@ enum status boot_store(struct server *s, const struct server_options *options,
         s->exit_code = EXIT_CODE_CONFIG;
         return st;
     }
+    log_as_json(s->settings.log_json);
     snprintf(s->data_dir, sizeof s->data_dir, "%s",
              options->data_dir ? options->data_dir : s->settings.data_dir);
     if ((st = open_store(s, problem)) != STATUS_OK)
@@ -117,6 +118,7 @@ enum status boot_store(struct server *s, const struct server_options *options,
         return problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for two batches");
     if ((st = db_info(s->db, &info, problem)) != STATUS_OK)
         return st;
+    s->desk->usage.most = (int)s->settings.metrics_tenants;
     if (info.current >= 0)
         s->desk->snapshot_seq = info.snapshot_seq[info.current];
     log_event(LOG_LEVEL_INFO, "recovered", "seq", LOG_NUMBER(router_seq(s->router)), "replayed",
@@ -375,6 +377,8 @@ void boot_reload(struct server *s)
         return;
     }
     s->settings = settings;
+    s->desk->usage.most = (int)settings.metrics_tenants;
+    log_as_json(settings.log_json);
     log_event(LOG_LEVEL_INFO, "reloaded", "path", s->config_path, "config_seq",
               LOG_NUMBER(router_config_seq(s->router)), NULL);
 }

@@ -46,6 +46,19 @@ static bool belongs(const struct slot *slot, const struct message *m)
     return purpose[m->op] == slot->purpose && (!slot->op || strcmp(m->op_name, slot->op) == 0);
 }
 
+/* Who asks: the key that the door was told, or the one in the message; two must be the same. The
+ * one place where a principal would be found. Keys are not checked yet. */
+static enum status principal(const struct slot *slot, const struct message *m, const char **key,
+                             struct problem *p)
+{
+    const char *said = wire_key(m);
+    *key = slot->key ? slot->key : said;
+    if (slot->key && said && strcmp(slot->key, said) != 0)
+        return problem_set(p, STATUS_UNAUTHORIZED, "/key",
+                           "not the key of the Authorization header: send one of them");
+    return STATUS_OK;
+}
+
 /* Writes the reply; false when it will come later. */
 static bool answer(struct server *s, struct slot *slot, const void *bytes, size_t n)
 {
@@ -57,7 +70,11 @@ static bool answer(struct server *s, struct slot *slot, const void *bytes, size_
         return true;
     }
     bool written = true;
-    if (!belongs(slot, &m)) {
+    const char *key;
+    if (principal(slot, &m, &key, &p) != STATUS_OK) {
+        s->desk->refused++;
+        desk_error(slot_out(slot), &p);
+    } else if (!belongs(slot, &m)) {
         problem_set(&p, STATUS_BAD_REQUEST, "/op",
                     "op %s is unknown here: route, route_many go to the route address, feedback, "
                     "feedback_many to the feedback address, all others to control (over HTTP: "

@@ -32,6 +32,8 @@ def free_ports(n):
 
 
 class Service:
+    running = []  # of tests that failed half-way, for run to end
+
     def __init__(self, build, http=None, **members):
         self.folder = tempfile.mkdtemp(prefix="purser-http-")
         self.port = dict(zip(DOORS, free_ports(len(DOORS))))
@@ -49,8 +51,9 @@ class Service:
             self.process = subprocess.Popen(
                 [os.path.join(build, "purserd"), "--config", path, "--data",
                  os.path.join(self.folder, "data")], stderr=log)
-        self.wait()
         self.nng = {}
+        Service.running.append(self)
+        self.wait()
 
     def wait(self):
         for _ in range(2000):
@@ -112,6 +115,7 @@ class Service:
         self.nng = {}
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(30)
+        Service.running.remove(self)
         said = self.said()
         shutil.rmtree(self.folder, ignore_errors=True)
         return code, said

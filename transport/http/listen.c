@@ -123,9 +123,10 @@ static enum status listen_unix(const struct http_address *a, const char *path, i
     if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && !alive(&u))
         unlink(path);
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* The mode is set before the file appears, so that there is no moment with another. */
+    /* The mode is set before the file appears, so that it is never open to more; the umask may have
+     * left less. */
     if (*fd >= 0 && fchmod(*fd, 0660) == 0 && bind(*fd, (struct sockaddr *)&u, sizeof u) == 0 &&
-        listen(*fd, BACKLOG) == 0)
+        chmod(path, 0660) == 0 && listen(*fd, BACKLOG) == 0)
         return STATUS_OK;
     int error = errno;
     if (*fd >= 0)
