@@ -101,6 +101,10 @@ static bool is_local(const char *url)
 static enum status check_doors(const struct settings *s, const char *const listen[5][2],
                                struct problem *problem)
 {
+    if (!is_local(s->listen_http) && !s->key_file[0])
+        return fail_at(problem, "listen", "http",
+                       "others than this machine reach it: name a /keys/file (purser keys create), "
+                       "or use 127.0.0.1");
     for (int i = 0; i < 5; i++) {
         bool subscribers = strcmp(listen[i][0], "events") == 0;
         bool certified = strncmp(listen[i][1], "tls+", 4) == 0 && s->tls_require_client;

@@ -10,6 +10,9 @@
 struct settings {
     char listen_route[256], listen_feedback[256], listen_control[256], listen_events[256],
         listen_intake[256]; /* "" = off; defaults tcp://127.0.0.1:7601, 7602, 7603, 7604, 7605 */
+    /* http://HOST:PORT or unix:///PATH; "" = off; "auto" (http, metrics): 127.0.0.1:7680, 7681 if
+     * free */
+    char listen_http[256], listen_http_unix[256], listen_metrics[256];
     char tls_cert[256], tls_key[256], tls_ca[256]; /* PEM files, for tls+tcp:// listeners */
     bool tls_require_client;
     char key_file[256];                  /* keys that open the service; "" = none is needed */
@@ -26,7 +29,13 @@ struct settings {
     double meter_hour_days;              /* hours older than this become days, default 40 */
     double meter_day_days;               /* days older than this are forgotten, default 1100 */
     double invoice_tolerance; /* reported / computed cost - 1 without alarm, default 0.1 */
-    int64_t seed;             /* of the draws; 0 = chosen once per store */
+    int64_t http_connections, http_per_address; /* per door, defaults 1024 and 512 */
+    int64_t http_streams;                       /* readers of events, default 32 */
+    int64_t http_head_bytes, http_body_bytes;   /* of a request, defaults 8 KiB and 8 MiB */
+    int64_t http_idle_ms, http_request_ms;      /* defaults 60000 and 10000 */
+    int64_t metrics_tenants;                    /* told apart in /metrics, default 0 */
+    bool log_json;                              /* the process log as lines of JSON */
+    int64_t seed;                               /* of the draws; 0 = chosen once per store */
 };
 
 /*

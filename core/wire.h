@@ -44,7 +44,8 @@ bool wire_is_many(enum wire_op op);
 MUST_CHECK enum status wire_open(struct message *m, const void *bytes, size_t n,
                                  struct problem *problem);
 void wire_close(struct message *m);
-/* wire_key gives the key that a message shows, NULL if none. Never told to anybody. */
+/* wire_key gives the key that a message shows, NULL if none; lives until wire_close. Never told to
+ * anybody. */
 const char *wire_key(const struct message *m);
 /* wire_request and wire_feedback decode item i (0 when single). An escalation is a route request
  * that also names a decision. Borrowed strings live until wire_close. A request is of the message's

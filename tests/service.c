@@ -51,7 +51,8 @@ void service_configure(const struct service *s, const char *limits, const char *
     assert_non_null(f);
     fprintf(f,
             "{\"v\":1,\"listen\":{\"route\":\"%s\",\"feedback\":\"%s\",\"control\":\"%s\","
-            "\"events\":\"%s\",\"intake\":\"%s\"},\n\"store\":{%s},\n"
+            "\"events\":\"%s\",\"intake\":\"%s\",\"http\":\"%s\",\"metrics\":\"%s\"},\n"
+            "\"store\":{%s},\n"
             "\"limits\":{%s},\n"
             "\"models\":["
             "{\"name\":\"small-1\",\"tier\":\"small\",\"usd_per_mtok_in\":0.1,"
@@ -60,7 +61,7 @@ void service_configure(const struct service *s, const char *limits, const char *
             "\"usd_per_mtok_out\":1.5},"
             "{\"name\":\"large-1\",\"tier\":\"large\",\"usd_per_mtok_in\":2.5,"
             "\"usd_per_mtok_out\":10}]%s%s}\n",
-            s->url[0], s->url[1], s->url[2], s->url[3], s->url[4],
+            s->url[0], s->url[1], s->url[2], s->url[3], s->url[4], s->url[5], s->url[6],
             s->store ? s->store : "\"map_gib\":1", limits, extra[0] ? ",\n" : "", extra);
     fclose(f);
 }
@@ -74,9 +75,10 @@ void service_new(struct service *s, const char *limits, const char *extra)
     snprintf(s->data, sizeof s->data, "%s/data", s->dir);
     snprintf(s->log, sizeof s->log, "%s/log", s->dir);
     snprintf(s->full_flag, sizeof s->full_flag, "%s/disk-is-full", s->dir);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < SERVICE_PORTS; i++) {
         s->port[i] = service_port();
-        snprintf(s->url[i], sizeof s->url[i], "tcp://127.0.0.1:%d", s->port[i]);
+        snprintf(s->url[i], sizeof s->url[i], "%s://127.0.0.1:%d", i < 5 ? "tcp" : "http",
+                 s->port[i]);
     }
     service_configure(s, limits, extra);
 }

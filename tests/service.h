@@ -8,12 +8,14 @@
 #include <sys/types.h>
 #include "transport/client.h"
 
+enum { SERVICE_PORTS = 7 };
+
 /* A purserd of one's own: in a temporary directory, on free ports, killed at the end. */
 struct service {
     char dir[128]; /* holds config.json, data/, log */
     char config[192], data[192], log[192], full_flag[192];
-    int port[5]; /* route, feedback, control, events, intake */
-    char url[5][64];
+    int port[SERVICE_PORTS]; /* route, feedback, control, events, intake, http, metrics */
+    char url[SERVICE_PORTS][64];
     pid_t pid; /* 0 = not running */
     struct purser_client *client;
     const char *store; /* fields of "store"; NULL = a small map */

@@ -108,6 +108,7 @@ enum status boot_store(struct server *s, const struct server_options *options,
         s->exit_code = EXIT_CODE_CONFIG;
         return st;
     }
+    log_as_json(s->settings.log_json);
     snprintf(s->data_dir, sizeof s->data_dir, "%s",
              options->data_dir ? options->data_dir : s->settings.data_dir);
     if ((st = open_store(s, problem)) != STATUS_OK)
@@ -117,6 +118,7 @@ enum status boot_store(struct server *s, const struct server_options *options,
         return problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for two batches");
     if ((st = db_info(s->db, &info, problem)) != STATUS_OK)
         return st;
+    s->desk->usage.most = (int)s->settings.metrics_tenants;
     if (info.current >= 0)
         s->desk->snapshot_seq = info.snapshot_seq[info.current];
     log_event(LOG_LEVEL_INFO, "recovered", "seq", LOG_NUMBER(router_seq(s->router)), "replayed",
@@ -141,7 +143,7 @@ static bool on_intake(void *ctx, const void *bytes, size_t n)
     }
     bool many = m.op == WIRE_FEEDBACK_MANY;
     if ((many || m.op == WIRE_FEEDBACK) &&
-        gate_admit(s->gate, &m, wallclock_now(&s->desk->clock), &p) == STATUS_OK)
+        gate_admit(s->gate, &m, wire_key(&m), wallclock_now(&s->desk->clock), &p) == STATUS_OK)
         for (int i = 0; i < m.items && !s->desk->broken; i++)
             desk_feedback(s->desk, &m, i);
     else
@@ -181,6 +183,15 @@ static void gauges(void *ctx, struct text *t)
         text_printf(t, ",\"intake_messages\":%lld", (long long)intake_messages(s->intake));
     if (s->publish)
         text_printf(t, ",\"published\":%lld", (long long)publish_sent(s->publish));
+    struct http_stats web;
+    if (s->http) {
+        http_stats(s->http, &web);
+        text_printf(t,
+                    ",\"http\":{\"requests\":%lld,\"busy\":%d,\"connections\":%d,"
+                    "\"streams\":%d,\"streams_dropped\":%lld,\"cut_off\":%lld}",
+                    (long long)web.requests, web.busy, web.connections, web.streams,
+                    (long long)web.streams_dropped, (long long)web.cuts);
+    }
     text_put(t, ",");
     desk_meter_stats(d, t);
 }
@@ -209,10 +220,12 @@ static struct endpoint_options endpoint(const struct server *s, const char *url,
                                      .max_message = BATCH_MESSAGE_MAX};
 }
 
-static enum status open_rpc(struct server *s, const char *url, const char *where, int64_t slots,
-                            struct rpc **out, struct problem *problem)
+static enum status open_rpc(struct server *s, const char *url, const char *where,
+                            enum purpose purpose, int64_t slots, struct rpc **out,
+                            struct problem *problem)
 {
     struct rpc_options o = {.endpoint = endpoint(s, url, where),
+                            .purpose = purpose,
                             .slots = (int)slots,
                             .send_timeout_ms = (int)s->settings.send_timeout_ms,
                             .on_request = server_on_request,
@@ -225,12 +238,14 @@ static enum status open_sockets(struct server *s, struct problem *problem)
     const struct settings *c = &s->settings;
     enum status st = STATUS_OK;
     if (c->listen_route[0])
-        st = open_rpc(s, c->listen_route, "/listen/route", c->route_slots, &s->route, problem);
-    if (st == STATUS_OK && c->listen_feedback[0])
-        st = open_rpc(s, c->listen_feedback, "/listen/feedback", c->feedback_slots, &s->feedback,
+        st = open_rpc(s, c->listen_route, "/listen/route", PURPOSE_ROUTE, c->route_slots, &s->route,
                       problem);
+    if (st == STATUS_OK && c->listen_feedback[0])
+        st = open_rpc(s, c->listen_feedback, "/listen/feedback", PURPOSE_FEEDBACK,
+                      c->feedback_slots, &s->feedback, problem);
     if (st == STATUS_OK && c->listen_control[0])
-        st = open_rpc(s, c->listen_control, "/listen/control", 16, &s->control, problem);
+        st = open_rpc(s, c->listen_control, "/listen/control", PURPOSE_CONTROL, 16, &s->control,
+                      problem);
     if (st == STATUS_OK && c->listen_events[0]) {
         struct endpoint_options o = endpoint(s, c->listen_events, "/listen/events");
         st = publish_open(&o, &s->publish, problem);
@@ -241,6 +256,8 @@ static enum status open_sockets(struct server *s, struct problem *problem)
                                    .ctx = s};
         st = intake_open(&s->loop, &o, &s->intake, problem);
     }
+    if (st == STATUS_OK)
+        st = boot_http(s, problem);
     if (st != STATUS_OK)
         s->exit_code = EXIT_CODE_CONFIG;
     return st;
@@ -324,6 +341,9 @@ static const char *fixed_change(const struct settings *a, const struct settings 
                 FIELD(listen_control, "/listen/control"),
                 FIELD(listen_events, "/listen/events"),
                 FIELD(listen_intake, "/listen/intake"),
+                FIELD(listen_http, "/listen/http"),
+                FIELD(listen_http_unix, "/listen/http_unix"),
+                FIELD(listen_metrics, "/listen/metrics"),
                 FIELD(tls_cert, "/listen/tls/cert"),
                 FIELD(tls_key, "/listen/tls/key"),
                 FIELD(tls_ca, "/listen/tls/ca"),
@@ -337,6 +357,13 @@ static const char *fixed_change(const struct settings *a, const struct settings 
                  FIELD(feedback_slots, "/limits/feedback_slots"),
                  FIELD(max_connections, "/limits/connections"),
                  FIELD(send_timeout_ms, "/limits/send_timeout_ms"),
+                 FIELD(http_connections, "/http/connections"),
+                 FIELD(http_per_address, "/http/connections_per_client"),
+                 FIELD(http_streams, "/http/streams"),
+                 FIELD(http_head_bytes, "/http/head_bytes"),
+                 FIELD(http_body_bytes, "/http/body_bytes"),
+                 FIELD(http_idle_ms, "/http/idle_ms"),
+                 FIELD(http_request_ms, "/http/request_ms"),
                  FIELD(seed, "/store/seed")};
 #undef FIELD
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++)
@@ -367,6 +394,8 @@ void boot_reload(struct server *s)
         return;
     }
     s->settings = settings;
+    s->desk->usage.most = (int)settings.metrics_tenants;
+    log_as_json(settings.log_json);
     log_event(LOG_LEVEL_INFO, "reloaded", "path", s->config_path, "config_seq",
               LOG_NUMBER(router_config_seq(s->router)), NULL);
 }

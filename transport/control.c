@@ -25,6 +25,7 @@
 #include "transport/control_stats.h"
 #include "transport/control_unlearn.h"
 #include "transport/log.h"
+#include "transport/words.h"
 
 struct call {
     struct control *control;
@@ -291,6 +292,8 @@ static enum status explain(struct call *c, struct problem *p)
     text_put(c->out, "{\"v\":1,\"decision\":");
     reply_decision(c->out, &d->event, &router_params(d->router)->catalog, router_mac_key(d->router),
                    true);
+    text_put(c->out, ",\"words\":");
+    words_decision(c->out, &d->event.decided, &router_params(d->router)->catalog);
     text_put(c->out, ",\"record\":");
     event_describe(&d->event, c->out);
     text_put(c->out, "}");

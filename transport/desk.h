@@ -10,6 +10,7 @@
 #include "store/batch.h"
 #include "store/db.h"
 #include "transport/outbuf.h"
+#include "transport/usage.h"
 #include "transport/wallclock.h"
 
 /*
@@ -46,6 +47,7 @@ struct desk {
         int64_t n, unpriced;
         bool off; /* alarm */
     } invoice[MODELS_MAX];
+    struct usage usage;       /* since the start, for metrics */
     double invoice_tolerance; /* share; of the settings */
     int64_t invoice_alarms;
     int64_t meter_other, meter_other_before; /* when last looked at, and the time before */

@@ -96,9 +96,11 @@ static void on_meter(void *ctx, const struct event *ev, const struct label_book 
         ok = meter_decided(m, ev, keys_most(d), &delta);
     else if (ok)
         ok = meter_feedback(m, decided, before, after, keys_most(d), &delta);
-    if (ok)
+    if (ok) {
+        usage_add(&d->usage, &decided->decided, &delta);
         watch(d, decided->decided.arm, &delta);
-    else
+    }
+    if (!ok)
         desk_break(d, decided ? "no memory to meter" : "a decision's record cannot be read");
 }
 

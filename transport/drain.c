@@ -55,6 +55,7 @@ void drain_begin(struct server *s, const char *why)
         intake_drain(s->intake);
     if (s->publish)
         publish_drain(s->publish);
+    http_drain(s->http);
     uv_timer_start(&s->deadline, on_deadline, (uint64_t)s->settings.drain_ms, 0);
 }
 
@@ -75,6 +76,7 @@ static bool quiet(const struct server *s)
 {
     const struct desk *d = s->desk;
     bool slots = rpc_idle(s->route) && rpc_idle(s->feedback) && rpc_idle(s->control) &&
+                 http_idle(s->http) &&
                  (!s->intake || intake_idle(s->intake) || d->full || d->broken);
     bool written =
         d->broken ? !writer_busy(s->writer) : !d->flying && batch_empty(d->filling.batch);
@@ -164,6 +166,7 @@ static void close_sockets(struct server *s)
     if (s->intake)
         intake_close(s->intake);
     publish_close(s->publish);
+    http_close(s->http);
 }
 
 void drain_close(struct server *s)
@@ -206,7 +209,8 @@ int server_run(const struct server_options *options)
     if (st == STATUS_OK) {
         log_event(LOG_LEVEL_INFO, "ready", "route", s->settings.listen_route, "feedback",
                   s->settings.listen_feedback, "control", s->settings.listen_control, "events",
-                  s->settings.listen_events, "intake", s->settings.listen_intake, "data",
+                  s->settings.listen_events, "intake", s->settings.listen_intake, "http",
+                  http_url(s->http, HTTP_TCP), "metrics", http_url(s->http, HTTP_METRICS), "data",
                   s->data_dir, "seq", LOG_NUMBER(router_seq(s->router)), "nng", nng_version(),
                   NULL);
         uv_run(&s->loop, UV_RUN_DEFAULT);

@@ -34,6 +34,7 @@ static const struct {
     {"pools.list", READER | OPERATOR},
     {"config.get", READER | OPERATOR},
     {"spend.get", READER | OPERATOR},
+    {"events.read", READER | OPERATOR}, /* over HTTP */
     {"lens.get", OPERATOR},
     {"log", OPERATOR}, /* contexts are features of prompts */
     {"labels", OPERATOR},
@@ -166,21 +167,47 @@ static enum status draw(struct gate *g, int i, int items, int64_t now_ms, struct
     return STATUS_THROTTLED;
 }
 
-enum status gate_admit(struct gate *g, struct message *m, int64_t now_ms, struct problem *problem)
+/* Gives the index of a key that may do the op, -1 with the problem set. */
+static int find_allowed(const struct gate *g, const char *shown, const char *op, int64_t now_ms,
+                        struct problem *problem)
 {
+    int i = keyring_open(g->ring, shown ? shown : "", now_ms);
+    if (i < 0)
+        problem_set(problem, STATUS_UNAUTHORIZED, "/key",
+                    "a key is needed that opens this service: ask its operator for one "
+                    "(purser keys create)");
+    else if (!gate_allows(keyring_at(g->ring, i)->role, op))
+        problem_set(problem, STATUS_FORBIDDEN, "/op", "a key of role %s may not do this",
+                    role_names[keyring_at(g->ring, i)->role]);
+    else
+        return i;
+    return -1;
+}
+
+enum status gate_may(const struct gate *g, const char *key, const char *op, int64_t now_ms,
+                     struct problem *problem)
+{
+    struct problem p = {0};
+    if (!g->ring || find_allowed(g, key, op, now_ms, &p) >= 0)
+        return STATUS_OK;
+    if (problem)
+        *problem = p;
+    return p.code;
+}
+
+enum status gate_admit(struct gate *g, struct message *m, const char *key, int64_t now_ms,
+                       struct problem *problem)
+{
+    struct problem p = {0};
     if (!g->ring)
         return STATUS_OK;
-    const char *presented = wire_key(m);
-    int i = keyring_open(g->ring, presented ? presented : "", now_ms);
-    if (i < 0)
-        return problem_set(problem, STATUS_UNAUTHORIZED, "/key",
-                           "a key is needed that opens this service: ask its operator for one "
-                           "(purser keys create)");
-    const struct key *key = keyring_at(g->ring, i);
-    if (!gate_allows(key->role, m->op_name))
-        return problem_set(problem, STATUS_FORBIDDEN, "/op", "a key of role %s may not do this",
-                           role_names[key->role]);
-    strcpy(m->tenant, key->tenant);
-    strcpy(m->caller, key->id);
+    int i = find_allowed(g, key, m->op_name, now_ms, &p);
+    if (i < 0) {
+        if (problem)
+            *problem = p;
+        return p.code;
+    }
+    strcpy(m->tenant, keyring_at(g->ring, i)->tenant);
+    strcpy(m->caller, keyring_at(g->ring, i)->id);
     return draw(g, i, m->items, now_ms, problem);
 }

@@ -2,6 +2,7 @@
 #ifndef PURSER_TRANSPORT_LOG_H
 #define PURSER_TRANSPORT_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO };
@@ -13,6 +14,8 @@ enum { LOG_NUMBER_CAP = 24 };
 const char *log_number(char buf[LOG_NUMBER_CAP], int64_t v);
 #define LOG_NUMBER(v) log_number((char[LOG_NUMBER_CAP]){0}, (int64_t)(v))
 
+/* log_as_json chooses the form of lines from here on. At the start, and on the loop thread. */
+void log_as_json(bool json);
 /* log_event writes one line to stderr: "level event=E key=value ...". Pairs of strings follow, then
  * NULL; an odd count is the caller's mistake. Values are escaped: whatever they hold, the line
  * stays one line and its keys stay what they are. Any thread. */

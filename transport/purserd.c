@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "transport/endpoint.h"
-#include "transport/server.h"
+#include "transport/server_state.h"
 
 #ifndef PURSER_VERSION
 #define PURSER_VERSION "0.1.0"
@@ -26,6 +26,16 @@ static const char usage[] =
     "signals: SIGTERM, SIGINT stop gracefully (a second one at once); SIGHUP reads FILE again.\n"
     "exit: 0 stopped as asked, 64 usage, 70 failure while running (restart), 73 store cannot be\n"
     "      opened, 74 store damaged or still full, 78 configuration or address.\n";
+
+static enum status check_http(const struct settings *settings, struct problem *p)
+{
+    struct http_address a[HTTP_DOORS];
+    enum status s = STATUS_OK;
+    boot_http_addresses(settings, a);
+    for (int i = 0; s == STATUS_OK && i < HTTP_DOORS; i++)
+        s = http_address_check(&a[i], p);
+    return s;
+}
 
 static int check(const struct server_options *o)
 {
@@ -50,6 +60,8 @@ static int check(const struct server_options *o)
         if (urls[i][0])
             s = endpoint_check(&e, &p);
     }
+    if (s == STATUS_OK)
+        s = check_http(&settings, &p);
     if (s == STATUS_OK) {
         printf("%s: ok\n", o->config_path);
         return EXIT_CODE_OK;

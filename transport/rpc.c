@@ -12,6 +12,7 @@
 #include "transport/rpc.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <nng/protocol/reqrep0/rep.h>
@@ -19,14 +20,14 @@
 
 enum slot_state { SLOT_IDLE, SLOT_RECV, SLOT_OPEN, SLOT_HELD, SLOT_SEND, SLOT_STATES };
 
-struct slot {
+struct rpc_slot {
     struct mail mail; /* first: a mail is its slot */
+    struct slot slot;
     struct rpc *rpc;
     enum slot_state state;
     nng_ctx ctx;
     nng_aio *aio;
     nng_msg *msg; /* the request, while OPEN and put off */
-    struct outbuf out;
 };
 
 struct rpc {
@@ -34,7 +35,7 @@ struct rpc {
     struct mailbox box;
     struct rpc_options options;
     struct endpoint_gate gate;
-    struct slot *slot;
+    struct rpc_slot *slot;
     int n, idle;
     struct mail *late, **late_tail; /* requests put off */
     bool draining, resuming;
@@ -43,7 +44,7 @@ struct rpc {
     void *closed_ctx;
 };
 
-static void slot_move(struct slot *s, enum slot_state to)
+static void slot_move(struct rpc_slot *s, enum slot_state to)
 {
     static const unsigned char allowed[SLOT_STATES] = {
         [SLOT_IDLE] = 1 << SLOT_RECV,
@@ -60,11 +61,11 @@ static void slot_move(struct slot *s, enum slot_state to)
 /* NNG thread: sometimes the poller itself, so nothing but the hand-over. */
 static void rpc_on_aio(void *arg)
 {
-    struct slot *s = arg;
+    struct rpc_slot *s = arg;
     mailbox_push(&s->rpc->box, &s->mail);
 }
 
-static void rpc_listen(struct slot *s)
+static void rpc_listen(struct rpc_slot *s)
 {
     if (s->rpc->draining)
         return;
@@ -73,37 +74,37 @@ static void rpc_listen(struct slot *s)
     nng_ctx_recv(s->ctx, s->aio);
 }
 
-static bool rpc_offer(struct slot *s)
+static bool rpc_offer(struct rpc_slot *s)
 {
     const struct rpc_options *o = &s->rpc->options;
     nng_msg *msg = s->msg;
-    if (!o->on_request(o->ctx, s, nng_msg_body(msg), nng_msg_len(msg)))
+    if (!o->on_request(o->ctx, &s->slot, nng_msg_body(msg), nng_msg_len(msg)))
         return false;
     nng_msg_free(msg);
     s->msg = NULL;
     return true;
 }
 
-static void put_off(struct slot *s)
+static void put_off(struct rpc_slot *s)
 {
     s->mail.next = NULL;
     *s->rpc->late_tail = &s->mail;
     s->rpc->late_tail = &s->mail.next;
 }
 
-static void rpc_on_request(struct slot *s)
+static void rpc_on_request(struct rpc_slot *s)
 {
     slot_move(s, SLOT_OPEN);
     s->rpc->requests++;
     s->msg = nng_aio_get_msg(s->aio);
     nng_aio_set_msg(s->aio, NULL);
-    outbuf_clear(&s->out);
+    outbuf_clear(&s->slot.out);
     if (s->rpc->late || !rpc_offer(s)) /* nobody overtakes who was put off */
         put_off(s);
 }
 
 /* An operation of the slot has ended: what NNG had is ours again. */
-static void rpc_settle(struct slot *s)
+static void rpc_settle(struct rpc_slot *s)
 {
     int e = nng_aio_result(s->aio);
     if (s->state == SLOT_RECV && e == 0) {
@@ -127,31 +128,27 @@ static void rpc_on_mail(void *ctx, struct mail *list)
 {
     (void)ctx;
     while (list) {
-        struct slot *s = (struct slot *)list;
+        struct rpc_slot *s = (struct rpc_slot *)list;
         list = list->next;
         rpc_settle(s);
     }
 }
 
-struct outbuf *slot_out(struct slot *s)
+static struct rpc_slot *of(struct slot *slot)
 {
-    return &s->out;
+    return (struct rpc_slot *)(void *)((char *)slot - offsetof(struct rpc_slot, slot));
 }
 
-struct rpc *slot_rpc(struct slot *s)
+static void rpc_hold(struct slot *slot)
 {
-    return s->rpc;
+    slot_move(of(slot), SLOT_HELD);
 }
 
-void rpc_hold(struct slot *s)
+static void rpc_reply(struct slot *slot)
 {
-    slot_move(s, SLOT_HELD);
-}
-
-void rpc_reply(struct slot *s)
-{
+    struct rpc_slot *s = of(slot);
     nng_msg *msg = NULL;
-    struct text *t = &s->out.text;
+    struct text *t = &s->slot.out.text;
     slot_move(s, SLOT_SEND);
     s->rpc->replies++;
     if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, t->at ? t->at : "", t->len) != 0) {
@@ -162,11 +159,13 @@ void rpc_reply(struct slot *s)
         rpc_listen(s);
         return;
     }
-    outbuf_clear(&s->out);
+    outbuf_clear(&s->slot.out);
     nng_aio_set_timeout(s->aio, s->rpc->options.send_timeout_ms);
     nng_aio_set_msg(s->aio, msg);
     nng_ctx_send(s->ctx, s->aio);
 }
+
+static const struct slot_door rpc_door = {rpc_hold, rpc_reply, .prompt = false};
 
 void rpc_resume(struct rpc *r)
 {
@@ -174,7 +173,7 @@ void rpc_resume(struct rpc *r)
         return;
     r->resuming = true;
     while (r->late) {
-        struct slot *s = (struct slot *)r->late;
+        struct rpc_slot *s = (struct rpc_slot *)r->late;
         struct mail *next = s->mail.next;
         if (!rpc_offer(s))
             break;
@@ -211,7 +210,7 @@ void rpc_stop(struct rpc *r)
 static void free_slots(struct rpc *r)
 {
     for (int i = 0; i < r->n; i++) {
-        struct slot *s = &r->slot[i];
+        struct rpc_slot *s = &r->slot[i];
         if (s->aio) {
             /* A stopped operation leaves its message with us: unsent, or not yet settled. */
             nng_msg *msg = nng_aio_get_msg(s->aio);
@@ -221,7 +220,7 @@ static void free_slots(struct rpc *r)
         }
         if (s->msg)
             nng_msg_free(s->msg);
-        outbuf_fini(&s->out);
+        outbuf_fini(&s->slot.out);
     }
 }
 
@@ -255,8 +254,10 @@ void rpc_close(struct rpc *r, void (*on_closed)(void *ctx), void *ctx)
 static enum status open_slots(struct rpc *r, struct problem *problem)
 {
     for (int i = 0; i < r->n; i++) {
-        struct slot *s = &r->slot[i];
+        struct rpc_slot *s = &r->slot[i];
         s->rpc = r;
+        s->slot.door = &rpc_door;
+        s->slot.purpose = r->options.purpose;
         int e = nng_ctx_open(&s->ctx, r->socket);
         if (e == 0)
             e = nng_aio_alloc(&s->aio, rpc_on_aio, s);

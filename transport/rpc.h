@@ -8,7 +8,7 @@
 #include <uv.h>
 #include "core/status.h"
 #include "transport/endpoint.h"
-#include "transport/outbuf.h"
+#include "transport/slot.h"
 
 /*
  * A REP socket with a fixed number of slots: at most that many requests are inside at once, the
@@ -16,14 +16,14 @@
  * idle, and whatever is asked of it is done.
  */
 struct rpc;
-struct slot;
 
 struct rpc_options {
     struct endpoint_options endpoint;
+    enum purpose purpose;
     int slots;
     int send_timeout_ms; /* for a client that does not read its replies */
     /* on_request gets a request in slot s; the bytes live until it returns true. It must end in
-     * rpc_hold or rpc_reply, now or (if it keeps the slot) later. False = not now: it is called
+     * slot_hold or slot_reply, now or (if it keeps the slot) later. False = not now: it is called
      * again, in order of arrival, after rpc_resume. */
     bool (*on_request)(void *ctx, struct slot *s, const void *bytes, size_t n);
     void *ctx;
@@ -32,12 +32,6 @@ struct rpc_options {
 /* rpc_open listens and arms all slots. On failure nothing is left behind. */
 MUST_CHECK enum status rpc_open(uv_loop_t *loop, const struct rpc_options *options,
                                 struct rpc **out, struct problem *problem);
-/* slot_out gives where the reply is written. slot_rpc gives the socket it came by. */
-struct outbuf *slot_out(struct slot *s);
-struct rpc *slot_rpc(struct slot *s);
-/* rpc_hold: the reply is written and waits for a commit. rpc_reply sends it. */
-void rpc_hold(struct slot *s);
-void rpc_reply(struct slot *s);
 /* rpc_resume offers the requests that were put off. */
 void rpc_resume(struct rpc *r);
 /* rpc_drain lets no one in any more; slots without a request fall idle. rpc_idle: all have. */

@@ -12,6 +12,7 @@
 #include "transport/server_state.h"
 
 #include <string.h>
+#include "transport/announce.h"
 #include "transport/log.h"
 
 enum { RETRY_FIRST_MS = 100, RETRY_MOST_MS = 5000, PRUNE_EACH_TICKS = 10, PRUNE_MOST = 2000 };
@@ -26,23 +27,37 @@ static void refuse(struct slot *slot, enum status code, const char *text)
 void server_hold(struct server *s, struct slot *slot)
 {
     struct desk *d = s->desk;
-    rpc_hold(slot);
+    slot_hold(slot);
     if (d->full || d->broken)
-        rpc_reply(slot); /* nothing it could wait for; its content allows for that */
+        slot_reply(slot); /* nothing it could wait for; its content allows for that */
     else if (batch_hold(d->filling.batch, slot) != STATUS_OK) {
         refuse(slot, STATUS_UNAVAILABLE, "no memory to keep the reply: retry with the same id");
-        rpc_reply(slot);
+        slot_reply(slot);
     }
 }
 
-/* Which ops a socket serves. */
-static bool belongs(const struct server *s, const struct rpc *rpc, enum wire_op op)
+/* Whether a door serves an op. */
+static bool belongs(const struct slot *slot, const struct message *m)
 {
-    if (rpc == s->route)
-        return op == WIRE_ROUTE || op == WIRE_ROUTE_MANY || op == WIRE_ESCALATE;
-    if (rpc == s->feedback)
-        return op == WIRE_FEEDBACK || op == WIRE_FEEDBACK_MANY;
-    return op == WIRE_CONTROL || op == WIRE_TEACH;
+    static const enum purpose purpose[] = {[WIRE_ROUTE] = PURPOSE_ROUTE,
+                                           [WIRE_ROUTE_MANY] = PURPOSE_ROUTE,
+                                           [WIRE_ESCALATE] = PURPOSE_ROUTE,
+                                           [WIRE_FEEDBACK] = PURPOSE_FEEDBACK,
+                                           [WIRE_FEEDBACK_MANY] = PURPOSE_FEEDBACK,
+                                           [WIRE_TEACH] = PURPOSE_CONTROL,
+                                           [WIRE_CONTROL] = PURPOSE_CONTROL};
+    return purpose[m->op] == slot->purpose && (!slot->op || strcmp(m->op_name, slot->op) == 0);
+}
+
+/* Who asks: the key that the door was told, or the one in the message; two must be the same. */
+static enum status admit(struct server *s, const struct slot *slot, struct message *m,
+                         struct problem *p)
+{
+    const char *said = wire_key(m), *key = slot->key ? slot->key : said;
+    if (slot->key && said && strcmp(slot->key, said) != 0)
+        return problem_set(p, STATUS_UNAUTHORIZED, "/key",
+                           "not the key of the Authorization header: send one of them");
+    return gate_admit(s->gate, m, key, wallclock_now(&s->desk->clock), p);
 }
 
 /* Writes the reply; false when it will come later. */
@@ -56,13 +71,14 @@ static bool answer(struct server *s, struct slot *slot, const void *bytes, size_
         return true;
     }
     bool written = true;
-    if (gate_admit(s->gate, &m, wallclock_now(&s->desk->clock), &p) != STATUS_OK) {
+    if (admit(s, slot, &m, &p) != STATUS_OK) {
         s->desk->refused++;
         desk_error(slot_out(slot), &p);
-    } else if (!belongs(s, slot_rpc(slot), m.op)) {
+    } else if (!belongs(slot, &m)) {
         problem_set(&p, STATUS_BAD_REQUEST, "/op",
                     "op %s is unknown here: route, route_many go to the route address, feedback, "
-                    "feedback_many to the feedback address, all others to control",
+                    "feedback_many to the feedback address, all others to control (over HTTP: "
+                    "/v1/route, /v1/feedback, /v1/control)",
                     m.op_name);
         s->desk->refused++;
         desk_error(slot_out(slot), &p);
@@ -82,14 +98,17 @@ bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n
         return false;
     if (s->desk->broken) {
         refuse(slot, STATUS_UNAVAILABLE, "the service is about to restart: retry");
-        rpc_reply(slot);
+        slot_reply(slot);
         return true;
     }
     if (!answer(s, slot, bytes, n))
         return true;
-    if (s->settings.relaxed && slot_rpc(slot) == s->route) {
-        rpc_hold(slot);
-        s->ready[s->n_ready++] = slot;
+    if (s->settings.relaxed && slot->purpose == PURPOSE_ROUTE) {
+        slot_hold(slot);
+        if (slot->door->prompt)
+            slot_reply(slot);
+        else
+            s->ready[s->n_ready++] = slot;
     } else
         server_hold(s, slot);
     if (s->desk->broken)
@@ -105,7 +124,7 @@ static void release(struct tray *t, const struct problem *instead)
         t->answered++;
         if (instead)
             desk_error(slot_out(slot), instead);
-        rpc_reply(slot);
+        slot_reply(slot);
     }
 }
 
@@ -114,6 +133,7 @@ static void resume(struct server *s)
     rpc_resume(s->feedback);
     rpc_resume(s->route);
     rpc_resume(s->control);
+    http_resume(s->http);
     if (s->intake)
         intake_resume(s->intake);
 }
@@ -206,8 +226,7 @@ static void on_durable(struct server *s)
     s->commits++;
     s->commit_ns_sum += (int64_t)uv_hrtime() - s->commit_ns;
     release(&d->other, NULL);
-    if (s->publish)
-        publish_batch(s->publish, d->other.batch);
+    announce_batch(d->other.batch, s->publish, s->http);
     desk_landed(d);
     server_flush(s); /* the next commit starts at once */
 }
@@ -229,7 +248,7 @@ void server_on_commit(void *ctx, struct batch *b, enum status status, const stru
 static void release_ready(struct server *s)
 {
     for (int64_t i = 0; i < s->n_ready; i++)
-        rpc_reply(s->ready[i]);
+        slot_reply(s->ready[i]);
     s->n_ready = 0;
 }
 
@@ -238,8 +257,10 @@ void server_on_prepare(uv_prepare_t *handle)
     struct server *s = handle->data;
     if (s->phase == PHASE_SERVING)
         desk_follow(s->desk);
+    http_turn(s->http); /* what a commit has released, and the requests behind */
     server_flush(s);
     release_ready(s);
+    http_turn(s->http); /* what waited for nothing */
     if (s->phase != PHASE_SERVING)
         drain_step(s);
 }
@@ -249,6 +270,7 @@ void server_on_second(uv_timer_t *handle)
     struct server *s = handle->data;
     desk_tick(s->desk);
     gate_refresh(s->gate);
+    http_sweep(s->http);
     s->desk->invoice_tolerance = s->settings.invoice_tolerance;
     if (++s->ticks % PRUNE_EACH_TICKS == 0) {
         desk_meter_keep(s->desk, s->settings.meter_hour_days, s->settings.meter_day_days);

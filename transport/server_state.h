@@ -8,6 +8,7 @@
 #include "transport/control.h"
 #include "transport/desk.h"
 #include "transport/gate.h"
+#include "transport/http/http.h"
 #include "transport/intake.h"
 #include "transport/publish.h"
 #include "transport/rpc.h"
@@ -30,6 +31,7 @@ struct server {
     struct rpc *route, *feedback, *control; /* NULL: off */
     struct intake *intake;                  /* NULL: off */
     struct publish *publish;                /* NULL: off */
+    struct http *http;
     struct control desk_control;
     uv_prepare_t prepare;
     uv_timer_t second, retry, deadline;
@@ -51,6 +53,11 @@ MUST_CHECK enum status boot_store(struct server *s, const struct server_options 
 MUST_CHECK enum status boot_loop(struct server *s, struct problem *problem);
 /* boot_reload reads the configuration file again (SIGHUP). */
 void boot_reload(struct server *s);
+
+/* boot_http.c */
+/* boot_http_addresses gives where HTTP is to listen; borrows of c. boot_http listens. */
+void boot_http_addresses(const struct settings *c, struct http_address a[HTTP_DOORS]);
+MUST_CHECK enum status boot_http(struct server *s, struct problem *problem);
 
 /* server.c */
 bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n);

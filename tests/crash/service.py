@@ -52,7 +52,8 @@ class Service:
     def configure(self, open_decisions: int) -> None:
         listen = {door: f"tcp://127.0.0.1:{port}" for door, port in self.port.items()}
         with open(self.config, "w", encoding="utf-8") as f:
-            json.dump({"v": 1, "listen": {**listen, "events": "", "intake": ""},
+            json.dump({"v": 1, "listen": {**listen, "events": "", "intake": "",
+                                            "http": "", "metrics": ""},
                        "store": {"map_gib": 1, "snapshot_events": self.snapshot_events, "seed": 7},
                        "limits": {"open_decisions": open_decisions},
                        "models": MODELS,

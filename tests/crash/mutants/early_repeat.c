@@ -5,7 +5,7 @@
  * Linked with --wrap=batch_hold. Loop thread only.
  */
 #include "store/batch.h"
-#include "transport/rpc.h"
+#include "transport/slot.h"
 
 enum status __wrap_batch_hold(struct batch *b, void *waiter);
 enum status __real_batch_hold(struct batch *b, void *waiter);
@@ -17,6 +17,6 @@ enum status __wrap_batch_hold(struct batch *b, void *waiter)
         held = batch_last_seq(b);
         return __real_batch_hold(b, waiter);
     }
-    rpc_reply(waiter);
+    slot_reply(waiter);
     return STATUS_OK;
 }

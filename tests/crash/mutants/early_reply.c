@@ -4,13 +4,13 @@
  * milliseconds before the commit that makes them true. Linked with --wrap=batch_hold.
  */
 #include "store/batch.h"
-#include "transport/rpc.h"
+#include "transport/slot.h"
 
 enum status __wrap_batch_hold(struct batch *b, void *waiter);
 
 enum status __wrap_batch_hold(struct batch *b, void *waiter)
 {
     (void)b;
-    rpc_reply(waiter);
+    slot_reply(waiter);
     return STATUS_OK;
 }

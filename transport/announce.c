@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Called when a commit is done only, so nobody learns of what a crash could take back. Both
+ * audiences drop for slow readers by design: the log in the store is the record, this is a hint
+ * that it grew. Considered: rendering in the writer thread, which already has the batch. It would
+ * delay the next commit.
+ */
+#include "transport/announce.h"
+
+#include "core/event.h"
+#include "core/text.h"
+
+enum { LINE_MAX_BYTES = 64 * 1024 };
+
+void announce_batch(const struct batch *b, struct publish *p, struct http *h)
+{
+    static struct event event; /* loop thread only; too big for the stack */
+    static char line[LINE_MAX_BYTES];
+    bool publishes = p && publish_wanted(p), streams = http_listened(h);
+    uint64_t last = publishes || streams ? batch_last_seq(b) : 0;
+    for (uint64_t seq = last + 1 - batch_events(b); seq <= last && last; seq++) {
+        const uint8_t *bytes;
+        size_t n;
+        if (!batch_find_event(b, seq, &bytes, &n) ||
+            event_decode(bytes, n, &event, NULL) != STATUS_OK || event.kind == EVENT_TICKED)
+            continue;
+        struct text t = text_over(line, sizeof line);
+        event_describe(&event, &t);
+        if (t.full)
+            continue;
+        if (publishes)
+            publish_line(p, &t);
+        if (streams)
+            http_event(h, seq, t.at, t.len);
+    }
+}

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request over HTTP: its head is looked at, its body gathered, the message offered to the
+ * service, its reply sent. While the service has it, the connection is suspended; what is
+ * answered at once never is. The status of a reply is read from the reply: there is one way to
+ * refuse something, the error object, whatever door it leaves by.
+ * Invariants: a body is kept up to its limit and no further; a refusal that comes before the body
+ * does closes the connection, since nobody will read on.
+ */
+#include "transport/http/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "core/wire.h"
+#include "transport/http/openapi.h"
+
+enum { FREE_MOST = 256, SECOND_MS = 1000 };
+
+/* ---- replies ---- */
+
+static const char json_type[] = "application/json";
+
+/* The HTTP status of a reply, and when to come again: of the error object it is, or 200. */
+static unsigned status_of(const struct text *t, long *retry_ms)
+{
+    static const char head[] = "{\"v\":1,\"error\":{\"code\":\"", retry[] = "\"retry_after_ms\":";
+    *retry_ms = 0;
+    if (!t->at || strncmp(t->at, head, sizeof head - 1) != 0)
+        return t->len > 0 ? 200 : 503; /* without memory there is no reply at all */
+    const char *code = t->at + sizeof head - 1;
+    size_t n = strcspn(code, "\"");
+    enum status s = STATUS_INTERNAL;
+    for (int i = 0; i < STATUS_COUNT; i++)
+        if (strlen(status_code((enum status)i)) == n &&
+            memcmp(status_code((enum status)i), code, n) == 0)
+            s = (enum status)i;
+    const char *said = strstr(code, retry);
+    if (status_retryable(s))
+        *retry_ms = said ? strtol(said + sizeof retry - 1, NULL, 10) : SECOND_MS;
+    return (unsigned)status_http(s);
+}
+
+static void count(struct exchange *x, unsigned status)
+{
+    struct http_stats *st = &x->http->stats;
+    st->replies[status / 100 < 6 ? status / 100 : 0]++;
+}
+
+/* Sends a response, which is given up here. */
+static void queue(struct exchange *x, unsigned status, struct MHD_Response *r)
+{
+    x->state = EXCHANGE_ANSWERED;
+    count(x, status);
+    engine_phase(x->door->engine, engine_peer(x->connection), PEER_READING);
+    if (r) {
+        MHD_queue_response(x->connection, status, r);
+        MHD_destroy_response(r);
+    } else {
+        engine_cut(engine_peer(x->connection)); /* no memory to answer */
+    }
+    if (x->suspended) {
+        x->suspended = false;
+        engine_resume(x->door->engine, x->connection);
+    }
+}
+
+/* Sends bytes that live until the exchange is over. */
+static void send_bytes(struct exchange *x, unsigned status, const char *type, const char *at,
+                       size_t n, long retry_ms)
+{
+    char seconds[24];
+    /* libmicrohttpd takes its buffer without const and does not write to it. */
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(n, (void *)(uintptr_t)at, MHD_RESPMEM_PERSISTENT);
+    if (r) {
+        if (n > 0)
+            MHD_add_response_header(r, "Content-Type", type);
+        MHD_add_response_header(r, "Cache-Control", "no-store");
+        MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+        if (x->allow)
+            MHD_add_response_header(r, "Allow", x->allow);
+        if (x->http->draining)
+            MHD_add_response_header(r, "Connection", "close");
+        if (retry_ms > 0) {
+            (void)snprintf(seconds, sizeof seconds, "%ld", (retry_ms + SECOND_MS - 1) / SECOND_MS);
+            MHD_add_response_header(r, "Retry-After", seconds);
+        }
+    }
+    queue(x, status, r);
+}
+
+/* Sends what is in the slot. */
+static void send_out(struct exchange *x)
+{
+    long retry_ms;
+    const struct text *t = &x->slot.out.text;
+    unsigned status = status_of(t, &retry_ms);
+    send_bytes(x, x->refused_status ? x->refused_status : status, json_type, t->at ? t->at : "",
+               t->len, retry_ms);
+}
+
+static void send_problem(struct exchange *x)
+{
+    struct outbuf *o = &x->slot.out;
+    outbuf_clear(o);
+    if (outbuf_reserve(o, OUTBUF_ITEM))
+        reply_error(&o->text, &x->problem);
+    send_out(x);
+}
+
+static struct exchange *of(struct slot *s)
+{
+    return (struct exchange *)(void *)((char *)s - offsetof(struct exchange, slot));
+}
+
+static void on_hold(struct slot *s)
+{
+    (void)s; /* it is inside, and stays so */
+}
+
+static void on_reply(struct slot *s)
+{
+    struct exchange *x = of(s);
+    x->http->inside--;
+    send_out(x);
+}
+
+static const struct slot_door http_slot_door = {on_hold, on_reply, .prompt = true};
+
+/* ---- what is asked for ---- */
+
+bool exchange_offer(struct exchange *x)
+{
+    const struct http_options *o = &x->http->options;
+    const struct text *t = &x->body.text;
+    x->state = EXCHANGE_INSIDE;
+    if (o->on_request(o->ctx, &x->slot, t->at ? t->at : "", t->len))
+        return true;
+    x->state = EXCHANGE_LATE;
+    return false;
+}
+
+static void suspend(struct exchange *x)
+{
+    x->suspended = true;
+    engine_phase(x->door->engine, engine_peer(x->connection), PEER_INSIDE);
+    MHD_suspend_connection(x->connection);
+}
+
+/* The message is complete: the service gets it, now or, if others wait, after them. */
+static void submit(struct exchange *x)
+{
+    struct http *h = x->http;
+    x->slot.purpose = x->act->purpose;
+    x->slot.op = x->act->op;
+    x->slot.key = x->key[0] ? x->key : NULL;
+    outbuf_clear(&x->slot.out);
+    h->inside++;
+    x->state = EXCHANGE_LATE;
+    if (h->late || !exchange_offer(x)) {
+        x->next = NULL;
+        *(h->late ? &h->late_tail->next : &h->late) = x;
+        h->late_tail = x;
+    }
+    if (x->state != EXCHANGE_ANSWERED)
+        suspend(x);
+}
+
+struct reading {
+    struct ask ask;
+    struct problem *problem;
+};
+
+static enum MHD_Result on_argument(void *ctx, enum MHD_ValueKind kind, const char *key,
+                                   const char *value)
+{
+    struct reading *r = ctx;
+    (void)kind;
+    return ask_argument(&r->ask, key, value, r->problem) == STATUS_OK ? MHD_YES : MHD_NO;
+}
+
+/* Makes the message of a question. */
+static void compose(struct exchange *x, const struct route *route, const char *value)
+{
+    struct reading r = {.problem = &x->problem};
+    if (!outbuf_reserve(&x->body, ASK_BYTES)) {
+        problem_set(&x->problem, STATUS_OVERLOADED, "", "no memory for the request: retry");
+        return;
+    }
+    if (ask_begin(&r.ask, x->act, route, value, &x->body.text, &x->problem) != STATUS_OK)
+        return;
+    MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, on_argument, &r);
+    if (x->problem.code == STATUS_OK && ask_end(&r.ask, &x->problem) != STATUS_OK)
+        return;
+}
+
+static void send_state(struct exchange *x, bool readiness)
+{
+    const struct http_options *o = &x->http->options;
+    bool healthy, ready;
+    const char *word = o->state(o->ctx, &healthy, &ready);
+    struct outbuf *out = &x->slot.out;
+    outbuf_clear(out);
+    if (outbuf_reserve(out, OUTBUF_ITEM))
+        text_printf(&out->text, "{\"v\":1,\"status\":\"%s\"}", word);
+    bool well = readiness ? ready : healthy;
+    send_bytes(x, well ? 200 : 503, json_type, out->text.at ? out->text.at : "", out->text.len,
+               well ? 0 : SECOND_MS);
+}
+
+static void send_metrics(struct exchange *x)
+{
+    const struct http_options *o = &x->http->options;
+    struct outbuf *out = &x->slot.out;
+    outbuf_clear(out);
+    bool ok = o->metrics(o->ctx, out);
+    send_bytes(x, ok ? 200 : 503, "text/plain; version=0.0.4; charset=utf-8",
+               ok ? out->text.at : "", ok ? out->text.len : 0, ok ? 0 : SECOND_MS);
+}
+
+static void send_stream(struct exchange *x)
+{
+    const struct http_options *o = &x->http->options;
+    if (o->admit(o->ctx, x->key[0] ? x->key : NULL, "events.read", &x->problem) != STATUS_OK) {
+        send_problem(x);
+        return;
+    }
+    struct MHD_Response *r = x->http->draining || x->head
+                                 ? NULL
+                                 : streams_add(x->http->streams, x->door->engine, x->connection);
+    if (r) {
+        MHD_add_response_header(r, "Content-Type", "text/event-stream");
+        MHD_add_response_header(r, "Cache-Control", "no-store");
+        queue(x, 200, r);
+        engine_phase(x->door->engine, engine_peer(x->connection), PEER_STREAMING);
+    } else if (x->head && !x->http->draining) {
+        send_bytes(x, 200, "text/event-stream", "", 0, 0);
+    } else {
+        problem_set(&x->problem, STATUS_OVERLOADED, "",
+                    "there are %d readers of events, no more are let in: retry later",
+                    streams_n(x->http->streams));
+        send_problem(x);
+    }
+}
+
+/* The request is here as a whole. */
+static void answer(struct exchange *x)
+{
+    if (x->http->draining && !(x->act && x->door->which == HTTP_METRICS))
+        problem_set(&x->problem, STATUS_UNAVAILABLE, "", "the service is stopping: retry");
+    else if (x->too_long)
+        problem_set(&x->problem, STATUS_TOO_LARGE, "", "the body has more than %zu bytes",
+                    x->http->options.limits.body_bytes);
+    if (x->problem.code != STATUS_OK) {
+        send_problem(x);
+        return;
+    }
+    if (!x->act) { /* OPTIONS */
+        send_bytes(x, 204, json_type, "", 0, 0);
+        return;
+    }
+    switch (x->act->serve) {
+    case SERVE_MESSAGE:
+    case SERVE_ASK:
+        submit(x);
+        break;
+    case SERVE_EVENTS:
+        send_stream(x);
+        break;
+    case SERVE_OPENAPI:
+        send_bytes(x, 200, json_type, openapi_json, openapi_json_n, 0);
+        break;
+    case SERVE_HEALTH:
+    case SERVE_READY:
+        send_state(x, x->act->serve == SERVE_READY);
+        break;
+    case SERVE_METRICS:
+        send_metrics(x);
+        break;
+    }
+}
+
+/* ---- the head ---- */
+
+static const char *header(const struct exchange *x, const char *name)
+{
+    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
+
+static void refuse(struct exchange *x, unsigned http, enum status code, const char *text)
+{
+    problem_set(&x->problem, code, "", "%s", text);
+    x->refused_status = http;
+}
+
+static bool is_json(const char *type)
+{
+    size_t n = sizeof json_type - 1;
+    return type && strncasecmp(type, json_type, n) == 0 &&
+           (type[n] == '\0' || type[n] == ';' || type[n] == ' ');
+}
+
+/* Who asks: the one place where a request over HTTP gets its key. */
+static void read_key(struct exchange *x)
+{
+    static const char bearer[] = "Bearer ";
+    const char *said = header(x, "Authorization");
+    if (!said)
+        return;
+    size_t n = strlen(said), skip = sizeof bearer - 1;
+    if (strncasecmp(said, bearer, skip) != 0 || n - skip >= sizeof x->key)
+        refuse(x, 0, STATUS_UNAUTHORIZED, "Authorization: expected Bearer and a key");
+    else
+        memcpy(x->key, said + skip, n - skip + 1);
+}
+
+static void read_body_head(struct exchange *x)
+{
+    const char *length = header(x, "Content-Length");
+    if (!is_json(header(x, "Content-Type")))
+        refuse(x, 415, STATUS_BAD_REQUEST, "Content-Type: expected application/json");
+    else if (length && strtoull(length, NULL, 10) > x->http->options.limits.body_bytes)
+        x->too_long = true;
+}
+
+static void read_head(struct exchange *x, const char *url, const char *method)
+{
+    const char *value;
+    const struct route *r = route_find(url, x->door->which == HTTP_METRICS, &value);
+    const union MHD_ConnectionInfo *head =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (head && head->header_size > x->http->options.limits.head_bytes) {
+        refuse(x, 431, STATUS_TOO_LARGE, "the headers are too long");
+        return;
+    }
+    if (!r) {
+        refuse(x, 404, STATUS_BAD_REQUEST,
+               x->door->which == HTTP_METRICS
+                   ? "there is no such path here: /healthz, /readyz and /metrics are"
+                   : "there is no such path; /v1/openapi.json describes those there are");
+        return;
+    }
+    x->head = strcmp(method, "HEAD") == 0;
+    x->act = route_act(r, method);
+    bool options = !x->act && strcmp(method, "OPTIONS") == 0;
+    if (!x->act)
+        x->allow = r->allow;
+    if (options)
+        return;
+    if (!x->act)
+        refuse(x, 405, STATUS_BAD_REQUEST, "this method does nothing here: see Allow");
+    else if (x->act->serve == SERVE_MESSAGE)
+        read_body_head(x);
+    else if (x->act->serve == SERVE_ASK)
+        compose(x, r, value);
+    read_key(x);
+}
+
+/* ---- libmicrohttpd ---- */
+
+static struct exchange *begin(struct door *d, struct MHD_Connection *connection)
+{
+    struct http *h = d->http;
+    struct exchange *x = h->free;
+    if (x) {
+        h->free = x->next;
+        h->n_free--;
+    } else if (!(x = calloc(1, sizeof *x))) {
+        return NULL;
+    }
+    *x = (struct exchange){.slot = {.door = &http_slot_door, .out = x->slot.out},
+                           .http = h,
+                           .door = d,
+                           .connection = connection,
+                           .body = x->body};
+    outbuf_clear(&x->body);
+    x->later = h->first;
+    x->link = &h->first;
+    if (x->later)
+        x->later->link = &x->later;
+    h->first = x;
+    h->stats.requests++;
+    engine_phase(d->engine, engine_peer(connection), PEER_SENDING);
+    return x;
+}
+
+static bool has_body(const struct exchange *x)
+{
+    const char *length = header(x, "Content-Length");
+    return header(x, "Transfer-Encoding") || (length && strcmp(length, "0") != 0);
+}
+
+static void take(struct exchange *x, const char *bytes, size_t n)
+{
+    x->taken += n;
+    if (x->taken > x->http->options.limits.body_bytes || x->problem.code != STATUS_OK || !x->act ||
+        x->act->serve != SERVE_MESSAGE) {
+        x->too_long = x->taken > x->http->options.limits.body_bytes;
+        return;
+    }
+    if (outbuf_reserve(&x->body, n))
+        text_put_n(&x->body.text, bytes, n);
+    else
+        problem_set(&x->problem, STATUS_OVERLOADED, "", "no memory for the body: retry");
+}
+
+enum MHD_Result exchange_on_access(void *ctx, struct MHD_Connection *connection, const char *url,
+                                   const char *method, const char *version, const char *upload,
+                                   size_t *upload_size, void **request)
+{
+    struct exchange *x = *request;
+    (void)version;
+    if (!x) {
+        *request = x = begin(ctx, connection);
+        if (!x)
+            return MHD_NO;
+        read_head(x, url, method);
+        /* Nobody needs to send a body that will not be looked at. */
+        if (has_body(x) && (x->problem.code != STATUS_OK || x->too_long || x->http->draining))
+            answer(x);
+        return MHD_YES;
+    }
+    if (*upload_size > 0) {
+        take(x, upload, *upload_size);
+        *upload_size = 0;
+        /* Whoever sends far more than is allowed does not wait for an answer. */
+        return x->taken > 2 * x->http->options.limits.body_bytes ? MHD_NO : MHD_YES;
+    }
+    if (x->state == EXCHANGE_TAKING)
+        answer(x);
+    return MHD_YES;
+}
+
+void exchange_on_completed(void *ctx, struct MHD_Connection *connection, void **request,
+                           enum MHD_RequestTerminationCode code)
+{
+    struct door *d = ctx;
+    struct http *h = d->http;
+    struct exchange *x = *request;
+    if (!x)
+        return;
+    (void)code;
+    h->stats.replies[0] += x->state != EXCHANGE_ANSWERED;
+    engine_phase(d->engine, engine_peer(connection), PEER_WAITING);
+    *request = NULL;
+    *x->link = x->later;
+    if (x->later)
+        x->later->link = x->link;
+    if (h->n_free >= FREE_MOST) {
+        exchange_free(x);
+        return;
+    }
+    x->next = h->free;
+    h->free = x;
+    h->n_free++;
+}
+
+void exchange_abandon(struct exchange *x)
+{
+    if (x->suspended)
+        MHD_resume_connection(x->connection);
+    x->suspended = false;
+}
+
+void exchange_free(struct exchange *x)
+{
+    outbuf_fini(&x->body);
+    outbuf_fini(&x->slot.out);
+    free(x);
+}

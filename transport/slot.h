@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_TRANSPORT_SLOT_H
+#define PURSER_TRANSPORT_SLOT_H
+
+#include "transport/outbuf.h"
+
+/*
+ * One request inside the service, from arrival until its reply is gone, whichever door it came in
+ * by. The door owns it and embeds it in what it knows beside that. Loop thread.
+ */
+struct slot;
+
+/* How a reply leaves: hold marks that it is written and waits, reply sends it. prompt: sending it
+ * wakes no other thread, so it may as well go at once if it waits for nothing. */
+struct slot_door {
+    void (*hold)(struct slot *s);
+    void (*reply)(struct slot *s);
+    bool prompt;
+};
+
+/* What may be asked for. */
+enum purpose { PURPOSE_ROUTE, PURPOSE_FEEDBACK, PURPOSE_CONTROL };
+
+struct slot {
+    const struct slot_door *door;
+    enum purpose purpose;
+    const char *op;  /* of the purpose only this one; NULL = all */
+    const char *key; /* who asks, if the door was told beside the message; NULL = not */
+    struct outbuf out;
+};
+
+/* slot_out gives where the reply is written. */
+struct outbuf *slot_out(struct slot *s);
+void slot_hold(struct slot *s);
+void slot_reply(struct slot *s);
+
+#endif
