@@ -10,6 +10,7 @@
 #include "sim/compare.h"
 #include "sim/fintech.h"
 #include "sim/lens_command.h"
+#include "sim/ope/command.h"
 #include "sim/options.h"
 #include "sim/refold_command.h"
 #include "sim/replay.h"
@@ -432,6 +433,8 @@ int main(int argc, char **argv)
                         .buckets = 4096,
                         .whiten = 0};
     gsl_set_error_handler_off();
+    if (argc > 1 && strcmp(argv[1], "ope") == 0)
+        return ope_command(argc - 1, argv + 1);
     int status = options_read(argc, argv, &o);
     if (status >= 0)
         return status;
