@@ -45,9 +45,9 @@ int main(int argc, char **argv)
     if (argc != 2)
         bench_fail("usage: bench_http PORT");
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    struct MHD_Daemon *d = MHD_start_daemon(MHD_USE_EPOLL, (uint16_t)atoi(argv[1]), NULL, NULL,
-                                            on_access, NULL, MHD_OPTION_CONNECTION_LIMIT,
-                                            (unsigned)CONNECTIONS, MHD_OPTION_END);
+    struct MHD_Daemon *d =
+        MHD_start_daemon(MHD_USE_EPOLL, (uint16_t)atoi(argv[1]), NULL, NULL, on_access, NULL,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_END);
     if (!d)
         bench_fail("libmicrohttpd does not start on port %s", argv[1]);
     struct pollfd p = {.fd = MHD_get_daemon_info(d, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
