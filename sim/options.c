@@ -29,6 +29,7 @@ static const char commands[] =
     "       purser-sim lens fit FILE_OR_DIR... [--out lens.bin] [options]\n"
     "                                                  learn from prompts how texts differ\n"
     "       purser-sim refold --store DIR [options]    what a store has learned, and would have\n"
+    "       purser-sim metrics FILE.csv [options]      PGR, APGR, CPT, AIQ, AUDC, QNC of a curve\n"
     "       purser-sim ope --help                      another policy, judged on logged decisions\n"
     "\n";
 static const char choices[] =

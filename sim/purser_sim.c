@@ -12,6 +12,7 @@
 #include "sim/lens_command.h"
 #include "sim/ope/command.h"
 #include "sim/options.h"
+#include "sim/metrics/command.h"
 #include "sim/refold_command.h"
 #include "sim/replay.h"
 #include "sim/report.h"
@@ -433,6 +434,8 @@ int main(int argc, char **argv)
                         .buckets = 4096,
                         .whiten = 0};
     gsl_set_error_handler_off();
+    if (argc > 1 && strcmp(argv[1], "metrics") == 0)
+        return metrics_command(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "ope") == 0)
         return ope_command(argc - 1, argv + 1);
     int status = options_read(argc, argv, &o);
