@@ -12,6 +12,7 @@
 #include <string.h>
 #include "bandit/policy.h"
 #include "core/config_pools.h"
+#include "core/fairness.h"
 #include "core/features.h"
 
 static const struct json_bounds bounds = {
@@ -31,6 +32,16 @@ static enum status check_model(const struct params *p, const char *name, const s
         return STATUS_OK;
     return json_fail(problem, STATUS_BAD_REQUEST, at, "no model \"%s\" in models",
                      json_quote(quoted, name));
+}
+
+static enum status check_fairness(const struct params *p, struct problem *problem)
+{
+    if (fairness_knows(p->fairness.dimension))
+        return STATUS_OK;
+    struct json_at fair = {.key = "fairness"}, at = {.up = &fair, .key = "dimension"};
+    return json_fail(problem, STATUS_BAD_REQUEST, &at,
+                     "requests have no such label; it is one of group, tenant, task, domain, "
+                     "user_tier, user, outcome");
 }
 
 static enum status check_policy(const struct params *p, struct problem *problem)
@@ -181,6 +192,8 @@ static enum status check_all(const struct params *p, const struct settings *sett
         st = check_policy(p, problem);
     if (st == STATUS_OK)
         st = check_rules(p, problem);
+    if (st == STATUS_OK)
+        st = check_fairness(p, problem);
     if (st == STATUS_OK)
         st = config_silence_check(p, problem);
     if (st == STATUS_OK)

@@ -13,6 +13,7 @@
 #include "bandit/pmf.h"
 #include "bandit/policy.h"
 #include "bandit/rng.h"
+#include "core/choose.h"
 #include "core/decide_pools.h"
 #include "core/eligible.h"
 #include "core/features.h"
@@ -92,48 +93,14 @@ static double cost_scale(const struct router *r, const struct prediction *pr)
 static void view_arm(const struct router *r, const struct event_decided *d,
                      const struct prediction *pr, struct arm_view *v)
 {
-    const struct objective *w = &r->params.objective;
-    double wq = w->quality * d->value, wl = w->latency / w->latency_scale_ms;
-    double merit = wq * pr->quality - wl * pr->latency_ms - w->failure * pr->failure;
-    double sq = wq * pr->quality_sd, sl = wl * pr->latency_sd, sf = w->failure * pr->failure_sd;
-    v->mean[TARGET_QUALITY] = (float)pr->quality;
-    v->mean[TARGET_TOKENS] = (float)pr->tokens;
-    v->mean[TARGET_LATENCY] = (float)pr->latency_ms;
-    v->mean[TARGET_FAILURE] = (float)pr->failure;
-    v->sd[TARGET_QUALITY] = (float)pr->quality_sd;
-    v->sd[TARGET_TOKENS] = (float)pr->tokens_sd;
-    v->sd[TARGET_LATENCY] = (float)pr->latency_sd;
-    v->sd[TARGET_FAILURE] = (float)pr->failure_sd;
-    v->merit = (float)merit;
-    double width = policy_at(d->policy)->bonus ? 1 : r->params.policy.width;
-    v->merit_sd = (float)(width * sqrt(sq * sq + sl * sl + sf * sf));
-    v->cost_nano = (int64_t)(pr->cost_usd * 1e9 + 0.5);
-}
-
-/* Exploration mass: falls with what has been learned (declared schedule), never below its minimum.
- */
-static double exploration(const struct router *r, const struct learner *census)
-{
-    double n = (double)census->labels[TARGET_QUALITY];
-    double e = r->params.policy.floor;
-    if (n > 0)
-        e = fmin(e, r->params.policy.floor_scale / sqrt(n));
-    return fmin(fmax(e, r->params.policy.floor_min), r->params.policy.floor);
-}
-
-/* The mass is shared so that exploring a model 500 times dearer does not eat the budget. */
-static void exploration_shares(const struct router *r, const struct event_decided *d,
-                               const int *slots, int n, double *share)
-{
-    double paced = router_paced_rate(r, d->charge.paced), least = INFINITY;
-    for (int i = 0; i < n; i++)
-        least = fmin(least, (double)d->view[slots[i]].cost_nano * 1e-9);
-    for (int i = 0; i < n; i++) {
-        double cost = (double)d->view[slots[i]].cost_nano * 1e-9;
-        share[i] = paced > 0                                   ? pacer_share(paced, least, cost)
-                   : r->booked_usd > 0 && cost > r->booked_usd ? r->booked_usd / cost
-                                                               : 1;
+    const double mean[TARGETS] = {pr->quality, pr->tokens, pr->latency_ms, pr->failure};
+    const double sd[TARGETS] = {pr->quality_sd, pr->tokens_sd, pr->latency_sd, pr->failure_sd};
+    for (int t = 0; t < TARGETS; t++) {
+        v->mean[t] = (float)mean[t];
+        v->sd[t] = (float)sd[t];
     }
+    choose_weigh(&r->params, d, mean, sd, v);
+    v->cost_nano = (int64_t)(pr->cost_usd * 1e9 + 0.5);
 }
 
 static int preferred_model(const struct router *r, const struct request *req,
@@ -146,121 +113,7 @@ static int preferred_model(const struct router *r, const struct request *req,
         d->reasons |= matched ? REASON_RULE : 0;
         return slot;
     }
-    if (strcmp(p->policy.name, "fixed") == 0)
-        return p->policy.model[0] ? catalog_find(&p->catalog, p->policy.model)
-                                  : rules_extreme(&p->catalog, true);
-    return -1;
-}
-
-static int list_eligible(const struct event_decided *d, int *slots)
-{
-    int n = 0;
-    for (uint64_t m = d->eligible; m; m &= m - 1)
-        slots[n++] = __builtin_ctzll(m);
-    return n;
-}
-
-/* What each model is worth and costs whatever the request: the mean of its predictions over the
- * pacer's window. Averages of its labels instead would be of the requests it was chosen for. A
- * model that the window does not know is taken as it looks now. */
-static void overall_views(const struct router *r, const struct event_decided *d, const int *slots,
-                          int n, double *value, double *cost)
-{
-    const struct pacer *p = &r->pacer;
-    int64_t entries = p->total < PACE_WINDOW ? p->total : PACE_WINDOW;
-    double price = d->weight_cost / d->cost_scale_usd; /* the rate stands in for the multiplier */
-    for (int i = 0; i < n; i++) {
-        int64_t seen = 0;
-        double merit = 0, usd = 0;
-        for (int64_t k = 0; k < entries; k++) {
-            if (!(p->window[k].eligible >> slots[i] & 1))
-                continue;
-            merit += (double)p->window[k].merit[slots[i]];
-            usd += (double)p->window[k].cost_usd[slots[i]];
-            seen++;
-        }
-        const struct arm_view *now = &d->view[slots[i]];
-        cost[i] = seen > 0 ? usd / (double)seen : (double)now->cost_nano * 1e-9;
-        value[i] = (seen > 0 ? merit / (double)seen : (double)now->merit) - price * cost[i];
-    }
-}
-
-/* What beta_ts goes by: quality labels of each model whatever the request, as far as they have not
- * faded, and its utility but for quality. */
-static void counts(const struct router *r, const struct event_decided *d, const int *slots,
-                   struct policy_view *v, double *wins, double *losses, double *base)
-{
-    const struct learner *l = router_learner(r, d->learner);
-    v->gain = d->weight_quality * d->value;
-    for (int i = 0; i < v->n; i++) {
-        double weight, sum;
-        ridge_total(l->ridge[slots[i]][TARGET_QUALITY], r->clock_ms, &weight, &sum);
-        wins[i] = fmax(sum, 0);
-        losses[i] = fmax(weight - sum, 0);
-        base[i] = v->mean[i] - v->gain * (double)d->view[slots[i]].mean[TARGET_QUALITY];
-    }
-}
-
-/* Keyed apart from the draw: its streams have a 32-bit purpose. */
-static uint64_t policy_seed(const struct router *r, const struct event_decided *d, uint64_t seq)
-{
-    struct rng g = rng_stream(r->init.seed, (uint64_t)1 << 32 | d->epoch, seq);
-    return rng_next(&g);
-}
-
-static struct policy_params policy_params(const struct params *p, uint64_t seed)
-{
-    return (struct policy_params){.gamma0 = p->policy.gamma,
-                                  .beta = p->policy.beta,
-                                  .temperature = p->policy.temperature,
-                                  .first_n = p->policy.first,
-                                  .heads = (int)p->policy.heads,
-                                  .seed = seed};
-}
-
-/* What a mix may cost on average so that with the exploration mixed in the rate is met. */
-static double mix_rate(const struct router *r, const struct event_decided *d, const int *slots,
-                       int n, const double *share)
-{
-    double rate = router_paced_rate(r, d->charge.paced), explored = 0, shares = 0;
-    for (int i = 0; i < n; i++) {
-        explored += share[i] * (double)d->view[slots[i]].cost_nano * 1e-9;
-        shares += share[i];
-    }
-    if (!(rate > 0) || d->floor >= 1)
-        return rate;
-    return fmax((rate - d->floor * explored / shares) / (1 - d->floor), 1e-9 * rate);
-}
-
-/* The pmf over the eligible slots as the policy has it, before the floor. v is complete but for its
- * arrays and the index of the preferred slot. */
-static void policy_pmf(const struct router *r, const struct event_decided *d, const int *slots,
-                       int preferred, struct policy_view *v, double *pmf)
-{
-    const struct policy_ops *policy = policy_at(d->policy);
-    double mean[MODELS_MAX], sd[MODELS_MAX], overall[MODELS_MAX], overall_cost[MODELS_MAX];
-    double wins[MODELS_MAX], losses[MODELS_MAX], base[MODELS_MAX];
-    v->preferred = -1;
-    for (int i = 0; i < v->n; i++) {
-        mean[i] = decided_utility(d, slots[i]);
-        sd[i] = (double)d->view[slots[i]].merit_sd;
-        if (slots[i] == preferred)
-            v->preferred = i;
-    }
-    v->mean = mean;
-    v->sd = sd;
-    if (policy->overall) {
-        overall_views(r, d, slots, v->n, overall, overall_cost);
-        v->overall = overall;
-        v->overall_cost = overall_cost;
-    }
-    if (policy->counts) {
-        counts(r, d, slots, v, wins, losses, base);
-        v->wins = wins;
-        v->losses = losses;
-        v->base = base;
-    }
-    policy->pmf(v, pmf);
+    return choose_preferred(p);
 }
 
 /* New and changed models get a share of the draws until they are known, as long as what that costs
@@ -343,21 +196,19 @@ static void serve_apprentice(const struct router *r, struct event_decided *d, co
 static void draw(const struct router *r, uint64_t seq, int64_t now_ms, const struct request *req,
                  struct event_decided *d)
 {
-    int slots[MODELS_MAX], n = list_eligible(d, slots), preferred = preferred_model(r, req, d);
-    double pmf[MODELS_MAX], share[MODELS_MAX];
+    int slots[MODELS_MAX], n = choose_slots(d, slots), preferred = preferred_model(r, req, d);
+    double pmf[MODELS_MAX];
     struct hull_sides sides;
-    const struct learner *census = router_census(r, d->learner);
-    d->floor = policy_at(d->policy)->explores ? exploration(r, census) : 0;
+    struct chooser chooser = {.params = &r->params,
+                              .pacer = &r->pacer,
+                              .rate_usd = router_paced_rate(r, d->charge.paced),
+                              .booked_usd = r->booked_usd,
+                              .labels = router_census(r, d->learner)->labels[TARGET_QUALITY],
+                              .learner = router_learner(r, d->learner),
+                              .clock_ms = r->clock_ms,
+                              .seed = choose_seed(r->init.seed, d->epoch, seq)};
     router_price(r, now_ms, d);
-    exploration_shares(r, d, slots, n, share);
-    struct policy_view view = {.n = n,
-                               .labels = census->labels[TARGET_QUALITY],
-                               .width = 1,
-                               .unit = d->weight_quality * d->value,
-                               .rate = mix_rate(r, d, slots, n, share),
-                               .params = policy_params(&r->params, policy_seed(r, d, seq))};
-    policy_pmf(r, d, slots, preferred, &view, pmf);
-    pmf_floor(pmf, n, d->floor, share);
+    choose_pmf(&chooser, d, slots, n, preferred, pmf);
     if (d->floor > 0)
         mix_quota(r, d, slots, n, pmf);
     if (preferred < 0)

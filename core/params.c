@@ -212,6 +212,13 @@ static const struct field table[] = {
          "share of the mix in the decisions of a policy, at most, for the comparison"),
     REAL("guard/hull_trial", P(guard.hull_trial), 1 / (double)HULL_REACH_MAX, 0.5, 0.05,
          "share of a policy that was put aside"),
+    NAME("fairness/dimension", P(fairness.dimension), 1, "group",
+         "label by which outcomes are told apart: group, tenant, task, domain, user_tier, user or "
+         "outcome"),
+    REAL("fairness/quality_floor", P(fairness.quality_floor), 0, 1, 0,
+         "mean quality that a change must leave each of them; 0 = none"),
+    REAL("fairness/max_gap", P(fairness.max_gap), 0, 1, 1,
+         "most that the mean qualities of two of them may differ after a change"),
     OTHER("feedback/ignore_sources", "0 to 16 names",
           "sources whose feedback is refused as forbidden; \"default\" is whoever names none"),
     INT("meter/keys", P(meter.keys), 1, 1e6, 4096,

@@ -125,6 +125,11 @@ struct params {
         char ignore[IGNORE_SOURCES_MAX][NAME_CAP]; /* sources whose labels are refused */
         int n_ignore;
     } feedback;
+    struct {
+        char dimension[NAME_CAP]; /* label by which outcomes are told apart: group, tenant, ... */
+        double quality_floor;     /* mean quality that a change must leave each; 0 = none */
+        double max_gap;           /* most that two may differ by; 1 = any */
+    } fairness;
     char baseline[NAME_CAP]; /* model that savings are told against; "" = the dearest */
 };
 

@@ -31,6 +31,7 @@ static const char commands[] =
     "       purser-sim refold --store DIR [options]    what a store has learned, and would have\n"
     "       purser-sim metrics FILE.csv [options]      PGR, APGR, CPT, AIQ, AUDC, QNC of a curve\n"
     "       purser-sim ope --help                      another policy, judged on logged decisions\n"
+    "       purser-sim whatif --store DIR [options]    what other settings would do, from the log\n"
     "\n";
 static const char choices[] =
     "what is learned before counting\n"
@@ -80,6 +81,13 @@ static const char choices[] =
     "  --without-batch B     history taught under this name (purser log shows it)\n"
     "  --until TIME|SEQ      feedback and history recorded after it; TIME as\n"
     "                        2026-11-24T16:05:07, UTC\n"
+    "of whatif: what is changed; a live store is only read. Also --policy, --budget, --set,\n"
+    "--config\n"
+    "  --weights LIST        such as quality=1,cost=0.4; also latency, failure\n"
+    "  --prices LIST         NAME=IN:OUT,..., USD per million tokens\n"
+    "  --withdraw LIST       models that are no longer to be chosen\n"
+    "  --days N              look at the decisions of the last N days (default: all)\n"
+    "  --rows N              at most the newest N (default 50000)\n"
     "how it is run and told\n"
     "  --workers N           processes (default: one per core); changes no result\n"
     "  --json                one JSON object instead of a table\n"
@@ -127,6 +135,10 @@ enum option_key {
     OPT_WITHOUT_TENANT,
     OPT_WITHOUT_BATCH,
     OPT_UNTIL,
+    OPT_WEIGHTS,
+    OPT_PRICES,
+    OPT_WITHDRAW,
+    OPT_DAYS,
     OPT_HELP,
     OPT_VERSION
 };
@@ -171,6 +183,10 @@ static const struct option long_options[] = {
     {"without-tenant", required_argument, NULL, OPT_WITHOUT_TENANT},
     {"without-batch", required_argument, NULL, OPT_WITHOUT_BATCH},
     {"until", required_argument, NULL, OPT_UNTIL},
+    {"weights", required_argument, NULL, OPT_WEIGHTS},
+    {"prices", required_argument, NULL, OPT_PRICES},
+    {"withdraw", required_argument, NULL, OPT_WITHDRAW},
+    {"days", required_argument, NULL, OPT_DAYS},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -279,6 +295,8 @@ static bool take_value(struct options *o, int key, const char *v)
     case OPT_BUCKETS:
         return read_int(v, 16, LENS_BUCKETS_MAX, &o->buckets) &&
                (o->buckets & (o->buckets - 1)) == 0;
+    case OPT_DAYS:
+        return read_real(v, 1e-6, 36500, &o->days);
     case OPT_WHITEN:
         return read_real(v, 0, 1, &o->whiten);
     default:
@@ -343,14 +361,17 @@ static bool take_plain(struct options *o, int key, const char *v)
     }
 }
 
-/* What refold leaves out; false when it is none of these. */
-static bool take_refold(struct options *o, int key, const char *v)
+/* Of a store: what refold leaves out, what whatif changes; false when it is none of these. */
+static bool take_store(struct options *o, int key, const char *v)
 {
     const char **to = key == OPT_STORE            ? &o->store
                       : key == OPT_WITHOUT_SOURCE ? &o->without_source
                       : key == OPT_WITHOUT_TENANT ? &o->without_tenant
                       : key == OPT_WITHOUT_BATCH  ? &o->without_batch
                       : key == OPT_UNTIL          ? &o->until
+                      : key == OPT_WEIGHTS        ? &o->weights
+                      : key == OPT_PRICES         ? &o->prices
+                      : key == OPT_WITHDRAW       ? &o->withdraw
                                                   : NULL;
     if (to)
         *to = v;
@@ -374,7 +395,7 @@ int options_read(int argc, char **argv, struct options *o)
             puts("purser-sim " PURSER_VERSION);
             return EXIT_SUCCESS;
         }
-        if (!take_plain(o, key, optarg) && !take_refold(o, key, optarg) &&
+        if (!take_plain(o, key, optarg) && !take_store(o, key, optarg) &&
             !take_value(o, key, optarg))
             return options_refuse("an option has a value that is not allowed", optarg);
     }

@@ -14,6 +14,8 @@ struct options {
     const char *dir, *scenario, *learn_from, *out, *config, *policy, *features, *choices, *lens;
     const char *history, *policies, *budgets, *csv, *resume; /* of compare; NULL = default */
     const char *store, *without_source, *without_tenant, *without_batch, *until; /* of refold */
+    const char *weights, *prices, *withdraw;                                     /* of whatif */
+    double days; /* 0 = the whole log */
     const char *set[SETS_MAX];
     int n_sets;
     struct change change[CHANGES_MAX];

@@ -18,6 +18,7 @@
 #include "sim/report.h"
 #include "sim/score.h"
 #include "sim/setup.h"
+#include "sim/whatif_command.h"
 #include "sim/worth.h"
 
 #include <gsl/gsl_errno.h>
@@ -33,7 +34,8 @@ enum { REPORT_CAP = 1 << 20 };
 static enum status load(const struct options *o, struct table *t, struct problem *problem)
 {
     if (o->scenario != NULL)
-        return fintech_table((uint64_t)o->scenario_seed, (size_t)o->rows, t, problem);
+        return fintech_table((uint64_t)o->scenario_seed, (size_t)(o->rows ? o->rows : FINTECH_ROWS),
+                             t, problem);
     return table_load(o->dir, t, problem);
 }
 
@@ -400,6 +402,8 @@ static int run(struct options *o, const char *command, char **rest, int n)
         return compare_command(o, rest, n);
     if (strcmp(command, "refold") == 0)
         return n == 0 ? refold_command(o) : options_refuse("refold takes only options", rest[0]);
+    if (strcmp(command, "whatif") == 0)
+        return n == 0 ? whatif_command(o) : options_refuse("whatif takes only options", rest[0]);
     if (strcmp(command, "scenario") == 0)
         return n == 1 ? scenario(o, rest[0])
                       : options_refuse("scenario takes one name, or list", NULL);
@@ -426,7 +430,7 @@ int main(int argc, char **argv)
     struct options o = {.budget = -1,
                         .seeds = 20,
                         .first_seed = 1,
-                        .rows = FINTECH_ROWS,
+                        .rows = 0,
                         .scenario_seed = FINTECH_SEED,
                         .monthly = 50000000,
                         .dims = 0,
