@@ -361,7 +361,10 @@ void desk_answer(struct desk *d, const struct message *m, struct outbuf *out)
 void desk_start(struct desk *d)
 {
     router_start(d->router, wallclock_now(&d->clock), &d->event);
-    append(d, &d->event);
+    if (router_seq(d->router) == d->event.seq)
+        append(d, &d->event);
+    else
+        desk_break(d, "no memory for the open decisions");
 }
 
 enum status desk_configure(struct desk *d, const struct params *params, const char *origin,
