@@ -104,9 +104,8 @@ static void counts(const struct chooser *c, const struct event_decided *d, const
 {
     v->gain = d->weight_quality * d->value;
     for (int i = 0; i < v->n; i++) {
-        double weight = 0, sum = 0;
-        if (c->learner)
-            ridge_total(c->learner->ridge[slots[i]][TARGET_QUALITY], c->clock_ms, &weight, &sum);
+        double weight, sum;
+        ridge_total(c->learner->ridge[slots[i]][TARGET_QUALITY], c->clock_ms, &weight, &sum);
         wins[i] = fmax(sum, 0);
         losses[i] = fmax(weight - sum, 0);
         base[i] = v->mean[i] - v->gain * (double)d->view[slots[i]].mean[TARGET_QUALITY];

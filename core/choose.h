@@ -20,7 +20,7 @@ struct chooser {
     double rate_usd;               /* what a request may cost on average; 0 = whatever it does */
     double booked_usd;             /* running mean of booked cost; 0 = none yet */
     int64_t labels;                /* quality labels that the predictions rest on */
-    const struct learner *learner; /* for policies that count labels; NULL: there is none to ask */
+    const struct learner *learner; /* for policies that count labels; NULL: params has none such */
     int64_t clock_ms;              /* as of when */
     uint64_t seed;                 /* of the policy's own draws, see choose_seed */
 };

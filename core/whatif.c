@@ -30,12 +30,22 @@ static bool by_rules(const struct params *p)
     return strcmp(p->policy.name, "rules") == 0;
 }
 
+static bool by_counts(const struct params *p)
+{
+    return policy_at(policy_index(p->policy.name))->counts;
+}
+
 enum status whatif_new(const struct whatif_query *q, struct whatif **out, struct problem *problem)
 {
     if (by_rules(q->now) || by_rules(q->then))
         return problem_set(problem, STATUS_BAD_REQUEST, "/policy/name",
                            "policy rules looks at the prompt, and no log has prompts: try it as "
                            "apprentice instead");
+    if (by_counts(q->now) || by_counts(q->then))
+        return problem_set(problem, STATUS_BAD_REQUEST, "/policy/name",
+                           "policy %s goes by counts of labels, which decisions do not record: "
+                           "look at another policy",
+                           by_counts(q->now) ? q->now->policy.name : q->then->policy.name);
     struct whatif *w = calloc(1, sizeof *w);
     size_t cap = q->rows ? q->rows : WHATIF_ROWS;
     if (w)

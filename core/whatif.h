@@ -35,7 +35,7 @@ struct whatif_query {
     size_t rows;                     /* decisions at most, the newest count; 0 = WHATIF_ROWS */
 };
 
-/* whatif_new refuses (BAD_REQUEST) what no log can tell: policy rules on one side only. */
+/* whatif_new refuses (BAD_REQUEST) what no log can tell: the policies rules and beta_ts. */
 MUST_CHECK enum status whatif_new(const struct whatif_query *q, struct whatif **out,
                                   struct problem *problem);
 void whatif_free(struct whatif *w);

@@ -367,7 +367,19 @@ enum status experiment_read(json_t *root, const char *near, struct experiment *o
     return STATUS_OK;
 }
 
-enum status experiment_load(const char *name, struct experiment *out, struct problem *problem)
+/* Puts another number of requests into the document's world, which may be named or written out. */
+static void set_requests(json_t *root, int64_t requests)
+{
+    json_t *world = json_object_get(root, "world");
+    json_t *n = json_integer((json_int_t)requests);
+    if (json_is_string(world))
+        json_object_set_new(root, "world", json_pack("{s:O,s:o}", "base", world, "requests", n));
+    else
+        json_object_set_new(world, "requests", n);
+}
+
+enum status experiment_load(const char *name, int64_t requests, struct experiment *out,
+                            struct problem *problem)
 {
     char path[SPEC_PATH_CAP], folder[SPEC_PATH_CAP];
     json_t *root = NULL;
@@ -376,6 +388,8 @@ enum status experiment_load(const char *name, struct experiment *out, struct pro
         s = spec_open(path, &root, problem);
     if (s != STATUS_OK)
         return s;
+    if (requests > 0)
+        set_requests(root, requests);
     spec_folder(path, folder);
     s = spec_blame(problem, path, experiment_read(root, folder, out, problem));
     json_decref(root);

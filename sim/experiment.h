@@ -38,9 +38,10 @@ struct experiment {
     struct experiment_policy policy[EXPERIMENT_POLICIES_MAX];
 };
 
-/* experiment_load finds and reads a specification (docs/man/purser-sim.1) and makes its requests;
- * problems name file and JSON path. On OK the caller frees with experiment_free. */
-MUST_CHECK enum status experiment_load(const char *name, struct experiment *out,
+/* experiment_load finds and reads a specification (docs/man/purser-sim.1) and makes its requests,
+ * or as many as `requests` says (0 = as written); problems name file and JSON path. On OK the
+ * caller frees with experiment_free. */
+MUST_CHECK enum status experiment_load(const char *name, int64_t requests, struct experiment *out,
                                        struct problem *problem);
 /* experiment_read does so from an object; names in it are looked for in folder `near`. */
 MUST_CHECK enum status experiment_read(json_t *root, const char *near, struct experiment *out,

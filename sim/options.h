@@ -8,7 +8,8 @@
 #include "sim/flight.h"
 
 /* The command line of purser-sim, parsed. Strings are borrowed from argv. */
-enum { EXIT_USAGE = 2, SETS_MAX = 64 };
+/* EXIT_GATE: of ope and whatif, what was asked about may not take over, and why was told. */
+enum { EXIT_USAGE = 2, EXIT_GATE = 3, SETS_MAX = 64 };
 
 struct options {
     const char *dir, *scenario, *learn_from, *out, *config, *policy, *features, *choices, *lens;

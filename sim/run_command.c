@@ -62,7 +62,7 @@ enum status run_command_run(const struct run_command *c, struct problem *problem
     struct experiment *e = calloc(1, sizeof *e);
     struct run_report *r = calloc(1, sizeof *r);
     enum status s = e != NULL && r != NULL
-                        ? experiment_load(c->experiment, e, problem)
+                        ? experiment_load(c->experiment, 0, e, problem)
                         : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     if (s == STATUS_OK) {
         if (c->seeds > 0)

@@ -187,13 +187,15 @@ int whatif_command(const struct options *o)
                         : db_open(o->store, &(struct db_options){.read_only = true}, &db, &problem);
     if (s == STATUS_OK)
         s = ask(o, db, side, report, &problem);
-    if (s == STATUS_OK)
+    int code = EXIT_FAILURE;
+    if (s == STATUS_OK) {
         tell(o, report);
-    else
+        code = report->floor == WHATIF_BROKEN ? EXIT_GATE : EXIT_SUCCESS;
+    } else
         fprintf(stderr, "purser-sim: %s: %s%s%s\n", o->store, problem.path,
                 problem.path[0] ? ": " : "", problem.text);
     db_close(db);
     free(report);
     free(side);
-    return s == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+    return code;
 }

@@ -291,6 +291,8 @@ static enum status open_all(struct db *db, const struct db_options *options,
         s = place_lock(db->dir, &db->lock_fd, problem);
     if (s != STATUS_OK)
         return s;
+    if (!db->read_only)
+        place_renew(db->dir);
     int rc = env_open(db, options);
     if (rc == 0 && !db->read_only)
         rc = db_grow(db, 0);

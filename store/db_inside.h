@@ -66,10 +66,12 @@ int rollup_put(struct db *db, MDB_txn *txn, const struct batch *b, const struct 
 int db_grow(struct db *db, uint64_t more);
 
 /* place_check refuses a directory or data file that must not be opened; place_lock keeps a second
- * writer out (gives the descriptor); place_seal makes a new store's names durable and leaves the
- * marker. */
+ * writer out (gives the descriptor); place_renew, under that lock, empties a data file that an
+ * earlier start did not get beyond its first page of, so that it never held anything; place_seal
+ * makes a new store's names durable and leaves the marker. */
 enum status place_check(const char *dir, const struct db_options *options, struct problem *problem);
 enum status place_lock(const char *dir, int *fd, struct problem *problem);
+void place_renew(const char *dir);
 enum status place_seal(const char *dir, const char *store_id, struct problem *problem);
 enum status place_sync(const char *path, struct problem *problem);
 

@@ -134,10 +134,11 @@ static const char *data_fault(int fd, uint64_t size)
 static bool begun_only(int fd, uint64_t size)
 {
     uint64_t page_size, last, txn;
-    return size == 0 || (meta_read(fd, 0, &page_size, &last, &txn) && size < 2 * page_size);
+    return meta_read(fd, 0, &page_size, &last, &txn) && size < 2 * page_size;
 }
 
-static enum status check_data(const char *dir, bool marked, struct problem *problem)
+/* begin: the store may be begun here; then what was only begun is no fault (place_renew). */
+static enum status check_data(const char *dir, bool marked, bool begin, struct problem *problem)
 {
     const char *advice = "restore a backup (purser restore); nothing was changed";
     char path[PATH_CAP];
@@ -153,10 +154,8 @@ static enum status check_data(const char *dir, bool marked, struct problem *prob
                       advice);
     const char *fault = "data.mdb is not a file";
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-        fault = data_fault(fd, (uint64_t)st.st_size);
-    /* A store that was never finished has never held anything: it is begun anew. */
-    if (fault && !marked && S_ISREG(st.st_mode) && begun_only(fd, (uint64_t)st.st_size) &&
-        truncate(path, 0) == 0)
+        fault = st.st_size == 0 && !marked ? NULL : data_fault(fd, (uint64_t)st.st_size);
+    if (fault && begin && !marked && S_ISREG(st.st_mode) && begun_only(fd, (uint64_t)st.st_size))
         fault = NULL;
     close(fd);
     if (fault != NULL)
@@ -195,7 +194,7 @@ enum status place_check(const char *dir, const struct db_options *options, struc
     if (!marked && !create && !exists(dir, "data.mdb"))
         return refuse(problem, STATUS_BAD_REQUEST, dir, "no store here",
                       "start purserd once to make one, or name another directory");
-    return check_data(dir, marked, problem);
+    return check_data(dir, marked, create, problem);
 }
 
 /* Tells who holds the lock from what the holder wrote into the file. */
@@ -241,6 +240,21 @@ enum status place_lock(const char *dir, int *out, struct problem *problem)
     }
     *out = fd;
     return STATUS_OK;
+}
+
+void place_renew(const char *dir)
+{
+    char path[PATH_CAP];
+    struct stat st;
+    int fd = !exists(dir, "INITIALISED") && join(path, dir, "data.mdb")
+                 ? open(path, O_RDWR | O_CLOEXEC)
+                 : -1;
+    if (fd < 0)
+        return;
+    if (fstat(fd, &st) == 0 && begun_only(fd, (uint64_t)st.st_size) && ftruncate(fd, 0) != 0) {
+        /* LMDB will say what is wrong with it. */
+    }
+    close(fd);
 }
 
 enum status place_sync(const char *path, struct problem *problem)

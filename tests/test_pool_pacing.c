@@ -228,12 +228,34 @@ static void a_week_without_the_wall(void **state)
     fold_free(f);
 }
 
+/* Where even the cheapest models are too dear for all: what is worth least waits, far fewer meet
+ * the wall, and what is worth the declared value or more is never put off. */
+static void little_value_waits(void **state)
+{
+    (void)state;
+    double cap = round(0.005 * natural() * 1e6) / 1e6;
+    struct fold *f = with_pool(cap, ",\"pace\":true");
+    struct week paced = play(f, MONDAY, 1, 1);
+    tell("paced", &paced, cap);
+    assert_true(paced.refused > 0 && paced.throttled == 0);
+    fold_free(f);
+    f = with_pool(cap, ",\"pace\":true,\"throttle\":1.5");
+    struct week w = play(f, MONDAY, 1, 1);
+    tell("throttled", &w, cap);
+    assert_true(w.throttled > w.requests / 10);
+    assert_true(w.value_refused < 1.5 && w.value_refused > 0.5);
+    assert_true(w.refused < paced.refused / 2);
+    fold_check(f);
+    fold_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hours_are_learned),
         cmocka_unit_test(unseen_hours_have_a_sane_start),
         cmocka_unit_test(a_week_without_the_wall),
+        cmocka_unit_test(little_value_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

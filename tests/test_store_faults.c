@@ -194,6 +194,33 @@ static void refused_untouched(struct fx *fx, const char *path)
     free(after);
 }
 
+/* A store whose very first write ended after one page: nobody who only reads may touch it, and who
+ * starts a service on it begins anew. Once it was sealed the same bytes are damage. */
+static void test_begun_only(void **state)
+{
+    struct fx *fx = *state;
+    char path[128], marker[128];
+    size_t n;
+    live_history(fx);
+    close_store(fx);
+    snprintf(path, sizeof path, "%s/data.mdb", fx->dir);
+    snprintf(marker, sizeof marker, "%s/INITIALISED", fx->dir);
+    char *good = slurp(path, &n);
+    spill(path, good, 4096);
+    refused_untouched(fx, path);
+    assert_int_equal(unlink(marker), 0);
+    assert_int_not_equal(open_store(fx, true), STATUS_OK);
+    assert_non_null(strstr(fx->problem.text, "second page"));
+    size_t left;
+    char *after = slurp(path, &left);
+    assert_int_equal(left, 4096);
+    assert_memory_equal(after, good, 4096);
+    ok(fx, open_store(fx, false));
+    assert_int_equal(info(fx).last_seq, 0);
+    free(good);
+    free(after);
+}
+
 static void test_damaged_file(void **state)
 {
     struct fx *fx = *state;
@@ -345,10 +372,11 @@ static void test_bad_places(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(test_map_full),     STORE_TEST(test_full_at_every_call),
-        STORE_TEST(test_io_errors),    STORE_TEST(test_damaged_file),
-        STORE_TEST(test_flipped_bits), STORE_TEST(test_missing_record),
-        STORE_TEST(test_newer_schema), STORE_TEST(test_bad_places),
+        STORE_TEST(test_map_full),       STORE_TEST(test_full_at_every_call),
+        STORE_TEST(test_io_errors),      STORE_TEST(test_damaged_file),
+        STORE_TEST(test_begun_only),     STORE_TEST(test_flipped_bits),
+        STORE_TEST(test_missing_record), STORE_TEST(test_newer_schema),
+        STORE_TEST(test_bad_places),
     };
     return cmocka_run_group_tests_name("store_faults", tests, NULL, NULL);
 }

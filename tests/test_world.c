@@ -336,7 +336,7 @@ static void shipped_experiments_are_read(void **state)
         struct problem p = {0};
         struct experiment *e = calloc(1, sizeof *e);
         assert_non_null(e);
-        if (experiment_load(name[i], e, &p) != STATUS_OK)
+        if (experiment_load(name[i], 0, e, &p) != STATUS_OK)
             fail_msg("%s: %s", p.path, p.text);
         assert_int_equal(e->n, 20000);
         assert_int_equal(e->seeds, 20);
@@ -356,11 +356,11 @@ static void files_are_named_in_errors(void **state)
     static const char text[] = "{\"world\":\"clusters12\",\n\"policies\":[{\"nam\":\"a\"}]}";
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     assert_int_equal(close(fd), 0);
-    assert_int_equal(experiment_load(path, &e, &p), STATUS_UNKNOWN_FIELD);
+    assert_int_equal(experiment_load(path, 0, &e, &p), STATUS_UNKNOWN_FIELD);
     if (strstr(p.text, path) == NULL || strstr(p.text, ": /policies/0/nam: unknown") == NULL)
         fail_msg("got %s", p.text);
     unlink(path);
-    assert_int_equal(experiment_load("no-such", &e, &p), STATUS_BAD_REQUEST);
+    assert_int_equal(experiment_load("no-such", 0, &e, &p), STATUS_BAD_REQUEST);
 }
 
 static void windows_grow(void **state)

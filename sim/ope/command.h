@@ -4,7 +4,6 @@
 
 /* purser-sim ope and purser-sim convert, which have options of their own; argv[0] is the command.
  * They give the exit status; of ope 3 says that the gate does not let the target through. */
-enum { EXIT_GATE = 3 };
 int ope_command(int argc, char **argv);
 int convert_command(int argc, char **argv);
 

@@ -12,23 +12,7 @@
 enum status shipped_load(const char *name, const struct scenario_ask *ask, struct experiment *e,
                          struct problem *problem)
 {
-    char path[SPEC_PATH_CAP], folder[SPEC_PATH_CAP];
-    json_t *root = NULL;
-    enum status s = spec_find(name, "", ".experiment.json", path, problem);
-    if (s == STATUS_OK)
-        s = spec_open(path, &root, problem);
-    if (s != STATUS_OK)
-        return s;
-    json_t *world = json_object_get(root, "world");
-    if (ask->rows > 0 && json_is_string(world))
-        json_object_set_new(
-            root, "world",
-            json_pack("{s:O,s:I}", "base", world, "requests", (json_int_t)ask->rows));
-    else if (ask->rows > 0)
-        json_object_set_new(world, "requests", json_integer(ask->rows));
-    spec_folder(path, folder);
-    s = spec_blame(problem, path, experiment_read(root, folder, e, problem));
-    json_decref(root);
+    enum status s = experiment_load(name, (int64_t)ask->rows, e, problem);
     if (s != STATUS_OK)
         return s;
     e->seeds = ask->seeds;
