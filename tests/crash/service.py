@@ -2,38 +2,24 @@
 """The real purserd as a process: configured, started, killed, asked by its operator's door."""
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
+import sys
 import threading
 import time
 from typing import Optional
 
 import sp
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from ports import free_ports  # noqa: E402
+
 DOORS = ("route", "feedback", "control")
 MODELS = [{"name": "small-1", "tier": "small", "usd_per_mtok_in": 0.1, "usd_per_mtok_out": 0.1},
           {"name": "mid-1", "tier": "medium", "usd_per_mtok_in": 0.5, "usd_per_mtok_out": 1.5},
           {"name": "large-1", "tier": "large", "usd_per_mtok_in": 2.5,
            "usd_per_mtok_cached_in": 1.25, "usd_per_mtok_out": 10}]
-
-
-def free_ports(rng: random.Random, n: int) -> list[int]:
-    """Ports below the range that the kernel gives to clients: a client of a dead service must not
-    be given the service's own port, or it would talk to itself."""
-    found: list[int] = []
-    while len(found) < n:
-        port = rng.randrange(15000, 32000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return found
 
 
 class Service:
@@ -45,7 +31,7 @@ class Service:
         self.process: Optional[subprocess.Popen] = None
         self._ready = threading.Event()
         self._reader: Optional[threading.Thread] = None
-        ports = free_ports(random.Random(), len(DOORS))  # not of the seed: others may be running
+        ports = free_ports(len(DOORS))
         self.port = dict(zip(DOORS, ports))
         self.snapshot_events = snapshot_events
 

@@ -16,19 +16,14 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "crash"))
 import sp  # noqa: E402
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from ports import free_ports  # noqa: E402
+
 DOORS = ("route", "feedback", "control", "http", "metrics")
 MODELS = [{"name": "small-1", "tier": "small", "usd_per_mtok_in": 0.1, "usd_per_mtok_out": 0.1},
           {"name": "mid-1", "tier": "medium", "usd_per_mtok_in": 0.5, "usd_per_mtok_out": 1.5},
           {"name": "large-1", "tier": "large", "usd_per_mtok_in": 2.5, "usd_per_mtok_out": 10}]
 JSON = {"Content-Type": "application/json"}
-
-
-def free_ports(n):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
 
 
 class Service:
