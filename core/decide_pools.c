@@ -171,6 +171,10 @@ static enum status refuse(const struct router *r, const struct pool_verdict *v,
     switch (v->action) {
     case POOL_EXHAUSTED:
         s = exhausted(v, name, problem);
+        d->charge.missing = v->missing;
+        d->charge.unit = v->unit;
+        d->charge.at = v->at;
+        memcpy(d->charge.value, v->value, strlen(v->value) + 1);
         break;
     case POOL_KILLED:
         s = problem_set(problem, STATUS_THROTTLED, "",

@@ -62,6 +62,11 @@ struct charge {
     struct pool_ask ask;      /* of the chosen model */
     char pool[NAME_CAP];      /* that has least left, or warns; "" = none has a cap */
     int64_t left[POOL_UNITS]; /* the least over the path, with this decision charged; -1 = no cap */
+    /* Of a refusal, which leaves no record: what the pool is short of, and whose it is. */
+    int64_t missing; /* 0 = refused for another reason */
+    enum pool_unit unit;
+    int32_t at; /* -1 = it has no instance yet */
+    char value[NAME_CAP];
 };
 
 /* The policy against the static hull in one decision: what its quality label will say. See

@@ -279,12 +279,19 @@ bool pools_fused(const struct pools *p, const struct pool_path *path, int i)
     return fused(p, path, &path->entry[i]);
 }
 
+int64_t pools_soft_level(const struct pools *p, const struct pool_entry *e, enum pool_unit unit)
+{
+    const struct pool_spec *s = &p->config.spec[e->spec];
+    int64_t cap = e->cap[unit];
+    return cap < 0 || s->soft_only ? cap : share_of(cap, s->soft);
+}
+
 /* Asks one entry for one unit. */
 static struct pool_verdict ask_unit(const struct pools *p, const struct pool_path *path,
                                     const struct pool_entry *e, enum pool_unit unit, int64_t amount)
 {
-    const struct pool_spec *s = &p->config.spec[e->spec];
-    struct pool_verdict v = {.action = POOL_ADMIT, .spec = e->spec, .unit = unit};
+    struct pool_verdict v = {
+        .action = POOL_ADMIT, .spec = e->spec, .at = e->at, .value = e->value, .unit = unit};
     int64_t room = room_of(p, path, e, unit), cap = e->cap[unit];
     if (amount > room) {
         v.action = POOL_EXHAUSTED;
@@ -295,7 +302,7 @@ static struct pool_verdict ask_unit(const struct pools *p, const struct pool_pat
         return v;
     }
     int64_t above = pool_add(pools_used(p, e, unit), amount);
-    if (cap >= 0 && above > (s->soft_only ? cap : share_of(cap, s->soft)))
+    if (cap >= 0 && above > pools_soft_level(p, e, unit))
         v.action = POOL_SOFT;
     return v;
 }

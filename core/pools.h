@@ -69,6 +69,9 @@ struct pools {
     uint8_t asked[POOL_SPECS_MAX]; /* bit per label that the pool matches */
     int8_t zone[POOL_SPECS_MAX];   /* index in config.zone, -1 = UTC */
     struct window window[POOL_SPECS_MAX]; /* the last one reserved in: spares the calendar */
+    /* Told the slot of each instance that has changed; NULL: nobody looks. */
+    void (*watch)(void *ctx, int64_t slot);
+    void *watch_ctx;
 };
 
 /* pools_init allocates for config.instances slots, touched as they are used. False when memory is
@@ -129,6 +132,8 @@ enum pool_action {
 struct pool_verdict {
     enum pool_action action;
     int spec;               /* the pool that says so; -1 when none or all do */
+    int32_t at;             /* the instance that says so, -1 = there is none yet, */
+    const char *value;      /* of this `each` label; borrowed from the path */
     enum pool_unit unit;    /* exhausted, soft: in which unit */
     int64_t missing;        /* exhausted: this much too little */
     int64_t retry_after_ms; /* 0 = not known, or never */
@@ -156,6 +161,8 @@ bool pools_fused(const struct pools *p, const struct pool_path *path, int i);
 bool pools_path_of(const struct pools *p, int64_t slot, int64_t now_ms, struct pool_path *out);
 bool pools_path_unused(const struct pools *p, int spec, int64_t now_ms, struct pool_path *out);
 
+/* pools_soft_level gives what an entry may have used before requests are warned of, -1 = none. */
+int64_t pools_soft_level(const struct pools *p, const struct pool_entry *e, enum pool_unit unit);
 /* pools_window gives the window that runs in a configured pool. */
 struct window pools_window(const struct pools *p, int spec, int64_t now_ms);
 /* pools_siblings tells whether two pools may lend to each other: one parent, one window. */

@@ -116,6 +116,8 @@ int64_t pools_vacant(const struct pools *p)
 void pools_touch(struct pools *p, int64_t slot)
 {
     p->dirty[slot / POOL_PAGE] = 3;
+    if (p->watch)
+        p->watch(p->watch_ctx, slot);
 }
 
 static void link_in(struct pools *p, int64_t slot)
@@ -225,6 +227,8 @@ bool pools_room(struct pools *p, int64_t cap)
     memcpy(more.dirty, p->dirty, (size_t)pages(p->cap));
     more.config = p->config;
     more.used = p->used;
+    more.watch = p->watch;
+    more.watch_ctx = p->watch_ctx;
     release(p);
     *p = more;
     return true;

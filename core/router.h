@@ -45,6 +45,11 @@ typedef void (*meter_sink)(void *ctx, const struct event *ev, const struct label
                            const struct label_book *after);
 void router_on_meter(struct router *r, meter_sink sink, void *ctx);
 
+/* router_on_pool sets the sink for the slots of budgets that change: called from within
+ * router_apply, perhaps more than once for a slot, when it may be looked at. Not set while the host
+ * replays. */
+void router_on_pool(struct router *r, void (*sink)(void *ctx, int64_t slot), void *ctx);
+
 enum route_result {
     ROUTE_DECIDED, /* ev holds a new decision, applied */
     ROUTE_DRY,     /* ev holds what would be decided; nothing was applied, seq is 0 */

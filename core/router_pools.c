@@ -92,6 +92,12 @@ bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq)
     return true;
 }
 
+void router_on_pool(struct router *r, void (*sink)(void *ctx, int64_t slot), void *ctx)
+{
+    r->pools.watch = sink;
+    r->pools.watch_ctx = ctx;
+}
+
 void router_count_refusal(struct router *r, const struct event_decided *d)
 {
     for (int i = 0; i < r->params.pools.n && d->charge.pool[0]; i++)

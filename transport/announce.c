@@ -9,6 +9,7 @@
 
 #include "core/event.h"
 #include "core/text.h"
+#include "transport/log.h"
 
 enum { LINE_MAX_BYTES = 64 * 1024 };
 
@@ -33,4 +34,31 @@ void announce_batch(const struct batch *b, struct publish *p, struct http *h)
         if (streams)
             http_event(h, seq, t.at, t.len);
     }
+}
+
+static void tell(const struct alert *a, struct publish *p, struct http *h)
+{
+    char line[ALERT_BYTES];
+    struct text t = text_over(line, sizeof line);
+    alert_describe(a, &t);
+    alert_log(a);
+    if (p && publish_wanted(p))
+        publish_line(p, &t);
+    if (http_listened(h))
+        http_event(h, a->seq, t.at, t.len);
+}
+
+void announce_alerts(struct alert_queue *q, struct alert_past *past, struct publish *p,
+                     struct http *h)
+{
+    for (int i = 0; i < q->n; i++) {
+        tell(&q->at[i], p, h);
+        alert_told(past, &q->at[i]);
+    }
+    if (q->lost > 0)
+        log_event(LOG_LEVEL_WARN, "alerts_lost", "n", LOG_NUMBER(q->lost), "action",
+                  "more began at once than are told: see purser pools and purser spend", NULL);
+    past->lost += q->lost;
+    q->n = 0;
+    q->lost = 0;
 }

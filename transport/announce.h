@@ -3,6 +3,7 @@
 #define PURSER_TRANSPORT_ANNOUNCE_H
 
 #include "store/batch.h"
+#include "transport/alert.h"
 #include "transport/http/http.h"
 #include "transport/publish.h"
 
@@ -10,5 +11,9 @@
  * subscribers of the PUB socket and to readers over HTTP. Either may be NULL. Costs nothing without
  * any. Loop thread. */
 void announce_batch(const struct batch *b, struct publish *p, struct http *h);
+/* announce_alerts does the same for what is to be told with a batch, writes it to the process log
+ * and into `past`, and empties the queue. */
+void announce_alerts(struct alert_queue *q, struct alert_past *past, struct publish *p,
+                     struct http *h);
 
 #endif

@@ -87,6 +87,7 @@ static enum status record_start(struct server *s, uint64_t file_hash, struct pro
         }
         log_event(LOG_LEVEL_INFO, "configured", "origin", "file", "path", s->config_path, NULL);
     }
+    desk_alert_start(d);
     if (d->broken)
         return problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for the first batch");
     enum status st = db_commit(s->db, d->filling.batch, problem);

@@ -34,6 +34,24 @@ static json_t *op(const char *name)
     return json_pack("{s:i,s:s}", "v", 1, "op", name);
 }
 
+/* The last alerts, one a line, oldest first. */
+static void show_alerts(const json_t *alerts)
+{
+    size_t i;
+    json_t *a;
+    json_array_foreach(json_object_get(alerts, "last"), i, a)
+    {
+        time_t at = (time_t)(json_integer_value(json_object_get(a, "time_ms")) / 1000);
+        char when[32];
+        struct tm tm;
+        gmtime_r(&at, &tm);
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        const char *pool = cli_text(a, "pool"), *value = cli_text(a, "value");
+        printf("alert     %s %s %s%s%s\n", when, cli_text(a, "alert"),
+               *pool ? pool : cli_text(a, "model"), *value ? "=" : "", value);
+    }
+}
+
 static void show_state(const json_t *r)
 {
     printf("%s: seq %lld, epoch %lld, policy %s, durability %s\n", cli_text(r, "status"),
@@ -44,6 +62,7 @@ static void show_state(const json_t *r)
            (long long)json_integer_value(json_object_get(r, "snapshot_seq")));
     if (*cli_text(r, "digest"))
         printf("digest %s\n", cli_text(r, "digest"));
+    show_alerts(json_object_get(r, "alerts"));
 }
 
 int cli_status(struct cli *c)

@@ -22,11 +22,13 @@ static void show_row(const json_t *o, bool usd)
     char name[160], used[32], reserved[32], cap[32], left[32];
     const char *value = cli_text(o, "value");
     snprintf(name, sizeof name, "%s%s%s", cli_text(o, "pool"), *value ? "=" : "", value);
-    printf("%-28.60s %-7s %14s %14s %14s %14s %9.0f%s%s\n", name, usd ? "dollars" : "tokens",
+    printf("%-28.60s %-7s %14s %14s %14s %14s %9.0f%s%s%s%s\n", name, usd ? "dollars" : "tokens",
            cell(used, o, "used", usd), cell(reserved, o, "reserved", usd), cell(cap, o, "cap", usd),
            cell(left, o, "left", usd), cli_real(o, "refusals"),
            json_is_true(json_object_get(o, "fused")) ? "  FUSE TRIPPED" : "",
-           json_is_true(json_object_get(o, "kill")) ? "  KILLED" : "");
+           json_is_true(json_object_get(o, "kill")) ? "  KILLED" : "",
+           json_is_true(json_object_get(o, "exhausted")) ? "  EXHAUSTED" : "",
+           json_is_true(json_object_get(o, "soft")) ? "  ABOVE SOFT LIMIT" : "");
 }
 
 static int list(struct cli *c, const char *pool)

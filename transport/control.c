@@ -254,6 +254,8 @@ static enum status state_of(struct call *c, struct problem *p)
     text_json_string(c->out, c->control->data_dir);
     if (json_is_true(json_object_get(c->root, "digest")))
         text_printf(c->out, ",\"digest\":\"%016" PRIx64 "\"", snapshot_digest(d->router));
+    text_put(c->out, ",");
+    alert_past_put(&d->told, c->out);
     text_put(c->out, "}");
     return STATUS_OK;
 }

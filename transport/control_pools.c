@@ -38,8 +38,8 @@ static void put_unit(struct text *t, const struct pools *p, const struct pool_pa
         put_amount(t, "left", u, left);
 }
 
-static void put_instance(struct text *t, const struct pools *p, const struct pool_path *path,
-                         const int64_t *refusals)
+static void put_instance(struct text *t, const struct desk *d, const struct pools *p,
+                         const struct pool_path *path)
 {
     const struct pool_entry *e = &path->entry[path->n - 1];
     const struct pool_spec *s = &p->config.spec[e->spec];
@@ -56,12 +56,16 @@ static void put_instance(struct text *t, const struct pools *p, const struct poo
         text_printf(t, ",\"window_end_ms\":%" PRId64, e->window.end);
     for (int u = 0; u < POOL_UNITS; u++)
         put_unit(t, p, path, (enum pool_unit)u);
+    struct pool_standing now = {false, false};
+    if (pool)
+        now = pool_watch_standing(d->watch, e->at, path->now_ms);
     text_printf(t,
                 ",\"overruns\":%" PRIu64 ",\"trips\":%" PRIu64 ",\"fused\":%s,\"kill\":%s,"
-                "\"refusals\":%" PRId64 "}",
+                "\"soft\":%s,\"exhausted\":%s,\"refusals\":%" PRId64 "}",
                 pool ? pool->overruns : 0, pool ? pool->trips : 0,
                 pools_fused(p, path, path->n - 1) ? "true" : "false", s->kill ? "true" : "false",
-                refusals[e->spec]);
+                now.soft ? "true" : "false", now.exhausted ? "true" : "false",
+                router_refusals(d->router)[e->spec]);
 }
 
 /* Instances, and pools without one; `at` runs over the slots and then over the configured pools. */
@@ -103,7 +107,7 @@ enum status control_pools_list(const struct desk *d, const json_t *root, struct 
         if (!outbuf_reserve(out, INSTANCE_BYTES))
             return problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for the answer");
         text_put(&out->text, written++ > 0 ? "," : "");
-        put_instance(&out->text, p, &path, router_refusals(d->router));
+        put_instance(&out->text, d, p, &path);
     }
     text_put(&out->text, "]");
     if (at < end)

@@ -43,7 +43,11 @@ struct desk *desk_new(struct db *db, struct router *router)
     d->router = router;
     d->filling.batch = batch_new();
     d->other.batch = batch_new();
-    if (!d->filling.batch || !d->other.batch) {
+    d->filling.alerts = calloc(1, sizeof *d->filling.alerts);
+    d->other.alerts = calloc(1, sizeof *d->other.alerts);
+    d->watch = pool_watch_new(router);
+    if (!d->filling.batch || !d->other.batch || !d->filling.alerts || !d->other.alerts ||
+        !d->watch) {
         desk_free(d);
         return NULL;
     }
@@ -61,13 +65,16 @@ void desk_free(struct desk *d)
         return;
     batch_free(d->filling.batch);
     batch_free(d->other.batch);
+    free(d->filling.alerts);
+    free(d->other.alerts);
+    pool_watch_free(d->watch);
     free(d);
 }
 
 /* Puts an applied event into the batch. */
 static void append(struct desk *d, const struct event *ev)
 {
-    desk_tell(ev);
+    desk_alert(d, ev);
     if (!d->broken && ev->kind != EVENT_NONE && batch_event(d->filling.batch, ev) != STATUS_OK)
         desk_break(d, "no memory for an event");
 }
@@ -235,6 +242,7 @@ static void route_item(struct desk *d, const struct message *m, int i, struct te
     if (s != STATUS_OK) {
         d->refused++;
         desk_meter_refused(d, s);
+        desk_alert_refused(d, s);
         reply_error(t, &p);
         return;
     }
@@ -412,6 +420,7 @@ void desk_tick(struct desk *d)
     router_tick(d->router, now, &d->event);
     append(d, &d->event);
     follow(d, now);
+    desk_alert_tick(d);
 }
 
 struct snapshot_sink {

@@ -9,7 +9,9 @@
 #include "core/wire.h"
 #include "store/batch.h"
 #include "store/db.h"
+#include "transport/alert.h"
 #include "transport/outbuf.h"
+#include "transport/pool_watch.h"
 #include "transport/usage.h"
 #include "transport/wallclock.h"
 
@@ -24,10 +26,12 @@ enum {
     DESK_FOLLOW_MOST = 64              /* events that follow, at a stretch: a millisecond or two */
 };
 
-/* A batch and how many of those that wait for it were answered early (full disk, failure). */
+/* A batch, how many of those that wait for it were answered early (full disk, failure), and what is
+ * to be told when it is durable. */
 struct tray {
     struct batch *batch;
     size_t answered;
+    struct alert_queue *alerts;
 };
 
 struct desk {
@@ -50,6 +54,9 @@ struct desk {
     struct usage usage;       /* since the start, for metrics */
     double invoice_tolerance; /* share; of the settings */
     int64_t invoice_alarms;
+    struct pool_watch *watch;
+    bool unpriced[MODELS_MAX]; /* told of */
+    struct alert_past told;
     int64_t meter_other, meter_other_before; /* when last looked at, and the time before */
     bool repeated;                           /* the teach message in hand was learned before */
     /* Scratch: too big for the stack. */
@@ -124,6 +131,9 @@ MUST_CHECK enum status desk_correct(struct desk *d, const struct message *m, int
                                     struct corrected *out, struct problem *problem);
 MUST_CHECK enum status desk_unteach(struct desk *d, uint64_t seq, bool dry, struct corrected *out,
                                     struct problem *problem);
+
+/* desk_alert_start tells what is wrong with the configuration that the service starts with. */
+void desk_alert_start(struct desk *d);
 
 /* desk_crowded: the filling batch is full. */
 bool desk_crowded(const struct desk *d);

@@ -24,8 +24,11 @@ void desk_break(struct desk *d, const char *what);
  * counts d->request, refused with s. */
 void desk_meter(struct desk *d);
 void desk_meter_refused(struct desk *d, enum status s);
-/* desk_tell writes to the process log what an operator should know of an event. */
-void desk_tell(const struct event *ev);
+/* desk_alert finds what is to be told of an applied event; desk_alert_refused of d->request,
+ * refused with s; desk_alert_tick of time that has passed. */
+void desk_alert(struct desk *d, const struct event *ev);
+void desk_alert_refused(struct desk *d, enum status s);
+void desk_alert_tick(struct desk *d);
 /* desk_storage_full refuses what would have to be recorded. */
 enum status desk_storage_full(struct problem *p);
 

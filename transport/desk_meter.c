@@ -5,10 +5,9 @@
  * batch or the store: it has the labels, the value and the prices (core/meter.c says why).
  * Two things that an invoice would show are watched: costs that are reported differ from what the
  * tokens cost at our prices, and models that have no price and whose cost nobody reports. Both over
- * the latest requests of a model since the start, logged when they begin and end, and in stats.
+ * the latest requests of a model since the start, told when they begin and end, and in stats.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include "core/meter.h"
 #include "store/rollup.h"
 #include "transport/desk_inside.h"
@@ -32,9 +31,10 @@ static const struct event *decision_of(struct desk *d, uint64_t seq)
 
 /* ---- invoices ---- */
 
-static const char *model_name(const struct desk *d, int arm)
+static struct alert *tell(struct desk *d, enum alert_kind kind, int arm)
 {
-    return router_params(d->router)->catalog.model[arm].name;
+    return alert_add(d->filling.alerts, kind, router_params(d->router)->catalog.model[arm].name,
+                     router_seq(d->router), router_clock(d->router));
 }
 
 static bool off(const struct desk *d, const struct invoice *v)
@@ -46,17 +46,14 @@ static bool off(const struct desk *d, const struct invoice *v)
 
 static void watch_drift(struct desk *d, int arm, struct invoice *v)
 {
-    char ratio[32];
     bool now = off(d, v);
     if (now == v->off)
         return;
     v->off = now;
     d->invoice_alarms += now;
-    snprintf(ratio, sizeof ratio, "%.3f", v->computed > 0 ? v->reported / v->computed : 0);
-    log_event(now ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, now ? "invoice_drift" : "invoice_agrees",
-              "model", model_name(d, arm), "reported_over_computed", ratio, "action",
-              now ? "compare the model's prices in the configuration with the provider's" : "none",
-              NULL);
+    struct alert *a = tell(d, now ? ALERT_INVOICE_DRIFT : ALERT_INVOICE_AGREES, arm);
+    a->ratio = v->computed > 0 ? v->reported / v->computed : 0;
+    a->tolerance = d->invoice_tolerance;
 }
 
 /* Older requests weigh less: everything is halved when the window is full. */
@@ -65,8 +62,7 @@ static void watch(struct desk *d, int arm, const struct meter_sums *delta)
     struct invoice *v = &d->invoice[arm];
     const int64_t *s = delta->v;
     if (s[METER_UNPRICED] > 0 && s[METER_ATTEMPTS] > 0 && v->unpriced++ == INVOICE_ENOUGH)
-        log_event(LOG_LEVEL_WARN, "unpriced", "model", model_name(d, arm), "action",
-                  "give it prices (purser models import) or report cost_usd", NULL);
+        tell(d, ALERT_COST_UNKNOWN, arm)->count = v->unpriced;
     if (s[METER_UNPRICED] < 0 && v->unpriced > 0)
         v->unpriced--;
     if (s[METER_REPORTED] == 0 && s[METER_COMPUTED] == 0)

@@ -188,6 +188,14 @@ static void put_http(const struct server *s, struct outbuf *o)
         (double)st.streams_dropped);
 }
 
+static void put_alerts(const struct server *s, struct outbuf *o)
+{
+    family(o, "alerts_total", "counter", "Alerts told since the start.");
+    for (int k = 0; k < ALERT_KINDS; k++)
+        labelled(o, "alerts_total", "alert", alert_name((enum alert_kind)k),
+                 (double)s->desk->told.told[k]);
+}
+
 /* ---- the engine ---- */
 
 static void put_totals(const struct router_stats *st, struct outbuf *o)
@@ -438,6 +446,7 @@ bool metrics_render(const struct server *s, struct outbuf *o)
     put_items(s->desk, o);
     put_doors(s, o);
     put_http(s, o);
+    put_alerts(s, o);
     put_totals(&st, o);
     put_models(s, &st, o);
     put_tenants(&s->desk->usage, o);

@@ -154,6 +154,7 @@ void server_flush(struct server *s)
         desk_snapshot(d, db_next_generation(s->db));
     }
     if (batch_empty(d->filling.batch)) {
+        announce_alerts(d->filling.alerts, &d->told, s->publish, s->http);
         if (batch_held(d->filling.batch, 0)) {
             release(&d->filling, NULL);
             batch_reset(d->filling.batch);
@@ -227,6 +228,7 @@ static void on_durable(struct server *s)
     s->commit_ns_sum += (int64_t)uv_hrtime() - s->commit_ns;
     release(&d->other, NULL);
     announce_batch(d->other.batch, s->publish, s->http);
+    announce_alerts(d->other.alerts, &d->told, s->publish, s->http);
     desk_landed(d);
     server_flush(s); /* the next commit starts at once */
 }

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the desk tells whoever watches: it goes into the tray of the batch that records what brought
+ * it about, and is told with that batch.
+ */
+#include "transport/desk_inside.h"
+
+static void models(struct desk *d, uint64_t seq, int64_t now_ms)
+{
+    const struct catalog *c = &router_params(d->router)->catalog;
+    for (int a = 0; a < c->n; a++) {
+        bool unpriced = c->model[a].active && model_unpriced(&c->model[a]);
+        if (unpriced && !d->unpriced[a])
+            (void)alert_add(d->filling.alerts, ALERT_UNPRICED, c->model[a].name, seq, now_ms);
+        d->unpriced[a] = unpriced;
+    }
+}
+
+/* The guard against the static hull has put the policy aside, or brought it back. */
+static void hull_turn(struct desk *d, const struct event *ev)
+{
+    struct alert *a = alert_add(
+        d->filling.alerts, ev->hull.turn == HULL_TRIPPED ? ALERT_HULL_TRIPPED : ALERT_HULL_RETURNED,
+        router_params(d->router)->policy.name, ev->seq, ev->time_ms);
+    a->count = ev->hull.labels;
+    a->lower = ev->hull.lower;
+    a->upper = ev->hull.upper;
+}
+
+void desk_alert(struct desk *d, const struct event *ev)
+{
+    if (ev->kind == EVENT_CONFIGURED)
+        models(d, ev->seq, ev->time_ms);
+    if (ev->kind == EVENT_HULL && ev->hull.turn != HULL_SOLVED)
+        hull_turn(d, ev);
+    pool_watch_event(d->watch, ev, d->filling.alerts);
+}
+
+void desk_alert_start(struct desk *d)
+{
+    models(d, router_seq(d->router), router_clock(d->router));
+}
+
+void desk_alert_refused(struct desk *d, enum status s)
+{
+    if (s == STATUS_BUDGET_EXHAUSTED && !d->request.dry_run)
+        pool_watch_refused(d->watch, &d->event.decided, wallclock_now(&d->clock),
+                           d->filling.alerts);
+}
+
+void desk_alert_tick(struct desk *d)
+{
+    pool_watch_tick(d->watch, wallclock_now(&d->clock), d->filling.alerts);
+}
