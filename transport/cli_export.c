@@ -53,9 +53,9 @@ static const char focus_head[] =
     "ChargeCategory,ChargeClass,ChargeDescription,ChargeFrequency,InvoiceIssuerName,"
     "PricingQuantity,PricingUnit,ProviderName,PublisherName,ServiceCategory,ServiceSubcategory,"
     "ServiceName,SkuId,SubAccountId,SubAccountName,ConsumedQuantity,ConsumedUnit,x_Requests,"
-    "x_BaselineCost,x_InputTokens,x_CachedInputTokens,x_OutputTokens,x_ReasoningTokens,x_User,x_"
-    "Task,x_Domain,x_Group,"
-    "x_Cluster,x_Complexity,x_QualitySum,x_QualityCount,x_ValueSum,x_Failures\n";
+    "x_Attempts,x_BaselineCost,x_InputTokens,x_CachedInputTokens,x_OutputTokens,x_ReasoningTokens,"
+    "x_User,x_Task,x_Domain,x_Group,x_Cluster,x_Complexity,x_QualitySum,x_QualityCount,x_ValueSum,"
+    "x_Failures\n";
 
 static void focus_row(struct export *x, const json_t *row)
 {
@@ -75,9 +75,11 @@ static void focus_row(struct export *x, const json_t *row)
     }
     fprintf(f, "Usage,,%" PRId64 " requests to %s,Usage-Based,%s,%" PRId64 ",tokens,%s,%s,",
             spend_int(row, "requests"), model, x->provider, tokens, x->provider, x->provider);
-    fprintf(f, "AI and Machine Learning,Generative AI,%s,%s,%s,%s,%" PRId64 ",tokens,%" PRId64 ",",
+    fprintf(f,
+            "AI and Machine Learning,Generative AI,%s,%s,%s,%s,%" PRId64 ",tokens,%" PRId64
+            ",%" PRId64 ",",
             model, model, cli_text(row, "tenant"), cli_text(row, "tenant"), tokens,
-            spend_int(row, "requests"));
+            spend_int(row, "requests"), spend_int(row, "attempts"));
     spend_usd(f, spend_int(row, "baseline_nano"));
     fprintf(f, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%s,%s,%s,%s,%s,%s,",
             spend_int(row, "input_tokens"), spend_int(row, "cached_tokens"),
