@@ -76,6 +76,8 @@ static const struct field table[] = {
     INT("limits/route_slots", S(route_slots), 1, 65536, 256, "route requests inside at once"),
     INT("limits/feedback_slots", S(feedback_slots), 1, 65536, 256, "feedback inside at once"),
     INT("limits/connections", S(max_connections), 1, 1e6, 1024, "per address"),
+    INT("limits/idle_ms", S(idle_ms), 1000, 86400000, 120000,
+        "of a connection (NNG) without a request, or half-way through one: then it is closed"),
     INT("limits/drain_ms", S(drain_ms), 0, 600000, 10000, "bound on a graceful stop"),
     INT("limits/send_timeout_ms", S(send_timeout_ms), 1, 600000, 500,
         "for a client that does not read"),

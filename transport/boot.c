@@ -159,9 +159,9 @@ static void gauge(struct text *t, const char *name, const struct rpc *r)
     rpc_stats(r, &st);
     text_printf(t,
                 ",\"%s\":{\"requests\":%lld,\"replies\":%lld,\"send_failures\":%lld,\"busy\":%d,"
-                "\"connections\":%d,\"refused_connections\":%d}",
+                "\"connections\":%d,\"refused_connections\":%d,\"idle_connections_closed\":%lld}",
                 name, (long long)st.requests, (long long)st.replies, (long long)st.send_failures,
-                st.busy, st.connections, st.refused);
+                st.busy, st.connections, st.refused, (long long)st.overstayed);
 }
 
 static void gauges(void *ctx, struct text *t)
@@ -218,6 +218,7 @@ static struct endpoint_options endpoint(const struct server *s, const char *url,
                                      .ca = c->tls_ca,
                                      .require_client_certificate = c->tls_require_client,
                                      .max_connections = (int)c->max_connections,
+                                     .idle_ms = (int)c->idle_ms,
                                      .max_message = BATCH_MESSAGE_MAX};
 }
 
@@ -357,6 +358,7 @@ static const char *fixed_change(const struct settings *a, const struct settings 
                  FIELD(route_slots, "/limits/route_slots"),
                  FIELD(feedback_slots, "/limits/feedback_slots"),
                  FIELD(max_connections, "/limits/connections"),
+                 FIELD(idle_ms, "/limits/idle_ms"),
                  FIELD(send_timeout_ms, "/limits/send_timeout_ms"),
                  FIELD(http_connections, "/http/connections"),
                  FIELD(http_per_address, "/http/connections_per_client"),

@@ -2,10 +2,10 @@
 /*
  * Listeners, set up in one place: size limit, connection cap, keepalive, TLS. What NNG leaves open
  * by default would let one peer take the service down: messages of any size, any number of
- * connections, dead peers for ever. ipc:// and ws:// are refused on an NNG older than 1.6: there
- * one connect and close makes an ipc listener deaf for good (nng#1518), and its HTTP server reads
- * past a buffer (nng#1595). The gate never closes a listener to stop newcomers: closing it would
- * also cut the connections that still wait for their replies.
+ * connections, peers that are dead or never say anything whole for ever. ipc:// and ws:// are
+ * refused on an NNG older than 1.6: there one connect and close makes an ipc listener deaf for good
+ * (nng#1518), and its HTTP server reads past a buffer (nng#1595). The gate never closes a listener
+ * to stop newcomers: closing it would also cut the connections that still wait for their replies.
  */
 #include "transport/endpoint.h"
 
@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <nng/supplemental/tls/tls.h>
 
-enum { PEM_MAX = 65536 };
+enum { PEM_MAX = 65536, SWEEP_MOST = 256 };
 
 bool endpoint_nng_before(int major, int minor, int patch)
 {
@@ -133,30 +133,55 @@ done:
     return s;
 }
 
-/* NNG thread, one at a time for a socket (NNG holds its lock). A pipe that is turned away is gone
- * from the count at once: NNG takes its time to bury it, and connections that keep trying must not
- * keep the place of one that left. */
+/* NNG thread, with the lock of the socket held: nothing but a look at the list. A pipe that is
+ * turned away never gets on it, so its end frees no place. */
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *ctx)
 {
     struct endpoint_gate *gate = ctx;
     int id = nng_pipe_id(pipe);
     if (event == NNG_PIPE_EV_REM_POST) {
-        for (int i = 0; i < gate->n_turned_away; i++)
-            if (gate->turned_away[i] == id) {
-                gate->turned_away[i] = gate->turned_away[--gate->n_turned_away];
-                return;
-            }
-        atomic_fetch_sub(&gate->open, 1);
+        if (guests_remove(&gate->guests, id))
+            atomic_fetch_sub(&gate->open, 1);
         return;
     }
-    if (atomic_fetch_add(&gate->open, 1) < atomic_load(&gate->limit))
+    if (!atomic_load(&gate->shut) && guests_add(&gate->guests, id)) {
+        atomic_fetch_add(&gate->open, 1);
         return;
+    }
     atomic_fetch_add(&gate->refused, 1);
-    if (gate->n_turned_away < ENDPOINT_TURNED_AWAY) { /* else it counts until it is buried */
-        gate->turned_away[gate->n_turned_away++] = id;
-        atomic_fetch_sub(&gate->open, 1);
-    }
     nng_pipe_close(pipe);
+}
+
+void endpoint_shut(struct endpoint_gate *gate)
+{
+    atomic_store(&gate->shut, true);
+}
+
+int endpoint_begin(struct endpoint_gate *gate, nng_msg *msg)
+{
+    int id = nng_pipe_id(nng_msg_get_pipe(msg));
+    guests_begin(&gate->guests, id);
+    return id;
+}
+
+void endpoint_end(struct endpoint_gate *gate, int pipe)
+{
+    guests_end(&gate->guests, pipe);
+}
+
+void endpoint_sweep(struct endpoint_gate *gate)
+{
+    int id[SWEEP_MOST];
+    int n = guests_sweep(&gate->guests, ((uint64_t)gate->idle_ms + 999) / 1000, id, SWEEP_MOST);
+    for (int i = 0; i < n; i++) /* outside the list's lock: closing leads to on_pipe */
+        gate->overstayed += nng_pipe_close((nng_pipe){.id = (uint32_t)id[i]}) == 0;
+}
+
+void endpoint_close(nng_socket socket, struct endpoint_gate *gate)
+{
+    if (nng_socket_id(socket) > 0)
+        nng_close(socket);
+    guests_fini(&gate->guests);
 }
 
 enum status endpoint_listen(nng_socket socket, const struct endpoint_options *o,
@@ -166,7 +191,10 @@ enum status endpoint_listen(nng_socket socket, const struct endpoint_options *o,
     enum status s = endpoint_check(o, problem);
     if (s != STATUS_OK)
         return s;
-    atomic_store(&gate->limit, o->max_connections);
+    gate->idle_ms = o->idle_ms;
+    if (guests_init(&gate->guests, o->max_connections) != STATUS_OK)
+        return problem_set(problem, STATUS_UNAVAILABLE, o->where, "no memory for %d connections",
+                           o->max_connections);
     int e;
     if ((e = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, o->max_message)) != 0 ||
         (e = nng_pipe_notify(socket, NNG_PIPE_EV_ADD_PRE, on_pipe, gate)) != 0 ||

@@ -21,6 +21,7 @@ struct intake {
     nng_socket socket;
     nng_aio *aio;
     nng_msg *msg; /* in hand */
+    int pipe;     /* where it came from */
     bool receiving, draining;
     int64_t messages;
 };
@@ -48,6 +49,7 @@ void intake_resume(struct intake *in)
     if (!in->options.on_message(in->options.ctx, nng_msg_body(in->msg), nng_msg_len(in->msg)))
         return;
     in->messages++;
+    endpoint_end(&in->gate, in->pipe);
     nng_msg_free(in->msg);
     in->msg = NULL;
     receive(in);
@@ -62,6 +64,7 @@ static void on_mail(void *ctx, struct mail *list)
     if (e == 0) {
         in->msg = nng_aio_get_msg(in->aio);
         nng_aio_set_msg(in->aio, NULL);
+        in->pipe = endpoint_begin(&in->gate, in->msg);
         intake_resume(in);
     } else if (e != NNG_ECLOSED) {
         receive(in);
@@ -98,9 +101,14 @@ enum status intake_open(uv_loop_t *loop, const struct intake_options *options, s
 void intake_drain(struct intake *in)
 {
     in->draining = true;
-    atomic_store(&in->gate.limit, 0);
+    endpoint_shut(&in->gate);
     if (in->receiving)
         nng_aio_cancel(in->aio);
+}
+
+void intake_sweep(struct intake *in)
+{
+    endpoint_sweep(&in->gate);
 }
 
 bool intake_idle(const struct intake *in)
@@ -124,8 +132,7 @@ void intake_close(struct intake *in)
         return;
     if (in->aio)
         nng_aio_stop(in->aio);
-    if (nng_socket_id(in->socket) > 0)
-        nng_close(in->socket);
+    endpoint_close(in->socket, &in->gate);
     if (in->aio) {
         nng_msg *msg = nng_aio_get_msg(in->aio);
         if (msg)

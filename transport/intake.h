@@ -23,6 +23,8 @@ struct intake_options {
 MUST_CHECK enum status intake_open(uv_loop_t *loop, const struct intake_options *options,
                                    struct intake **out, struct problem *problem);
 void intake_resume(struct intake *in);
+/* intake_sweep closes connections that have sent nothing for too long; each second. */
+void intake_sweep(struct intake *in);
 /* intake_drain receives no more; intake_idle: nothing is under way. */
 void intake_drain(struct intake *in);
 bool intake_idle(const struct intake *in);

@@ -142,7 +142,7 @@ static int read_doors(const struct server *s, struct door_counts out[4])
             continue;
         rpc_stats(rpc[i], &st);
         out[n++] = (struct door_counts){names[i], (double)st.requests, st.busy, st.connections,
-                                        st.refused};
+                                        (double)st.refused + (double)st.overstayed};
     }
     if (s->http) {
         struct http_stats st;
@@ -167,7 +167,7 @@ static void put_doors(const struct server *s, struct outbuf *o)
     for (int i = 0; i < n; i++)
         labelled(o, "connections", "door", door[i].name, door[i].connections);
     family(o, "connections_refused_total", "counter",
-           "Connections turned away or, over HTTP, cut off because they overstayed.");
+           "Connections turned away, or cut off because they overstayed.");
     for (int i = 0; i < n; i++)
         labelled(o, "connections_refused_total", "door", door[i].name, door[i].refused);
 }

@@ -57,14 +57,13 @@ int64_t publish_sent(const struct publish *p)
 
 void publish_drain(struct publish *p)
 {
-    atomic_store(&p->gate.limit, 0);
+    endpoint_shut(&p->gate);
 }
 
 void publish_close(struct publish *p)
 {
     if (!p)
         return;
-    if (nng_socket_id(p->socket) > 0)
-        nng_close(p->socket);
+    endpoint_close(p->socket, &p->gate);
     free(p);
 }

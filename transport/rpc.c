@@ -28,6 +28,7 @@ struct rpc_slot {
     nng_ctx ctx;
     nng_aio *aio;
     nng_msg *msg; /* the request, while OPEN and put off */
+    int pipe;     /* where it came from */
 };
 
 struct rpc {
@@ -98,6 +99,7 @@ static void rpc_on_request(struct rpc_slot *s)
     s->rpc->requests++;
     s->msg = nng_aio_get_msg(s->aio);
     nng_aio_set_msg(s->aio, NULL);
+    s->pipe = endpoint_begin(&s->rpc->gate, s->msg);
     outbuf_clear(&s->slot.out);
     if (s->rpc->late || !rpc_offer(s)) /* nobody overtakes who was put off */
         put_off(s);
@@ -118,6 +120,8 @@ static void rpc_settle(struct rpc_slot *s)
         if (msg)
             nng_msg_free(msg);
     }
+    if (s->state == SLOT_SEND)
+        endpoint_end(&s->rpc->gate, s->pipe);
     bool closed = e == NNG_ECLOSED;
     slot_move(s, SLOT_IDLE);
     if (!closed)
@@ -155,6 +159,7 @@ static void rpc_reply(struct slot *slot)
         /* No memory to answer: the client times out and retries by its id. */
         nng_msg_free(msg);
         s->rpc->send_failures++;
+        endpoint_end(&s->rpc->gate, s->pipe);
         slot_move(s, SLOT_IDLE);
         rpc_listen(s);
         return;
@@ -189,10 +194,16 @@ void rpc_drain(struct rpc *r)
     if (!r)
         return;
     r->draining = true;
-    atomic_store(&r->gate.limit, 0);
+    endpoint_shut(&r->gate);
     for (int i = 0; i < r->n; i++)
         if (r->slot[i].state == SLOT_RECV)
             nng_aio_cancel(r->slot[i].aio); /* if a request wins the race, it is served */
+}
+
+void rpc_sweep(struct rpc *r)
+{
+    if (r)
+        endpoint_sweep(&r->gate);
 }
 
 bool rpc_idle(const struct rpc *r)
@@ -243,7 +254,7 @@ void rpc_close(struct rpc *r, void (*on_closed)(void *ctx), void *ctx)
     for (int i = 0; i < r->n; i++)
         if (nng_ctx_id(r->slot[i].ctx) > 0)
             nng_ctx_close(r->slot[i].ctx);
-    nng_close(r->socket);
+    endpoint_close(r->socket, &r->gate);
     free_slots(r);
     (void)mailbox_take(&r->box); /* slots that are gone */
     r->on_closed = on_closed;
@@ -312,5 +323,6 @@ void rpc_stats(const struct rpc *r, struct rpc_stats *out)
                               .send_failures = r->send_failures,
                               .busy = busy,
                               .connections = atomic_load(&r->gate.open),
-                              .refused = atomic_load(&r->gate.refused)};
+                              .refused = atomic_load(&r->gate.refused),
+                              .overstayed = r->gate.overstayed};
 }

@@ -34,6 +34,8 @@ MUST_CHECK enum status rpc_open(uv_loop_t *loop, const struct rpc_options *optio
                                 struct rpc **out, struct problem *problem);
 /* rpc_resume offers the requests that were put off. */
 void rpc_resume(struct rpc *r);
+/* rpc_sweep closes connections that have asked nothing for too long; to be called each second. */
+void rpc_sweep(struct rpc *r);
 /* rpc_drain lets no one in any more; slots without a request fall idle. rpc_idle: all have. */
 void rpc_drain(struct rpc *r);
 bool rpc_idle(const struct rpc *r);
@@ -46,6 +48,7 @@ struct rpc_stats {
     int64_t requests, replies, send_failures;
     int busy; /* slots with a request inside */
     int connections, refused;
+    int64_t overstayed; /* connections closed by rpc_sweep */
 };
 void rpc_stats(const struct rpc *r, struct rpc_stats *out);
 

@@ -273,6 +273,11 @@ void server_on_second(uv_timer_t *handle)
     desk_tick(s->desk);
     gate_refresh(s->gate);
     http_sweep(s->http);
+    struct rpc *const rpcs[] = {s->route, s->feedback, s->control};
+    for (int i = 0; i < 3; i++)
+        rpc_sweep(rpcs[i]);
+    if (s->intake)
+        intake_sweep(s->intake); /* not the events: who reads them has nothing to say */
     s->desk->invoice_tolerance = s->settings.invoice_tolerance;
     if (++s->ticks % PRUNE_EACH_TICKS == 0) {
         desk_meter_keep(s->desk, s->settings.meter_hour_days, s->settings.meter_day_days);

@@ -119,8 +119,11 @@ class Client(threading.Thread):
             self.hang_up()
             self.life = self.yard.life
         if door not in self.doors:
-            self.doors[door] = sp.Requester(self.yard.service.port[door])
+            self.doors[door] = self.dial(door)
         return self.doors[door]
+
+    def dial(self, door: str) -> sp.Requester:
+        return sp.Requester(self.yard.service.port[door])
 
     def exchange(self, messages: list[Message], hasty: bool = False) -> None:
         """Sends one message, or several of one kind as a batch, until each is answered."""

@@ -35,20 +35,25 @@ class Service:
         self.port = dict(zip(DOORS, ports))
         self.snapshot_events = snapshot_events
 
-    def configure(self, open_decisions: int) -> None:
-        listen = {door: f"tcp://127.0.0.1:{port}" for door, port in self.port.items()}
+    def open_http(self) -> None:
+        self.port["http"] = free_ports(1)[0]
+
+    def configure(self, open_decisions: int, limits: Optional[dict] = None, **members: object) -> None:
+        listen = {door: f"tcp://127.0.0.1:{self.port[door]}" for door in DOORS}
+        http = f"http://127.0.0.1:{self.port['http']}" if "http" in self.port else ""
         with open(self.config, "w", encoding="utf-8") as f:
             json.dump({"v": 1, "listen": {**listen, "events": "", "intake": "",
-                                            "http": "", "metrics": ""},
+                                            "http": http, "metrics": ""},
                        "store": {"map_gib": 1, "snapshot_events": self.snapshot_events, "seed": 7},
-                       "limits": {"open_decisions": open_decisions},
+                       "limits": {"open_decisions": open_decisions, **(limits or {})},
                        "models": MODELS,
                        "silence": [{"quality": 0.5, "after_hours": 0.0001}],  # 0.36 s
                        "learners": [{"tenant": "globex", "shares": False, "borrows": 20}],
                        "budget": {"usd_per_request": 0.001, "expire_after_s": 1},
                        "pools": [{"name": "all", "usd": 1e6, "mode": "quantile"},
                                  {"name": "each", "parent": "all", "each": "tenant", "usd": 1e6,
-                                  "window": "rolling", "length_s": 12, "mode": "quantile"}]},
+                                  "window": "rolling", "length_s": 12, "mode": "quantile"}],
+                       **members},
                       f, indent=1)
 
     def start(self) -> None:
