@@ -3,6 +3,7 @@
 #define PURSER_CORE_WIRE_H
 
 #include <stddef.h>
+#include "core/doc.h"
 #include "core/event.h"
 #include "core/params.h"
 #include "core/request.h"
@@ -12,8 +13,7 @@
 /*
  * The protocol's bytes: JSON, version 1, one object a message, the same over every door. Strict: an
  * unknown field is refused (a typo in max_cost_usd must not cost money) unless it begins with x_.
- * A structural scan bounds depth (8), elements (4096; batches 4096 per item) and size before
- * jansson sees a byte.
+ * Depth (8), elements (4096; batches 4096 per item) and size are bounded before a value is read.
  */
 enum wire_op {
     WIRE_ROUTE,
@@ -33,7 +33,7 @@ struct message {
     bool corrects;           /* the operator's: may speak for silence */
     char tenant[NAME_CAP];   /* whom the sender speaks for; "" = the message says */
     char caller[NAME_CAP];   /* the key that it came with; "" = none was needed */
-    void *root;              /* parsed document; NULL when closed */
+    struct doc doc;
 };
 
 /* wire_is_many tells whether a message of this op holds items. */
