@@ -65,17 +65,21 @@ MUST_CHECK enum status wire_teach_outcome(const struct message *m, int i, int j,
                                           char model[NAME_CAP], struct feedback *out,
                                           struct problem *problem);
 
-/* Replies; rendered without a tree. The text may be continued: batches write {"v":1,"items":[...]}.
- * reply_decision renders from the record alone (retries are answered from the log), names from the
- * catalog; id "" leaves decision_id out (dry run). explain adds the arms' numbers. */
+/* Replies; rendered without a tree, in the text's encoding. The text may be continued: batches
+ * write {"v":1,"items":[...]}. reply_decision renders from the record alone (retries are answered
+ * from the log), names from the catalog; seq 0 leaves decision_id out (dry run). */
+struct reply_ask {
+    bool explain;      /* adds the arms' numbers */
+    bool not_recorded; /* the store is full: says so */
+};
 void reply_decision(struct text *t, const struct event *decided, const struct catalog *catalog,
-                    const uint8_t mac_key[16], bool explain);
+                    const uint8_t mac_key[16], const struct reply_ask *ask);
 void reply_answer(struct text *t, enum feedback_result result, const char *decision_id);
 /* reply_taught answers one item of a teach message; repeated: it was learned before. */
 void reply_taught(struct text *t, bool repeated, int outcomes);
 void reply_error(struct text *t, const struct problem *problem);
-/* reply_batch_begin / next / end frame the items of a batch. */
-void reply_batch_begin(struct text *t);
+/* reply_batch_begin / next / end frame the n items of a batch. */
+void reply_batch_begin(struct text *t, int n);
 void reply_batch_next(struct text *t, int i);
 void reply_batch_end(struct text *t);
 

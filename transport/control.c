@@ -292,7 +292,7 @@ static enum status explain(struct call *c, struct problem *p)
                            "this service gave no decision this id");
     text_put(c->out, "{\"v\":1,\"decision\":");
     reply_decision(c->out, &d->event, &router_params(d->router)->catalog, router_mac_key(d->router),
-                   true);
+                   &(struct reply_ask){.explain = true});
     text_put(c->out, ",\"words\":");
     words_decision(c->out, &d->event.decided, &router_params(d->router)->catalog);
     text_put(c->out, ",\"record\":");
