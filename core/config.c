@@ -15,7 +15,7 @@
 #include "core/fairness.h"
 #include "core/features.h"
 
-static const struct json_bounds bounds = {
+static const struct doc_bounds bounds = {
     .bytes = CONFIG_MAX, .item_bytes = CONFIG_MAX, .elements = 16384, .items = 128};
 
 static enum status fail_at(struct problem *p, const char *group, const char *key, const char *text)

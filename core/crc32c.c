@@ -80,6 +80,7 @@ __attribute__((constructor)) static void tables_build(void)
     hardware = __builtin_cpu_supports("sse4.2");
 #endif
     static const uint8_t digits[] = "123456789"; /* the usual check value */
-    assert(crc_table(digits, 9, ~0u) == ~0xe3069283u);
-    assert(crc32c(digits, 9, 0) == 0xe3069283u);
+    bool right = crc_table(digits, 9, ~0u) == ~0xe3069283u && crc32c(digits, 9, 0) == 0xe3069283u;
+    assert(right);
+    (void)right; /* where assert is off */
 }

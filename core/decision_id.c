@@ -78,11 +78,26 @@ uint64_t decision_mac(uint32_t epoch, uint64_t seq, const uint8_t key[16])
     return siphash24(bytes, sizeof bytes, key);
 }
 
+/* At least `least` digits. */
+static char *put_hex(char *out, uint64_t v, int least)
+{
+    static const char digit[] = "0123456789abcdef";
+    int n = least;
+    while (n < 16 && v >> 4 * n > 0)
+        n++;
+    for (int i = n - 1; i >= 0; i--)
+        *out++ = digit[v >> 4 * i & 15];
+    return out;
+}
+
 void decision_id_format(char out[DECISION_ID_CAP], uint32_t epoch, uint64_t seq,
                         const uint8_t key[16])
 {
-    snprintf(out, DECISION_ID_CAP, "%lx-%llx-%016llx", (unsigned long)epoch,
-             (unsigned long long)seq, (unsigned long long)decision_mac(epoch, seq, key));
+    out = put_hex(out, epoch, 1);
+    *out++ = '-';
+    out = put_hex(out, seq, 1);
+    *out++ = '-';
+    *put_hex(out, decision_mac(epoch, seq, key), 16) = '\0';
 }
 
 /* Reads one hexadecimal field up to `end`; moves *s behind it. fixed: all `digits` must be there.

@@ -43,48 +43,48 @@ static void allowed(const struct field *f, char *out, size_t cap)
     case FIELD_CHOICE:
         snprintf(out, cap, "one of %s", f->text);
         break;
+    case FIELD_VALUE:
     case FIELD_OTHER:
         snprintf(out, cap, "%s", f->other ? f->other : "see above");
         break;
     }
 }
 
-static enum status refuse(const struct field *f, const json_t *v, const struct json_at *at,
-                          struct problem *p)
+static enum status refuse(const struct field *f, const struct doc_value *v,
+                          const struct json_at *at, struct problem *p)
 {
     char what[100], found[FOUND_CAP];
     allowed(f, what, sizeof what);
-    return json_fail(p, STATUS_BAD_REQUEST, at, "expected %s, found %s", what,
-                     json_found(found, v));
+    return json_fail(p, STATUS_BAD_REQUEST, at, "expected %s, found %s", what, doc_found(found, v));
 }
 
-static bool take_int(const struct field *f, const json_t *v, int64_t *out)
+static bool take_int(const struct field *f, const struct doc_value *v, int64_t *out)
 {
-    int64_t i = json_is_integer(v) ? json_integer_value(v) : 0;
-    if (json_is_real(v)) {
-        double r = json_real_value(v);
+    int64_t i = v->kind == DOC_INT ? v->integer : 0;
+    if (v->kind == DOC_REAL) {
+        double r = v->real;
         if (!(r >= -exact_int_max && r <= exact_int_max))
             return false;
         i = (int64_t)r;
         if ((double)i != r)
             return false;
     }
-    if (!json_is_number(v) || (double)i < f->min || (double)i > f->max)
+    if (!doc_is_number(v) || (double)i < f->min || (double)i > f->max)
         return false;
     *out = i;
     return true;
 }
 
-static bool take_real(const struct field *f, const json_t *v, double *out)
+static bool take_real(const struct field *f, const struct doc_value *v, double *out)
 {
-    double r = json_number_value(v) + 0.0; /* -0 becomes 0 */
-    if (!json_is_number(v) || !(r >= f->min && r <= f->max))
+    double r = doc_number(v) + 0.0; /* -0 becomes 0 */
+    if (!doc_is_number(v) || !(r >= f->min && r <= f->max))
         return false;
     *out = r;
     return true;
 }
 
-static bool take_money(const struct field *f, const json_t *v, int64_t *out)
+static bool take_money(const struct field *f, const struct doc_value *v, int64_t *out)
 {
     double usd;
     if (!take_real(f, v, &usd))
@@ -93,35 +93,41 @@ static bool take_money(const struct field *f, const json_t *v, int64_t *out)
     return true;
 }
 
-static bool take_string(const struct field *f, const json_t *v, char *out)
+static bool take_string(const struct field *f, const struct doc_value *v, char *out)
 {
-    const char *s = json_string_value(v);
-    size_t n = json_string_length(v);
-    if (!s || (double)n < f->min || (double)n > f->max)
+    if (v->kind != DOC_STRING || (double)v->n < f->min || (double)v->n > f->max)
         return false;
-    if (f->kind == FIELD_NAME && n > 0 && !json_name_ok(s))
+    if (f->kind == FIELD_NAME && v->n > 0 && !json_name_ok(v->text))
         return false;
-    for (size_t i = 0; i < n; i++) {
-        if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
+    for (uint32_t i = 0; f->kind == FIELD_TEXT && i < v->n; i++) {
+        if ((unsigned char)v->text[i] < ' ' || v->text[i] == 0x7f)
             return false;
     }
     memset(out, 0, (size_t)f->max + 1);
-    memcpy(out, s, n);
+    memcpy(out, v->text, v->n);
     return true;
 }
 
 /* Choices are "first|second". */
-static bool take_choice(const struct field *f, const json_t *v, bool *out)
+static bool take_choice(const struct field *f, const struct doc_value *v, bool *out)
 {
-    const char *s = json_string_value(v), *bar = strchr(f->text, '|');
+    const char *s = v->kind == DOC_STRING ? v->text : NULL, *bar = strchr(f->text, '|');
     bool first = s && strlen(s) == (size_t)(bar - f->text) && strncmp(s, f->text, strlen(s)) == 0;
     bool second = s && strcmp(s, bar + 1) == 0;
     *out = second;
     return first || second;
 }
 
-enum status field_read(const struct field *f, const json_t *v, const struct json_at *at, void *base,
-                       struct problem *problem)
+static bool take_bool(const struct doc_value *v, bool *out)
+{
+    if (v->kind != DOC_TRUE && v->kind != DOC_FALSE)
+        return false;
+    *out = v->kind == DOC_TRUE;
+    return true;
+}
+
+enum status field_take(const struct field *f, const struct doc_value *v, const struct json_at *at,
+                       void *base, struct problem *problem)
 {
     void *to = (char *)base + f->offset;
     bool ok = true;
@@ -136,9 +142,7 @@ enum status field_read(const struct field *f, const json_t *v, const struct json
         ok = take_money(f, v, to);
         break;
     case FIELD_BOOL:
-        ok = json_is_boolean(v);
-        if (ok)
-            *(bool *)to = json_is_true(v);
+        ok = take_bool(v, to);
         break;
     case FIELD_NAME:
     case FIELD_TEXT:
@@ -147,10 +151,20 @@ enum status field_read(const struct field *f, const json_t *v, const struct json
     case FIELD_CHOICE:
         ok = take_choice(f, v, to);
         break;
+    case FIELD_VALUE:
+        *(const struct doc_value **)to = v;
+        break;
     case FIELD_OTHER:
         break;
     }
     return ok ? STATUS_OK : refuse(f, v, at, problem);
+}
+
+enum status field_read(const struct field *f, const json_t *v, const struct json_at *at, void *base,
+                       struct problem *problem)
+{
+    struct doc_value view = json_view(v);
+    return field_take(f, &view, at, base, problem);
 }
 
 /* The part of a table below one object: rows whose path begins with the first len bytes of prefix.
@@ -172,6 +186,8 @@ static const struct field *find(const struct group *g, const char *key, bool *ne
 {
     size_t n = strlen(key);
     for (int i = 0; i < g->table.n; i++) {
+        if (g->table.row[i].path[g->len] != key[0]) /* most rows, and cheap to see */
+            continue;
         const char *rest = below(g, &g->table.row[i]);
         if (!rest || strncmp(rest, key, n) != 0 || (rest[n] && rest[n] != '/'))
             continue;
@@ -229,45 +245,59 @@ static enum status refuse_unknown(const struct group *g, const char *key, const 
                      "unknown field \"%s\"; keys of your own begin with x_", quoted);
 }
 
-static enum status read_group(const struct group *g, json_t *object, const struct json_at *at,
+/* An object of either kind, and how its members are come by. */
+struct source {
+    json_t *tree;                 /* NULL: it is flat */
+    const struct doc_value *flat; /* of a tree's member only a view */
+};
+
+static enum status read_group(const struct group *g, struct source object, const struct json_at *at,
                               void *const base[], unsigned *seen, struct problem *p);
 
-static enum status read_member(const struct group *g, const char *key, json_t *v,
-                               const struct json_at *here, void *const base[], unsigned *seen,
+static enum status read_member(const struct group *g, const char *key, struct source v,
+                               const struct json_at *up, void *const base[], unsigned *seen,
                                struct problem *p)
 {
+    struct json_at here = {.up = up, .key = key};
     bool nested = false;
+    if (strncmp(key, "x_", 2) == 0)
+        return STATUS_OK;
     const struct field *f = find(g, key, &nested);
     if (!f)
-        return refuse_unknown(g, key, here, p);
+        return refuse_unknown(g, key, &here, p);
     if (!base[f->part])
-        return json_fail(p, STATUS_BAD_REQUEST, here,
+        return json_fail(p, STATUS_BAD_REQUEST, &here,
                          "cannot be changed here: edit the configuration file and restart");
     if (nested) {
         struct group inner = {g->table, f->path, g->len + strlen(key) + 1};
-        return read_group(&inner, v, here, base, seen, p);
+        return read_group(&inner, v, &here, base, seen, p);
     }
     if (seen)
         *seen |= f->bit;
-    return field_read(f, v, here, base[f->part], p);
+    return field_take(f, v.flat, &here, base[f->part], p);
 }
 
-static enum status read_group(const struct group *g, json_t *object, const struct json_at *at,
+static enum status read_group(const struct group *g, struct source object, const struct json_at *at,
                               void *const base[], unsigned *seen, struct problem *p)
 {
     char found[FOUND_CAP];
-    if (!json_is_object(object))
+    if (object.flat->kind != DOC_OBJECT)
         return json_fail(p, STATUS_BAD_REQUEST, at, "expected an object, found %s",
-                         json_found(found, object));
+                         doc_found(found, object.flat));
     enum status st = STATUS_OK;
-    const char *key;
+    const char *name;
     json_t *v;
-    json_object_foreach(object, key, v)
+    const struct doc_value *key = object.flat + 1;
+    for (uint32_t i = 0; !object.tree && st == STATUS_OK && i < object.flat->n; i++) {
+        struct source member = {NULL, key + 1};
+        st = read_member(g, key->text, member, at, base, seen, p);
+        key = doc_next(key + 1);
+    }
+    json_object_foreach(object.tree, name, v)
     {
-        if (strncmp(key, "x_", 2) == 0)
-            continue;
-        struct json_at here = {.up = at, .key = key};
-        st = read_member(g, key, v, &here, base, seen, p);
+        struct doc_value view = json_view(v);
+        struct source member = {v, &view};
+        st = read_member(g, name, member, at, base, seen, p);
         if (st != STATUS_OK)
             return st;
     }
@@ -278,7 +308,16 @@ enum status fields_read(struct field_table table, json_t *object, const struct j
                         void *const base[], unsigned *seen, struct problem *problem)
 {
     struct group all = {table, "", 0};
-    return read_group(&all, object, at, base, seen, problem);
+    struct doc_value view = json_view(object);
+    return read_group(&all, (struct source){object, &view}, at, base, seen, problem);
+}
+
+enum status fields_take(struct field_table table, const struct doc_value *object,
+                        const struct json_at *at, void *const base[], unsigned *seen,
+                        struct problem *problem)
+{
+    struct group all = {table, "", 0};
+    return read_group(&all, (struct source){NULL, object}, at, base, seen, problem);
 }
 
 void fields_default(struct field_table table, int part, void *base)
@@ -296,8 +335,10 @@ void fields_default(struct field_table table, int part, void *base)
             *(double *)to = f->number;
         else if (f->kind == FIELD_BOOL || f->kind == FIELD_CHOICE)
             *(bool *)to = f->number > 0;
+        else if (f->kind == FIELD_VALUE)
+            *(const struct doc_value **)to = NULL;
         else if (f->kind != FIELD_OTHER && f->text)
-            snprintf(to, (size_t)f->max + 1, "%s", f->text);
+            strcpy(to, f->text); /* shorter than max: a constant of the table */
     }
 }
 
@@ -327,6 +368,7 @@ static void render_value(const struct field *f, const void *base, struct text *o
         else
             text_printf(out, "\"%.*s\"", (int)strcspn(f->text, "|"), f->text);
         break;
+    case FIELD_VALUE:
     case FIELD_OTHER:
         break;
     }

@@ -17,6 +17,7 @@ enum field_kind {
     FIELD_TEXT,   /* char[max + 1] without control bytes */
     FIELD_CHOICE, /* bool: the second of two words */
     FIELD_MONEY,  /* int64_t: USD times unit, rounded half up */
+    FIELD_VALUE,  /* const struct doc_value *, read by the caller; fields_take only */
     FIELD_OTHER   /* known here, read by the caller */
 };
 
@@ -47,6 +48,12 @@ MUST_CHECK enum status fields_read(struct field_table table, json_t *object,
 /* field_read reads one value (FIELD_OTHER: does nothing). */
 MUST_CHECK enum status field_read(const struct field *f, const json_t *v, const struct json_at *at,
                                   void *base, struct problem *problem);
+/* fields_take and field_take read likewise from a message. */
+MUST_CHECK enum status fields_take(struct field_table table, const struct doc_value *object,
+                                   const struct json_at *at, void *const base[], unsigned *seen,
+                                   struct problem *problem);
+MUST_CHECK enum status field_take(const struct field *f, const struct doc_value *v,
+                                  const struct json_at *at, void *base, struct problem *problem);
 /* fields_default writes the defaults of one part. */
 void fields_default(struct field_table table, int part, void *base);
 /* fields_render writes the members of an object (no braces) from one part: what fields_read

@@ -77,6 +77,7 @@ static void put_type(const struct scope *s, const struct field *f, struct text *
     case FIELD_CHOICE:
         text_printf(out, "\"enum\":[\"%.*s\",\"%s\"]", (int)first, f->text, f->text + first + 1);
         break;
+    case FIELD_VALUE: /* not in configuration */
     case FIELD_OTHER:
         put_shape(s, f->path, out);
         return;

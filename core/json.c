@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gate in front of jansson. One pass over the bytes bounds depth, elements, items, item sizes
- * and the length of numbers, so that parsing costs bounded memory and time whoever sent the bytes:
- * jansson itself allows 2048 levels and turns 1 MiB of "{}," into 77 MB.
- *
- * The scan does not validate: what it lets through jansson still checks. It only has to count right
- * for valid documents and to be an upper bound for the rest.
- *
- * jansson's own error texts quote the input, which may be a prompt; they are replaced by ours.
- * A streaming parser was considered: it would make the scan unnecessary but every reader a state
- * machine.
+ * Trees of jansson's for those who change documents or keep them: configuration, control, files.
+ * The bytes are read in doc.c, as requests are; so what is valid is decided in one place.
  */
 #include "core/json.h"
 
@@ -19,126 +11,106 @@
 #include <string.h>
 #include "core/limits.h"
 
-enum { SCALAR_MAX = 64 }; /* bytes of a number; no double needs more than 25 */
-
-struct scan {
-    const struct json_bounds *bounds;
-    int depth, items;
-    size_t elements, scalar, item_start;
-    char last; /* last byte that is not white space */
-};
-
-/* Gives the index of the quote that ends the string beginning at i, or n. */
-static size_t scan_string(const char *s, size_t n, size_t i)
+static json_t *object_tree(const struct doc_value *v)
 {
-    for (i++; i < n && s[i] != '"'; i++)
-        i += s[i] == '\\';
-    return i < n ? i : n;
-}
-
-static enum status scan_item_end(struct scan *sc, size_t i, struct problem *p)
-{
-    if (i - sc->item_start > sc->bounds->item_bytes)
-        return json_fail(p, STATUS_TOO_LARGE, NULL, "%zu bytes, at most %zu are allowed",
-                         i - sc->item_start, sc->bounds->item_bytes);
-    if (++sc->items > sc->bounds->items)
-        return json_fail(p, STATUS_TOO_LARGE, NULL, "more than %d items", sc->bounds->items);
-    sc->item_start = i;
-    sc->elements = 0;
-    return STATUS_OK;
-}
-
-static enum status scan_byte(struct scan *sc, char c, size_t i, struct problem *p)
-{
-    if (c == ',' && sc->depth == 2 && sc->last == '}')
-        return scan_item_end(sc, i, p);
-    if (c == '{' || c == '[') {
-        if (++sc->depth > JSON_DEPTH_MAX)
-            return json_fail(p, STATUS_TOO_LARGE, NULL, "nested deeper than %d levels",
-                             JSON_DEPTH_MAX);
-    }
-    sc->depth -= c == '}' || c == ']';
-    sc->elements += c == '{' || c == '[' || c == ',';
-    if (sc->elements > sc->bounds->elements)
-        return json_fail(p, STATUS_TOO_LARGE, NULL, "more than %zu elements", sc->bounds->elements);
-    sc->scalar = strchr("{}[],:\"", c) ? 0 : sc->scalar + 1;
-    if (sc->scalar > SCALAR_MAX)
-        return json_fail(p, STATUS_BAD_JSON, NULL, "a number of more than %d bytes", SCALAR_MAX);
-    return STATUS_OK;
-}
-
-static enum status scan(const char *s, size_t n, const struct json_bounds *bounds,
-                        struct problem *p)
-{
-    struct scan sc = {.bounds = bounds};
-    for (size_t i = 0; i < n; i++) {
-        char c = s[i];
-        if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
-            sc.scalar = 0;
-            continue;
+    json_t *tree = json_object();
+    const struct doc_value *key = v + 1;
+    for (uint32_t i = 0; tree && i < v->n; i++, key = doc_next(key + 1)) {
+        if (json_object_setn_new_nocheck(tree, key->text, key->n, json_tree(key + 1)) != 0) {
+            json_decref(tree);
+            return NULL;
         }
-        enum status st = c == '\0' ? json_fail(p, STATUS_BAD_JSON, NULL, "a zero byte")
-                                   : scan_byte(&sc, c, i, p);
-        if (st != STATUS_OK)
-            return st;
-        if (c == '"')
-            i = scan_string(s, n, i);
-        sc.last = c;
     }
-    return scan_item_end(&sc, n, p);
+    return tree;
 }
 
-static const char *syntax_text(enum json_error_code code)
+static json_t *array_tree(const struct doc_value *v)
 {
-    switch (code) {
-    case json_error_invalid_utf8:
-        return "not valid UTF-8";
-    case json_error_premature_end_of_input:
-        return "the document ends too early";
-    case json_error_end_of_input_expected:
-        return "something follows the end of the document";
-    case json_error_null_character:
-    case json_error_null_byte_in_key:
-        return "\\u0000 is not allowed";
-    case json_error_duplicate_key:
-        return "duplicate key in an object";
-    case json_error_numeric_overflow:
-        return "a number that is too large";
-    default:
-        return "not valid JSON";
+    json_t *tree = json_array();
+    const struct doc_value *entry = v + 1;
+    for (uint32_t i = 0; tree && i < v->n; i++, entry = doc_next(entry)) {
+        if (json_array_append_new(tree, json_tree(entry)) != 0) {
+            json_decref(tree);
+            return NULL;
+        }
     }
+    return tree;
 }
 
-enum status json_open(const void *bytes, size_t n, const struct json_bounds *bounds, json_t **root,
+/* Depth is bounded where documents are read. */
+json_t *json_tree(const struct doc_value *v)
+{
+    switch (v->kind) {
+    case DOC_OBJECT:
+        return object_tree(v);
+    case DOC_ARRAY:
+        return array_tree(v);
+    case DOC_STRING:
+        return json_stringn_nocheck(v->text, v->n);
+    case DOC_INT:
+        return json_integer(v->integer);
+    case DOC_REAL:
+        return json_real(v->real);
+    case DOC_TRUE:
+        return json_true();
+    case DOC_FALSE:
+        return json_false();
+    case DOC_BYTES: /* in no document that becomes a tree */
+    case DOC_NULL:
+        break;
+    }
+    return json_null();
+}
+
+struct doc_value json_view(const json_t *v)
+{
+    struct doc_value out = {.kind = DOC_NULL, .span = 1};
+    switch (v ? json_typeof(v) : JSON_NULL) {
+    case JSON_OBJECT:
+        out.kind = DOC_OBJECT;
+        out.n = (uint32_t)json_object_size(v);
+        break;
+    case JSON_ARRAY:
+        out.kind = DOC_ARRAY;
+        out.n = (uint32_t)json_array_size(v);
+        break;
+    case JSON_STRING:
+        out.kind = DOC_STRING;
+        out.n = (uint32_t)json_string_length(v);
+        out.text = json_string_value(v);
+        break;
+    case JSON_INTEGER:
+        out.kind = DOC_INT;
+        out.integer = json_integer_value(v);
+        break;
+    case JSON_REAL:
+        out.kind = DOC_REAL;
+        out.real = json_real_value(v);
+        break;
+    case JSON_TRUE:
+        out.kind = DOC_TRUE;
+        break;
+    case JSON_FALSE:
+        out.kind = DOC_FALSE;
+        break;
+    case JSON_NULL:
+        break;
+    }
+    return out;
+}
+
+enum status json_open(const void *bytes, size_t n, const struct doc_bounds *bounds, json_t **root,
                       struct problem *problem)
 {
-    if (n == 0)
-        return json_fail(problem, STATUS_BAD_JSON, NULL, "empty: expected a JSON object");
-    if (n > bounds->bytes)
-        return json_fail(problem, STATUS_TOO_LARGE, NULL, "%zu bytes, at most %zu are allowed", n,
-                         bounds->bytes);
-    enum status st = scan(bytes, n, bounds, problem);
+    struct doc doc;
+    enum status st = doc_open(&doc, bytes, n, bounds, problem);
     if (st != STATUS_OK)
         return st;
-    json_error_t error;
-    json_t *doc = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, &error);
-    if (!doc && json_error_code(&error) == json_error_out_of_memory)
+    json_t *tree = json_tree(doc.value);
+    doc_close(&doc);
+    if (!tree)
         return json_fail(problem, STATUS_OVERLOADED, NULL, "no memory to parse the document");
-    if (!doc) {
-        /* "[" expected: jansson says so of any top value that is neither object nor array. */
-        st = json_fail(problem, STATUS_BAD_JSON, NULL, "%s", syntax_text(json_error_code(&error)));
-        if (problem)
-            problem->line = error.line > 0 ? error.line : 0;
-        return st;
-    }
-    if (!json_is_object(doc)) {
-        char found[FOUND_CAP];
-        st = json_fail(problem, STATUS_BAD_JSON, NULL, "expected an object, found %s",
-                       json_found(found, doc));
-        json_decref(doc);
-        return st;
-    }
-    *root = doc;
+    *root = tree;
     return STATUS_OK;
 }
 
@@ -184,37 +156,17 @@ const char *json_quote(char out[QUOTE_CAP], const char *s)
 
 const char *json_found(char out[FOUND_CAP], const json_t *v)
 {
-    switch (v ? json_typeof(v) : JSON_NULL) {
-    case JSON_OBJECT:
-        return "an object";
-    case JSON_ARRAY:
-        snprintf(out, FOUND_CAP, "an array of %zu", json_array_size(v));
-        return out;
-    case JSON_STRING:
-        snprintf(out, FOUND_CAP, "a string of %zu bytes", json_string_length(v));
-        return out;
-    case JSON_INTEGER:
-        snprintf(out, FOUND_CAP, "%lld", (long long)json_integer_value(v));
-        return out;
-    case JSON_REAL:
-        snprintf(out, FOUND_CAP, "%.10g", json_real_value(v));
-        return out;
-    case JSON_TRUE:
-        return "true";
-    case JSON_FALSE:
-        return "false";
-    case JSON_NULL:
-        break;
-    }
-    return "null";
+    struct doc_value view = json_view(v);
+    return doc_found(out, &view);
 }
 
 bool json_name_ok(const char *s)
 {
     size_t i = 0;
     for (; s[i]; i++) {
-        bool letter = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z');
-        bool other = (s[i] >= '0' && s[i] <= '9') || strchr("._:/@-", s[i]);
+        char low = (char)(s[i] | 0x20);
+        bool letter = low >= 'a' && low <= 'z';
+        bool other = (s[i] >= '-' && s[i] <= ':') || s[i] == '_' || s[i] == '@'; /* - . / 0..9 : */
         if (i >= NAME_LEN || (!letter && !other))
             return false;
     }

@@ -5,18 +5,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include "core/doc.h"
 #include "core/status.h"
 
 /* What readers of JSON share, here and in the simulator: only files that read JSON include this. */
-
-/* Bounds that a document must keep before it is parsed. An item is an object in an array directly
- * under the top object: what a batch consists of; a document without such is one item. */
-struct json_bounds {
-    size_t bytes;      /* of the whole */
-    size_t item_bytes; /* of one item */
-    size_t elements;   /* containers and separators in one item */
-    int items;
-};
 
 /* A place in a document, as a chain from the inside out; rendered only when something is wrong.
  * key NULL: an array's entry. */
@@ -26,12 +18,16 @@ struct json_at {
     int index;
 };
 
-enum { JSON_DEPTH_MAX = 8, QUOTE_CAP = 40, FOUND_CAP = 48 };
+enum { QUOTE_CAP = 40, FOUND_CAP = DOC_FOUND_CAP };
 
-/* json_open gives the document's top object (json_decref frees it). Strict: no duplicate keys, no
- * other top value, nothing behind it. Errors never quote the document. */
-MUST_CHECK enum status json_open(const void *bytes, size_t n, const struct json_bounds *bounds,
+/* json_open is doc_open with jansson's tree as its result (json_decref frees it). json_tree makes
+ * one of a value, NULL when memory is short; json_view looks at a value of a tree (borrows it; of a
+ * container only its kind and size). */
+MUST_CHECK enum status json_open(const void *bytes, size_t n, const struct doc_bounds *bounds,
                                  json_t **root, struct problem *problem);
+
+json_t *json_tree(const struct doc_value *v);
+struct doc_value json_view(const json_t *v);
 
 /* json_fail sets the problem for a place (NULL = the whole document) and gives s back. */
 enum status json_fail(struct problem *problem, enum status s, const struct json_at *at,

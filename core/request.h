@@ -41,10 +41,7 @@ struct request {
     uint64_t digest;    /* of all fields: the same request_id with another digest is a conflict */
     const char *prompt; /* borrowed, UTF-8, NULL = none */
     size_t prompt_len;
-    int n_features;
-    struct named_feature feature[FEATURES_MAX];
-    int n_embedding;
-    float embedding[EMBEDDING_MAX];
+    int n_features, n_embedding;
     int64_t prompt_tokens;     /* -1 = not said: estimated from the prompt's bytes */
     int64_t cached_tokens;     /* 0 if not said */
     int64_t max_output_tokens; /* 0 = not said */
@@ -61,6 +58,9 @@ struct request {
     bool explain, dry_run;
     struct decision_ref escalates; /* of an escalation; seq 0 = none */
     struct attempt attempt;        /* filled by router_escalate */
+    /* Behind here only as many entries as are counted before have a meaning. */
+    struct named_feature feature[FEATURES_MAX];
+    float embedding[EMBEDDING_MAX];
 };
 
 /* What a feedback message says. A field is present when its bit is set in `has`. */

@@ -2,11 +2,6 @@
 /*
  * Bounded output. A piece is written whole or not at all, and after the first that does not fit
  * nothing more is: a reply is complete or visibly `full`, never subtly cut.
- *
- * Numbers go through printf and back through strtod to find the shortest exact form. Both follow
- * the locale's decimal point, so the comparison is made first and the point replaced afterwards.
- * A shortest-digits algorithm (Ryu) would be faster; a reply holds some thirty numbers, which does
- * not pay for its tables.
  */
 #include "core/text.h"
 
@@ -15,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/decimal.h"
 
 struct text text_over(char *at, size_t cap)
 {
@@ -91,6 +87,14 @@ static void put_escaped(struct text *t, unsigned c)
         text_printf(t, "\\u%04x", c);
 }
 
+/* Bytes from s on, of which the first n are known to, that stand for themselves. */
+static size_t plain_run(const char *s, size_t n)
+{
+    while (s[n] >= ' ' && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+        n++;
+    return n;
+}
+
 void text_json_string(struct text *t, const char *s)
 {
     size_t start = t->len;
@@ -103,7 +107,7 @@ void text_json_string(struct text *t, const char *s)
         else if (must_escape(c))
             put_escaped(t, c);
         else
-            text_put_n(t, s, n);
+            text_put_n(t, s, n = plain_run(s, n));
         s += n > 0 ? n : 1;
     }
     text_put(t, "\"");
@@ -113,62 +117,44 @@ void text_json_string(struct text *t, const char *s)
     }
 }
 
-/* Whatever is neither digit, sign nor exponent is the locale's decimal point, of any length. */
-static void plain_point(char *s)
+void text_mend(char *s)
 {
-    char *point = s + strspn(s, "+-0123456789eE");
-    if (*point == '\0')
-        return;
-    char *rest = point + strcspn(point, "0123456789");
-    *point = '.';
-    memmove(point + 1, rest, strlen(rest) + 1);
-}
-
-static double read_back(double v, int digits)
-{
-    char s[48];
-    snprintf(s, sizeof s, "%.*g", digits, v);
-    return strtod(s, NULL);
-}
-
-/* The fewest of 6..digits that say the same. The neighbours of a double are equally far on both
- * sides unless it is a power of two, so what more digits cannot give back, fewer cannot either: a
- * full double, the common case, is settled by looking at 15 and 16. */
-static int digits_needed(double v, int digits)
-{
-    int p = 6, exponent;
-    double same = digits == 17 ? v : read_back(v, digits);
-    if (digits == 17 && fabs(frexp(v, &exponent)) != 0.5 && read_back(v, 15) != v)
-        p = 16;
-    while (p < digits && read_back(v, p) != same)
-        p++;
-    return p;
+    while (*s) {
+        unsigned c;
+        size_t n = utf8_next((const unsigned char *)s, &c);
+        if (n == 0)
+            *s = '?';
+        s += n > 0 ? n : 1;
+    }
 }
 
 void text_json_number(struct text *t, double v, int digits)
 {
-    char s[48];
+    char s[DECIMAL_CAP];
     if (!isfinite(v) || v == 0) { /* -0 is written 0: readers would make it an integer anyway */
         text_put(t, v == 0 ? "0" : "null");
         return;
     }
-    digits = digits < 1 ? 1 : digits > 17 ? 17 : digits;
-    if (digits > 6)
-        digits = digits_needed(v, digits);
-    snprintf(s, sizeof s, "%.*g", digits, v);
-    plain_point(s);
-    text_put(t, s);
+    text_put_n(t, s, decimal_write(s, v, digits < 1 ? 1 : digits > 17 ? 17 : digits));
+}
+
+void text_int(struct text *t, int64_t v)
+{
+    char s[DECIMAL_CAP];
+    text_put_n(t, s, decimal_int(s, v));
 }
 
 void text_usd(struct text *t, int64_t nano)
 {
-    char s[32];
-    uint64_t n = nano < 0 ? 0 - (uint64_t)nano : (uint64_t)nano;
-    int len =
-        snprintf(s, sizeof s, "%s%llu.%09llu", nano < 0 ? "-" : "",
-                 (unsigned long long)(n / 1000000000u), (unsigned long long)(n % 1000000000u));
-    while (s[len - 1] == '0')
-        len--;
-    len -= s[len - 1] == '.';
-    text_put_n(t, s, (size_t)len);
+    char s[DECIMAL_CAP];
+    const uint64_t unit = 1000000000u;
+    uint64_t n = nano < 0 ? 0 - (uint64_t)nano : (uint64_t)nano, rest = n % unit;
+    size_t len = nano < 0;
+    s[0] = '-';
+    len += decimal_int(s + len, (int64_t)(n / unit));
+    if (rest > 0)
+        s[len++] = '.';
+    for (uint64_t place = unit / 10; rest > 0; rest %= place, place /= 10)
+        s[len++] = (char)('0' + rest / place);
+    text_put_n(t, s, len);
 }

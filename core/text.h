@@ -12,6 +12,7 @@ struct text {
     char *at;
     size_t len, cap; /* cap includes the terminating zero */
     bool full;
+    bool packed; /* what emit.h writes here is MessagePack, not JSON */
 };
 
 /* text_over gives an empty text over cap >= 1 bytes at `at` (borrowed). */
@@ -28,5 +29,8 @@ void text_json_string(struct text *t, const char *s);
  * exact decimal. */
 void text_json_number(struct text *t, double v, int digits);
 void text_usd(struct text *t, int64_t nano);
+void text_int(struct text *t, int64_t v);
+/* text_mend puts a question mark for each byte of s that is part of no valid UTF-8. */
+void text_mend(char *s);
 
 #endif

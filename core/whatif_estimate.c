@@ -262,7 +262,7 @@ static void judge(const struct params *p, struct whatif_report *r)
         double floor = p->fairness.quality_floor;
         if (q->then.value < floor && (q->now.value >= floor || q->then.value < q->now.value)) {
             r->floor = WHATIF_BROKEN;
-            text_printf(&(struct text){r->why, 0, sizeof r->why, false},
+            text_printf(&(struct text){.at = r->why, .cap = sizeof r->why},
                         "quality of %s \"%s\" would be %.4f, below the floor of %.4f",
                         p->fairness.dimension, g->name, q->then.value, floor);
         }
@@ -272,7 +272,7 @@ static void judge(const struct params *p, struct whatif_report *r)
     if (r->floor == WHATIF_HELD && r->gap[THEN] > p->fairness.max_gap &&
         r->gap[THEN] > r->gap[NOW]) {
         r->floor = WHATIF_BROKEN;
-        text_printf(&(struct text){r->why, 0, sizeof r->why, false},
+        text_printf(&(struct text){.at = r->why, .cap = sizeof r->why},
                     "qualities by %s would differ by %.4f, more than the %.4f allowed",
                     p->fairness.dimension, r->gap[THEN], p->fairness.max_gap);
     }

@@ -6,8 +6,8 @@
  * A batch's items are decoded one by one and fail one by one. What makes the whole batch fail is
  * only what makes it unreadable: bad JSON, no items, an unknown field beside them.
  *
- * A message larger than one request may be is accepted only if no item of it is larger, which the
- * scan in json.c sees before anything is parsed.
+ * A message larger than one request may be is accepted only if no item of it is larger, which is
+ * seen before anything is read.
  */
 #include "core/wire.h"
 
@@ -20,10 +20,10 @@
 
 /* A request with a full embedding has EMBEDDING_MAX elements in that alone, 64 outcomes have some
  * 600. */
-static const struct json_bounds bounds = {.bytes = BATCH_MESSAGE_MAX,
-                                          .item_bytes = MESSAGE_MAX,
-                                          .elements = EMBEDDING_MAX + 1024,
-                                          .items = BATCH_ITEMS_MAX};
+static const struct doc_bounds bounds = {.bytes = BATCH_MESSAGE_MAX,
+                                         .item_bytes = MESSAGE_MAX,
+                                         .elements = EMBEDDING_MAX + 1024,
+                                         .items = BATCH_ITEMS_MAX};
 
 static const char *const op_names[] = {
     [WIRE_ROUTE] = "route",       [WIRE_ROUTE_MANY] = "route_many",
@@ -35,24 +35,24 @@ bool wire_is_many(enum wire_op op)
     return op == WIRE_ROUTE_MANY || op == WIRE_FEEDBACK_MANY || op == WIRE_TEACH;
 }
 
-static bool is_one(const json_t *v)
+static bool is_one(const struct doc_value *v)
 {
-    return json_is_number(v) && json_number_value(v) == 1;
+    return doc_number(v) == 1;
 }
 
-static enum status open_head(struct message *m, const json_t *root, struct problem *p)
+static enum status open_head(struct message *m, struct problem *p)
 {
     static const struct field op_name = {.kind = FIELD_NAME, .min = 1, .max = NAME_LEN};
     struct json_at v_at = {.key = "v"}, op_at = {.key = "op"};
     char found[FOUND_CAP];
-    const json_t *v = json_object_get(root, "v"), *op = json_object_get(root, "op");
+    const struct doc_value *v = doc_get(m->doc.value, "v"), *op = doc_get(m->doc.value, "op");
     if (!is_one(v))
         return json_fail(p, STATUS_UNSUPPORTED_VERSION, &v_at, "expected 1, found %s",
-                         v ? json_found(found, v) : "nothing");
+                         v ? doc_found(found, v) : "nothing");
     if (!op)
         return json_fail(p, STATUS_BAD_REQUEST, &op_at,
                          "missing: the operation, such as \"route\" or \"feedback\"");
-    enum status st = field_read(&op_name, op, &op_at, m->op_name, p);
+    enum status st = field_take(&op_name, op, &op_at, m->op_name, p);
     m->op = WIRE_CONTROL;
     for (int i = 0; i < WIRE_CONTROL; i++) {
         if (st == STATUS_OK && strcmp(m->op_name, op_names[i]) == 0)
@@ -61,7 +61,7 @@ static enum status open_head(struct message *m, const json_t *root, struct probl
     return st;
 }
 
-static enum status open_batch(struct message *m, json_t *root, struct problem *p)
+static enum status open_batch(struct message *m, struct problem *p)
 {
     static const struct field rows[] = {{.path = "v", .kind = FIELD_OTHER},
                                         {.path = "op", .kind = FIELD_OTHER},
@@ -79,79 +79,75 @@ static enum status open_batch(struct message *m, json_t *root, struct problem *p
     char found[FOUND_CAP];
     void *base[] = {m};
     enum status st =
-        fields_read((struct field_table){rows, teach ? 6 : 4}, root, NULL, base, NULL, p);
+        fields_take((struct field_table){rows, teach ? 6 : 4}, m->doc.value, NULL, base, NULL, p);
     if (st != STATUS_OK)
         return st;
-    const json_t *items = json_object_get(root, "items");
-    size_t n = json_array_size(items); /* 0 for whatever is not an array */
+    const struct doc_value *items = doc_get(m->doc.value, "items");
+    size_t n = doc_size(items); /* 0 for whatever is not an array */
     if (n < 1 || n > BATCH_ITEMS_MAX)
         return json_fail(p, n > 1 ? STATUS_TOO_LARGE : STATUS_BAD_REQUEST, &items_at,
                          "expected an array of 1 to %d, found %s", BATCH_ITEMS_MAX,
-                         items ? json_found(found, items) : "nothing");
+                         items ? doc_found(found, items) : "nothing");
     m->items = (int)n;
     return teach ? wire_teach_bound(items, p) : STATUS_OK;
 }
 
 enum status wire_open(struct message *m, const void *bytes, size_t n, struct problem *problem)
 {
-    json_t *root = NULL;
-    struct message out = {.items = 1};
-    enum status st = json_open(bytes, n, &bounds, &root, problem);
+    *m = (struct message){.items = 1};
+    enum status st = doc_open(&m->doc, bytes, n, &bounds, problem);
     if (st != STATUS_OK)
         return st;
-    st = open_head(&out, root, problem);
-    if (st == STATUS_OK && wire_is_many(out.op))
-        st = open_batch(&out, root, problem);
+    st = open_head(m, problem);
+    if (st == STATUS_OK && wire_is_many(m->op))
+        st = open_batch(m, problem);
     else if (st == STATUS_OK && n > MESSAGE_MAX)
         st = json_fail(problem, STATUS_TOO_LARGE, NULL, "%zu bytes, at most %d are allowed", n,
                        MESSAGE_MAX);
-    if (st != STATUS_OK) {
-        json_decref(root);
-        return st;
-    }
-    out.root = root;
-    *m = out;
-    return STATUS_OK;
+    if (st != STATUS_OK)
+        doc_close(&m->doc);
+    return st;
 }
 
 void wire_close(struct message *m)
 {
-    json_decref(m->root);
-    m->root = NULL;
+    doc_close(&m->doc);
 }
 
 const char *wire_key(const struct message *m)
 {
-    return json_string_value(json_object_get(m->root, "key"));
+    const struct doc_value *key = doc_get(m->doc.value, "key");
+    return doc_is(key, DOC_STRING) ? key->text : NULL;
 }
 
 enum status wire_item_open(const struct message *m, int i, struct wire_item *out,
                            struct problem *problem)
 {
-    *out = (struct wire_item){.object = m->root, .items = {.key = "items"}, .item = {.index = i}};
+    *out =
+        (struct wire_item){.object = m->doc.value, .items = {.key = "items"}, .item = {.index = i}};
     if (!wire_is_many(m->op))
         return STATUS_OK;
     out->item.up = &out->items;
     out->at = &out->item;
-    out->object = json_array_get(json_object_get(m->root, "items"), (size_t)i);
+    out->object = doc_at(doc_get(m->doc.value, "items"), (size_t)i);
     char found[FOUND_CAP];
-    if (json_is_object(out->object))
+    if (doc_is(out->object, DOC_OBJECT))
         return STATUS_OK;
     return json_fail(problem, STATUS_BAD_REQUEST, out->at, "expected an object, found %s",
-                     json_found(found, out->object));
+                     doc_found(found, out->object));
 }
 
-enum status wire_item_head(const struct wire_item *it, const char *op, struct problem *problem)
+enum status wire_item_head(const struct wire_item *it, const struct wire_head *head, const char *op,
+                           struct problem *problem)
 {
     struct json_at v_at = {.up = it->at, .key = "v"}, op_at = {.up = it->at, .key = "op"},
                    key_at = {.up = it->at, .key = "key"};
-    const json_t *v = json_object_get(it->object, "v"), *said = json_object_get(it->object, "op");
-    const json_t *key = json_object_get(it->object, "key");
-    if (key && !json_is_string(key)) /* never told to anybody */
+    const struct doc_value *said = head->op;
+    if (head->key && head->key->kind != DOC_STRING) /* never told to anybody */
         return json_fail(problem, STATUS_BAD_REQUEST, &key_at, "expected a string");
-    if (v && !is_one(v))
+    if (head->v && !is_one(head->v))
         return json_fail(problem, STATUS_UNSUPPORTED_VERSION, &v_at, "expected 1");
-    if (said && !(json_is_string(said) && strcmp(json_string_value(said), op) == 0))
+    if (said && !(said->kind == DOC_STRING && strcmp(said->text, op) == 0))
         return json_fail(problem, STATUS_BAD_REQUEST, &op_at, "expected \"%s\" or nothing", op);
     return STATUS_OK;
 }
@@ -186,10 +182,10 @@ struct feedback_doc {
 #define TOKENS .kind = FIELD_INT, .max = 1e9
 
 static const struct field feedback_rows[] = {
-    {.path = "v", .kind = FIELD_OTHER},
-    {.path = "op", .kind = FIELD_OTHER},
-    {.path = "key", .kind = FIELD_OTHER},
-    {.path = "decision_id", .kind = FIELD_OTHER},
+    WIRE_HEAD(v),
+    WIRE_HEAD(op),
+    WIRE_HEAD(key),
+    WIRE_HEAD(decision_id),
     {.path = "feedback_id", ID, F(f.feedback_id)},
     {.path = "source", ID, F(f.source), .text = "default"},
     {.path = "attempt", .kind = FIELD_INT, F(f.attempt), .max = 1e6, .number = 1},
@@ -217,16 +213,15 @@ static const struct field_table feedback_table = {feedback_rows, ROWS - 1};
 static const struct field_table outcome_table = {feedback_rows + VALUES_FROM, ROWS - VALUES_FROM};
 
 /* What is not valid as an id is answered like an id that nobody knows: there is no third case. */
-enum status wire_decision_read(const struct wire_item *it, struct decision_ref *out,
-                               struct problem *p)
+enum status wire_decision_read(const struct wire_item *it, const struct doc_value *v,
+                               struct decision_ref *out, struct problem *p)
 {
     struct json_at at = {.up = it->at, .key = "decision_id"};
     char found[FOUND_CAP];
-    const json_t *v = json_object_get(it->object, "decision_id");
-    if (!json_is_string(v))
+    if (!doc_is(v, DOC_STRING))
         return json_fail(p, STATUS_BAD_REQUEST, &at, "expected a string, found %s",
-                         v ? json_found(found, v) : "nothing");
-    if (!decision_id_parse(json_string_value(v), &out->epoch, &out->seq, &out->mac))
+                         v ? doc_found(found, v) : "nothing");
+    if (!decision_id_parse(v->text, &out->epoch, &out->seq, &out->mac))
         return json_fail(p, STATUS_UNKNOWN_DECISION, &at, "no decision has this id");
     return STATUS_OK;
 }
@@ -292,18 +287,19 @@ enum status wire_feedback(const struct message *m, int i, struct feedback *out,
     memset(&doc, 0, sizeof doc);
     fields_default(feedback_table, 0, &doc);
     unsigned seen = 0;
-    void *base[] = {&doc};
+    struct wire_head head = {NULL, NULL, NULL, NULL};
+    void *base[] = {&doc, &head};
     enum status st = wire_item_open(m, i, &it, problem);
     if (st == STATUS_OK)
-        st = fields_read(feedback_table, it.object, it.at, base, &seen, problem);
+        st = fields_take(feedback_table, it.object, it.at, base, &seen, problem);
     if (st == STATUS_OK)
-        st = wire_item_head(&it, op_names[WIRE_FEEDBACK], problem);
+        st = wire_item_head(&it, &head, op_names[WIRE_FEEDBACK], problem);
     if (st != STATUS_OK)
         return st;
     take_values(&doc, seen);
     st = feedback_check(&doc.f, seen, m->corrects, &it, problem);
     if (st == STATUS_OK)
-        st = wire_decision_read(&it, &of, problem);
+        st = wire_decision_read(&it, head.decision_id, &of, problem);
     if (st != STATUS_OK)
         return st;
     doc.f.epoch = of.epoch;
@@ -323,7 +319,7 @@ enum status wire_outcome_read(const struct wire_item *it, char model[NAME_CAP],
     fields_default(feedback_table, 0, &doc);
     unsigned seen = 0;
     void *base[] = {&doc};
-    enum status st = fields_read(outcome_table, it->object, it->at, base, &seen, problem);
+    enum status st = fields_take(outcome_table, it->object, it->at, base, &seen, problem);
     if (st != STATUS_OK)
         return st;
     if (!(seen & SAID_MODEL))

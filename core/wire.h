@@ -3,6 +3,7 @@
 #define PURSER_CORE_WIRE_H
 
 #include <stddef.h>
+#include "core/doc.h"
 #include "core/event.h"
 #include "core/params.h"
 #include "core/request.h"
@@ -12,8 +13,7 @@
 /*
  * The protocol's bytes: JSON, version 1, one object a message, the same over every door. Strict: an
  * unknown field is refused (a typo in max_cost_usd must not cost money) unless it begins with x_.
- * A structural scan bounds depth (8), elements (4096; batches 4096 per item) and size before
- * jansson sees a byte.
+ * Depth (8), elements (4096; batches 4096 per item) and size are bounded before a value is read.
  */
 enum wire_op {
     WIRE_ROUTE,
@@ -33,7 +33,7 @@ struct message {
     bool corrects;           /* the operator's: may speak for silence */
     char tenant[NAME_CAP];   /* whom the sender speaks for; "" = the message says */
     char caller[NAME_CAP];   /* the key that it came with; "" = none was needed */
-    void *root;              /* parsed document; NULL when closed */
+    struct doc doc;
 };
 
 /* wire_is_many tells whether a message of this op holds items. */
@@ -65,17 +65,21 @@ MUST_CHECK enum status wire_teach_outcome(const struct message *m, int i, int j,
                                           char model[NAME_CAP], struct feedback *out,
                                           struct problem *problem);
 
-/* Replies; rendered without a tree. The text may be continued: batches write {"v":1,"items":[...]}.
- * reply_decision renders from the record alone (retries are answered from the log), names from the
- * catalog; id "" leaves decision_id out (dry run). explain adds the arms' numbers. */
+/* Replies; rendered without a tree, in the text's encoding. The text may be continued: batches
+ * write {"v":1,"items":[...]}. reply_decision renders from the record alone (retries are answered
+ * from the log), names from the catalog; seq 0 leaves decision_id out (dry run). */
+struct reply_ask {
+    bool explain;      /* adds the arms' numbers */
+    bool not_recorded; /* the store is full: says so */
+};
 void reply_decision(struct text *t, const struct event *decided, const struct catalog *catalog,
-                    const uint8_t mac_key[16], bool explain);
+                    const uint8_t mac_key[16], const struct reply_ask *ask);
 void reply_answer(struct text *t, enum feedback_result result, const char *decision_id);
 /* reply_taught answers one item of a teach message; repeated: it was learned before. */
 void reply_taught(struct text *t, bool repeated, int outcomes);
 void reply_error(struct text *t, const struct problem *problem);
-/* reply_batch_begin / next / end frame the items of a batch. */
-void reply_batch_begin(struct text *t);
+/* reply_batch_begin / next / end frame the n items of a batch. */
+void reply_batch_begin(struct text *t, int n);
 void reply_batch_next(struct text *t, int i);
 void reply_batch_end(struct text *t);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Route requests. The prompt is borrowed from the parsed tree and never copied, logged or quoted in
+ * Route requests. The prompt is borrowed from the document and never copied, logged or quoted in
  * a message; of its content only features and a digest leave this file's caller.
  *
  * The digest covers what a decision depends on: not `key` (who asks does not change the answer's
@@ -24,12 +24,19 @@ enum { SAID_CACHED = 1, SAID_PROMPT_TOKENS = 2 };
 
 #define R(member) .offset = offsetof(struct request, member)
 #define ID .kind = FIELD_NAME, .min = 1, .max = NAME_LEN
-#define OTHER .kind = FIELD_OTHER
+
+/* What is not a plain field, of part 1; the head first. */
+struct request_parts {
+    struct wire_head head;
+    const struct doc_value *prompt, *features, *embedding, *embedding_b64, *allow, *deny, *needs;
+};
+#define VALUE(member)                                                                              \
+    .kind = FIELD_VALUE, .part = 1, .offset = offsetof(struct request_parts, member)
 
 static const struct field rows[] = {
-    {.path = "v", OTHER},
-    {.path = "op", OTHER},
-    {.path = "key", OTHER},
+    WIRE_HEAD(v),
+    WIRE_HEAD(op),
+    WIRE_HEAD(key),
     {.path = "request_id", ID, R(request_id)},
     {.path = "tenant", ID, R(labels.tenant), .text = "default"},
     {.path = "user", ID, R(labels.user)},
@@ -39,10 +46,10 @@ static const struct field rows[] = {
     {.path = "group", ID, R(labels.group)},
     {.path = "session", ID, R(labels.session)},
     {.path = "outcome", ID, R(labels.outcome)},
-    {.path = "prompt", OTHER},
-    {.path = "features", OTHER},
-    {.path = "embedding", OTHER},
-    {.path = "embedding_b64", OTHER},
+    {.path = "prompt", VALUE(prompt)},
+    {.path = "features", VALUE(features)},
+    {.path = "embedding", VALUE(embedding)},
+    {.path = "embedding_b64", VALUE(embedding_b64)},
     {.path = "prompt_tokens",
      .kind = FIELD_INT,
      R(prompt_tokens),
@@ -53,9 +60,9 @@ static const struct field rows[] = {
     {.path = "max_output_tokens", .kind = FIELD_INT, R(max_output_tokens), .max = 1e9},
     {.path = "batch", .kind = FIELD_BOOL, R(batch)},
     {.path = "value", .kind = FIELD_REAL, R(value), .min = 0.01, .max = 100},
-    {.path = "constraints/allow", OTHER},
-    {.path = "constraints/deny", OTHER},
-    {.path = "constraints/needs", OTHER},
+    {.path = "constraints/allow", VALUE(allow)},
+    {.path = "constraints/deny", VALUE(deny)},
+    {.path = "constraints/needs", VALUE(needs)},
     {.path = "constraints/min_tier", ID, R(constraints.min_tier)},
     {.path = "constraints/min_quality", .kind = FIELD_REAL, R(constraints.min_quality), .max = 1},
     {.path = "constraints/max_cost_usd",
@@ -70,56 +77,56 @@ static const struct field rows[] = {
      .max = 1e9},
     {.path = "explain", .kind = FIELD_BOOL, R(explain)},
     {.path = "dry_run", .kind = FIELD_BOOL, R(dry_run)},
-    {.path = "decision_id", OTHER},
+    WIRE_HEAD(decision_id),
 };
 /* A route request is all but the decision that an escalation comes from. */
 enum { ROWS = sizeof rows / sizeof rows[0] };
 static const struct field_table table = {rows, ROWS - 1}, escalate_table = {rows, ROWS};
 
 static enum status expected(struct problem *p, const struct json_at *at, const char *what,
-                            const json_t *v)
+                            const struct doc_value *v)
 {
     char found[FOUND_CAP];
-    return json_fail(p, STATUS_BAD_REQUEST, at, "expected %s, found %s", what,
-                     json_found(found, v));
+    return json_fail(p, STATUS_BAD_REQUEST, at, "expected %s, found %s", what, doc_found(found, v));
 }
 
-static enum status read_prompt(const struct wire_item *it, struct request *r, struct problem *p)
+static enum status read_prompt(const struct wire_item *it, const struct doc_value *v,
+                               struct request *r, struct problem *p)
 {
     struct json_at at = {.up = it->at, .key = "prompt"};
-    const json_t *v = json_object_get(it->object, "prompt");
     if (!v)
         return STATUS_OK;
-    if (!json_is_string(v))
+    if (v->kind != DOC_STRING)
         return expected(p, &at, "a string", v);
-    r->prompt = json_string_value(v);
-    r->prompt_len = json_string_length(v);
+    r->prompt = v->text;
+    r->prompt_len = v->n;
     return STATUS_OK;
 }
 
 /* A string feature is a category: its text is part of the name, its value 1. */
-static enum status read_feature(const char *name, const json_t *v, const struct json_at *at,
-                                struct named_feature *out, struct problem *p)
+static enum status read_feature(const struct doc_value *key, const struct doc_value *v,
+                                const struct json_at *at, struct named_feature *out,
+                                struct problem *p)
 {
-    size_t n = strlen(name);
+    size_t n = key->n;
     if (n < 1 || n > NAME_LEN)
         return json_fail(p, STATUS_BAD_REQUEST, at, "expected a key of 1 to %d bytes, found %zu",
                          NAME_LEN, n);
-    memcpy(out->name, name, n + 1);
-    out->hash = hash64(name, n, 0);
-    if (json_is_boolean(v)) {
-        out->value = json_is_true(v) ? 1 : 0;
-    } else if (json_is_number(v)) {
-        out->value = json_number_value(v) + 0.0;
+    memset(out->name, 0, sizeof out->name);
+    memcpy(out->name, key->text, n);
+    out->hash = hash64(key->text, n, 0);
+    if (v->kind == DOC_TRUE || v->kind == DOC_FALSE) {
+        out->value = v->kind == DOC_TRUE ? 1 : 0;
+    } else if (doc_is_number(v)) {
+        out->value = doc_number(v) + 0.0;
         if (!(fabs(out->value) <= value_max))
             return expected(p, at, "a number from -1e6 to 1e6", v);
-    } else if (json_is_string(v) && json_string_length(v) <= NAME_LEN) {
+    } else if (v->kind == DOC_STRING && v->n <= NAME_LEN) {
         char both[2 * NAME_LEN + 1];
-        size_t text = json_string_length(v);
-        memcpy(both, name, n);
+        memcpy(both, key->text, n);
         both[n] = '=';
-        memcpy(both + n + 1, json_string_value(v), text);
-        out->hash = hash64(both, n + 1 + text, 0);
+        memcpy(both + n + 1, v->text, v->n);
+        out->hash = hash64(both, n + 1 + v->n, 0);
         out->value = 1;
     } else {
         return expected(p, at, "a number, a boolean or a string of at most 64 bytes", v);
@@ -127,37 +134,36 @@ static enum status read_feature(const char *name, const json_t *v, const struct 
     return STATUS_OK;
 }
 
-static enum status read_features(const struct wire_item *it, struct request *r, struct problem *p)
+static enum status read_features(const struct wire_item *it, const struct doc_value *object,
+                                 struct request *r, struct problem *p)
 {
     struct json_at at = {.up = it->at, .key = "features"};
-    json_t *object = json_object_get(it->object, "features"), *v;
     if (!object)
         return STATUS_OK;
-    if (!json_is_object(object) || json_object_size(object) > FEATURES_MAX)
+    if (object->kind != DOC_OBJECT || object->n > FEATURES_MAX)
         return expected(p, &at, "an object of at most 64 members", object);
-    const char *key;
-    json_object_foreach(object, key, v)
-    {
-        struct json_at here = {.up = &at, .key = key};
-        enum status st = read_feature(key, v, &here, &r->feature[r->n_features], p);
+    const struct doc_value *key = object + 1;
+    for (uint32_t i = 0; i < object->n; i++, key = doc_next(key + 1)) {
+        struct json_at here = {.up = &at, .key = key->text};
+        enum status st = read_feature(key, key + 1, &here, &r->feature[i], p);
         if (st != STATUS_OK)
             return st;
-        r->n_features++;
     }
+    r->n_features = (int)object->n;
     return STATUS_OK;
 }
 
-static enum status read_embedding(const json_t *array, const struct json_at *at, struct request *r,
-                                  struct problem *p)
+static enum status read_embedding(const struct doc_value *array, const struct json_at *at,
+                                  struct request *r, struct problem *p)
 {
-    size_t n = json_array_size(array);
+    size_t n = doc_size(array);
     if (n < 1 || n > EMBEDDING_MAX)
         return expected(p, at, "an array of 1 to 4096 numbers", array);
-    for (size_t i = 0; i < n; i++) {
+    const struct doc_value *v = array + 1;
+    for (size_t i = 0; i < n; i++, v = doc_next(v)) {
         struct json_at here = {.up = at, .index = (int)i};
-        const json_t *v = json_array_get(array, i);
-        double x = json_number_value(v);
-        if (!json_is_number(v) || !(fabs(x) <= value_max))
+        double x = doc_number(v);
+        if (!doc_is_number(v) || !(fabs(x) <= value_max))
             return expected(p, &here, "a number from -1e6 to 1e6", v);
         r->embedding[i] = (float)x + 0.0f;
     }
@@ -165,15 +171,10 @@ static enum status read_embedding(const json_t *array, const struct json_at *at,
     return STATUS_OK;
 }
 
-static enum status read_embedding_b64(const json_t *v, const struct json_at *at, struct request *r,
-                                      struct problem *p)
+static enum status read_floats(const unsigned char *bytes, size_t n, const struct json_at *at,
+                               struct request *r, struct problem *p)
 {
-    unsigned char bytes[EMBEDDING_MAX * 4];
-    size_t n = base64_decode(json_string_value(v) ? json_string_value(v) : "",
-                             json_string_length(v), bytes, sizeof bytes);
-    if (n == 0 || n % 4 != 0)
-        return expected(p, at, "standard base64 of 1 to 4096 little-endian float32", v);
-    for (size_t i = 0; i < n / 4; i++) {
+    for (size_t i = 0; i < n; i++) {
         const unsigned char *b = bytes + 4 * i;
         uint32_t word = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
         float x;
@@ -183,54 +184,66 @@ static enum status read_embedding_b64(const json_t *v, const struct json_at *at,
                              "entry %zu is not a number from -1e6 to 1e6", i);
         r->embedding[i] = x + 0.0f;
     }
-    r->n_embedding = (int)(n / 4);
+    r->n_embedding = (int)n;
     return STATUS_OK;
 }
 
-static enum status read_embeddings(const struct wire_item *it, struct request *r, struct problem *p)
+static enum status read_embedding_b64(const struct doc_value *v, const struct json_at *at,
+                                      struct request *r, struct problem *p)
+{
+    unsigned char bytes[EMBEDDING_MAX * 4];
+    size_t n = v->kind == DOC_STRING ? base64_decode(v->text, v->n, bytes, sizeof bytes) : 0;
+    if (n == 0 || n % 4 != 0)
+        return expected(p, at, "standard base64 of 1 to 4096 little-endian float32", v);
+    return read_floats(bytes, n / 4, at, r, p);
+}
+
+static enum status read_embeddings(const struct wire_item *it, const struct request_parts *parts,
+                                   struct request *r, struct problem *p)
 {
     struct json_at array_at = {.up = it->at, .key = "embedding"},
                    b64_at = {.up = it->at, .key = "embedding_b64"};
-    const json_t *array = json_object_get(it->object, "embedding"),
-                 *b64 = json_object_get(it->object, "embedding_b64");
-    if (array && b64)
+    if (parts->embedding && parts->embedding_b64)
         return json_fail(p, STATUS_BAD_REQUEST, &b64_at,
                          "give embedding or embedding_b64, not both");
-    if (array)
-        return read_embedding(array, &array_at, r, p);
-    return b64 ? read_embedding_b64(b64, &b64_at, r, p) : STATUS_OK;
+    if (parts->embedding)
+        return read_embedding(parts->embedding, &array_at, r, p);
+    return parts->embedding_b64 ? read_embedding_b64(parts->embedding_b64, &b64_at, r, p)
+                                : STATUS_OK;
 }
 
-static enum status read_list(const struct wire_item *it, const char *key, int most,
-                             const char **out, int *n, struct problem *p)
+static enum status read_list(const struct wire_item *it, const char *key, const struct doc_value *v,
+                             int most, const char **out, int *n, struct problem *p)
 {
     struct json_at up = {.up = it->at, .key = "constraints"}, at = {.up = &up, .key = key};
-    const json_t *v = json_object_get(json_object_get(it->object, "constraints"), key);
     if (!v)
         return STATUS_OK;
-    if (!json_is_array(v) || json_array_size(v) > (size_t)most)
+    if (v->kind != DOC_ARRAY || v->n > (uint32_t)most)
         return expected(
             p, &at,
             most == NEEDS_MAX ? "an array of at most 32 names" : "an array of at most 64 names", v);
-    for (size_t i = 0; i < json_array_size(v); i++) {
+    const struct doc_value *entry = v + 1;
+    for (uint32_t i = 0; i < v->n; i++, entry = doc_next(entry)) {
         struct json_at here = {.up = &at, .index = (int)i};
-        const json_t *entry = json_array_get(v, i);
-        if (!json_is_string(entry) || !json_name_ok(json_string_value(entry)))
+        if (entry->kind != DOC_STRING || !json_name_ok(entry->text))
             return expected(p, &here, "a name of 1 to 64 of [A-Za-z0-9._:/@-]", entry);
-        out[i] = json_string_value(entry);
+        out[i] = entry->text;
     }
-    *n = (int)json_array_size(v);
+    *n = (int)v->n;
     return STATUS_OK;
 }
 
-static enum status read_lists(const struct wire_item *it, struct request *r, struct problem *p)
+static enum status read_lists(const struct wire_item *it, const struct request_parts *parts,
+                              struct request *r, struct problem *p)
 {
-    enum status st =
-        read_list(it, "allow", MODELS_MAX, r->constraints.allow, &r->constraints.n_allow, p);
+    enum status st = read_list(it, "allow", parts->allow, MODELS_MAX, r->constraints.allow,
+                               &r->constraints.n_allow, p);
     if (st == STATUS_OK)
-        st = read_list(it, "deny", MODELS_MAX, r->constraints.deny, &r->constraints.n_deny, p);
+        st = read_list(it, "deny", parts->deny, MODELS_MAX, r->constraints.deny,
+                       &r->constraints.n_deny, p);
     if (st == STATUS_OK)
-        st = read_list(it, "needs", NEEDS_MAX, r->constraints.needs, &r->constraints.n_needs, p);
+        st = read_list(it, "needs", parts->needs, NEEDS_MAX, r->constraints.needs,
+                       &r->constraints.n_needs, p);
     return st;
 }
 
@@ -287,22 +300,23 @@ static enum status read_all(const struct wire_item *it, bool escalates, struct r
                             struct problem *p)
 {
     struct json_at cached_at = {.up = it->at, .key = "cached_tokens"};
+    struct request_parts parts = {.prompt = NULL};
     unsigned seen = 0;
-    void *base[] = {r};
+    void *base[] = {r, &parts};
     enum status st =
-        fields_read(escalates ? escalate_table : table, it->object, it->at, base, &seen, p);
+        fields_take(escalates ? escalate_table : table, it->object, it->at, base, &seen, p);
     if (st == STATUS_OK)
-        st = wire_item_head(it, escalates ? "escalate" : "route", p);
+        st = wire_item_head(it, &parts.head, escalates ? "escalate" : "route", p);
     if (st == STATUS_OK && escalates)
-        st = wire_decision_read(it, &r->escalates, p);
+        st = wire_decision_read(it, parts.head.decision_id, &r->escalates, p);
     if (st == STATUS_OK)
-        st = read_prompt(it, r, p);
+        st = read_prompt(it, parts.prompt, r, p);
     if (st == STATUS_OK)
-        st = read_features(it, r, p);
+        st = read_features(it, parts.features, r, p);
     if (st == STATUS_OK)
-        st = read_embeddings(it, r, p);
+        st = read_embeddings(it, &parts, r, p);
     if (st == STATUS_OK)
-        st = read_lists(it, r, p);
+        st = read_lists(it, &parts, r, p);
     unsigned both = SAID_CACHED | SAID_PROMPT_TOKENS;
     if (st == STATUS_OK && (seen & both) == both && r->cached_tokens > r->prompt_tokens)
         st = json_fail(p, STATUS_BAD_REQUEST, &cached_at, "more than prompt_tokens");
@@ -312,7 +326,7 @@ static enum status read_all(const struct wire_item *it, bool escalates, struct r
 static enum status read_request(const struct wire_item *it, bool escalates, struct request *out,
                                 struct problem *problem)
 {
-    memset(out, 0, sizeof *out);
+    memset(out, 0, offsetof(struct request, feature)); /* what is behind is counted before it */
     fields_default(table, 0, out);
     enum status st = read_all(it, escalates, out, problem);
     if (st == STATUS_OK)
@@ -325,7 +339,7 @@ static enum status speak_for(const struct message *m, const struct wire_item *it
                              struct request *out, struct problem *problem)
 {
     struct json_at at = {.up = it->at, .key = "tenant"};
-    if (json_object_get(it->object, "tenant") && strcmp(out->labels.tenant, m->tenant) != 0)
+    if (doc_get(it->object, "tenant") && strcmp(out->labels.tenant, m->tenant) != 0)
         return json_fail(problem, STATUS_FORBIDDEN, &at, "this key speaks for another tenant");
     strcpy(out->labels.tenant, m->tenant);
     out->digest = request_digest(out);

@@ -19,17 +19,17 @@ static const struct field rows[] = {
 };
 static const struct field_table table = {rows, sizeof rows / sizeof rows[0]};
 
-static json_t *outcomes_of(const json_t *items, size_t i)
+static const struct doc_value *outcomes_of(const struct doc_value *items, size_t i)
 {
-    return json_object_get(json_array_get(items, i), "outcomes");
+    return doc_get(doc_at(items, i), "outcomes");
 }
 
-enum status wire_teach_bound(const json_t *items, struct problem *problem)
+enum status wire_teach_bound(const struct doc_value *items, struct problem *problem)
 {
     struct json_at at = {.key = "items"};
     size_t n = 0;
-    for (size_t i = 0; i < json_array_size(items); i++)
-        n += json_array_size(outcomes_of(items, i));
+    for (size_t i = 0; i < doc_size(items); i++)
+        n += doc_size(outcomes_of(items, i));
     if (n <= TEACH_OUTCOMES_MAX)
         return STATUS_OK;
     return json_fail(problem, STATUS_TOO_LARGE, &at, "%zu outcomes, at most %d in a message", n,
@@ -38,7 +38,7 @@ enum status wire_teach_bound(const json_t *items, struct problem *problem)
 
 int wire_teach_count(const struct message *m, int i)
 {
-    size_t n = json_array_size(outcomes_of(json_object_get(m->root, "items"), (size_t)i));
+    size_t n = doc_size(outcomes_of(doc_get(m->doc.value, "items"), (size_t)i));
     return n <= MODELS_MAX ? (int)n : 0;
 }
 
@@ -46,10 +46,10 @@ int wire_teach_count(const struct message *m, int i)
 static enum status need_object(const struct wire_item *it, struct problem *problem)
 {
     char found[FOUND_CAP];
-    if (json_is_object(it->object))
+    if (doc_is(it->object, DOC_OBJECT))
         return STATUS_OK;
     return json_fail(problem, STATUS_BAD_REQUEST, it->at, "expected an object, found %s",
-                     it->object ? json_found(found, it->object) : "nothing");
+                     it->object ? doc_found(found, it->object) : "nothing");
 }
 
 enum status wire_teach(const struct message *m, int i, struct request *out, double *weight,
@@ -60,18 +60,18 @@ enum status wire_teach(const struct message *m, int i, struct request *out, doub
     void *base[] = {&said};
     enum status st = wire_item_open(m, i, &it, problem);
     if (st == STATUS_OK)
-        st = fields_read(table, it.object, it.at, base, NULL, problem);
+        st = fields_take(table, it.object, it.at, base, NULL, problem);
     if (st != STATUS_OK)
         return st;
-    const json_t *outcomes = json_object_get(it.object, "outcomes");
+    const struct doc_value *outcomes = doc_get(it.object, "outcomes");
     struct json_at outcomes_at = {.up = it.at, .key = "outcomes"},
                    request_at = {.up = it.at, .key = "request"};
     char found[FOUND_CAP];
     if (wire_teach_count(m, i) == 0)
         return json_fail(problem, STATUS_BAD_REQUEST, &outcomes_at,
                          "expected an array of 1 to %d, found %s", MODELS_MAX,
-                         outcomes ? json_found(found, outcomes) : "nothing");
-    request.object = json_object_get(it.object, "request");
+                         outcomes ? doc_found(found, outcomes) : "nothing");
+    request.object = doc_get(it.object, "request");
     request.at = &request_at;
     st = need_object(&request, problem);
     if (st == STATUS_OK)
@@ -89,7 +89,7 @@ enum status wire_teach_outcome(const struct message *m, int i, int j, char model
     if (st != STATUS_OK)
         return st;
     struct json_at list = {.up = it.at, .key = "outcomes"}, at = {.up = &list, .index = j};
-    outcome.object = json_array_get(json_object_get(it.object, "outcomes"), (size_t)j);
+    outcome.object = doc_at(doc_get(it.object, "outcomes"), (size_t)j);
     outcome.at = &at;
     st = need_object(&outcome, problem);
     return st == STATUS_OK ? wire_outcome_read(&outcome, model, out, problem) : st;

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct json_bounds bounds = {
+static const struct doc_bounds bounds = {
     .bytes = SPEC_MAX, .item_bytes = SPEC_MAX, .elements = 65536, .items = 4096};
 
 void spec_folder(const char *path, char folder[SPEC_PATH_CAP])

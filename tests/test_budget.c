@@ -206,7 +206,7 @@ static void dear_models_drop_out(void **state)
     static char bytes[65536];
     struct text t = text_over(bytes, sizeof bytes);
     reply_decision(&t, &f->ev, &router_params(f->router)->catalog, router_mac_key(f->router),
-                   false);
+                   &(struct reply_ask){.explain = false});
     assert_non_null(strstr(bytes, "\"pool\":\"all\""));
     char left[64];
     struct text l = text_over(left, sizeof left);

@@ -503,12 +503,14 @@ static void test_told(void **state)
             set_lens(h, lens[i]);
         decide(h, 9001, false);
         struct text t = text_over(out, sizeof out);
-        reply_decision(&t, &h->ev, &router_params(h->router)->catalog, INIT.mac_key, true);
+        reply_decision(&t, &h->ev, &router_params(h->router)->catalog, INIT.mac_key,
+                       &(struct reply_ask){.explain = true});
         assert_says(&t, ",\"prompt\":{\"cluster\":", i > 0);
         assert_says(&t, "\"complexity\":0.", i == 2);
         assert_says(&t, "\"domain\":\"math\"}", i == 2);
         t = text_over(out, sizeof out);
-        reply_decision(&t, &h->ev, &router_params(h->router)->catalog, INIT.mac_key, false);
+        reply_decision(&t, &h->ev, &router_params(h->router)->catalog, INIT.mac_key,
+                       &(struct reply_ask){.explain = false});
         assert_says(&t, "complexity", false);
         t = text_over(out, sizeof out);
         event_describe(&h->ev, &t);

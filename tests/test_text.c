@@ -12,11 +12,59 @@
 #include <cmocka.h>
 #include "bandit/rng.h"
 #include "core/catalog.h"
+#include "core/decimal.h"
 #include "core/decision_id.h"
 #include "core/status.h"
 #include "core/text.h"
 
 static const uint8_t sip_key[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/* What printf and strtod make of it, digit by digit. */
+static size_t slowly(char *out, double v, int digits)
+{
+    int p = digits < 6 ? digits : 6;
+    for (; p < digits; p++) {
+        char a[48], b[48];
+        snprintf(a, sizeof a, "%.*g", p, v);
+        snprintf(b, sizeof b, "%.*g", digits, v);
+        if (strtod(a, NULL) == strtod(b, NULL))
+            break;
+    }
+    return (size_t)sprintf(out, "%.*g", p, v);
+}
+
+static void decimals_are_those_of_printf(void **state)
+{
+    (void)state;
+    struct rng g = rng_stream(11, 0, 0);
+    static const int digits[] = {17, 6, 17, 15, 17, 9};
+    for (int i = 0; i < 400000; i++) {
+        uint64_t bits = rng_next(&g);
+        double v = rng_uniform(&g);
+        if (i % 8 == 0) /* any double */
+            memcpy(&v, &bits, sizeof v);
+        else if (i % 8 == 1) /* few digits */
+            v = (double)(bits % 100000) / (double)(int64_t[]){1, 10, 1000, 100000, 1 << 20}[i % 5];
+        else if (i % 8 == 2) /* powers of two, and their neighbours */
+            v = nextafter(ldexp(1, (int)(bits % 200) - 100), (int)(bits >> 60) - 7);
+        else if (i % 8 == 3) /* half-way between two of six digits */
+            v = ((double)(bits % 1000000) + 0.5) * (i % 16 < 8 ? 1 : 0.0001);
+        else
+            v = (v - 0.5) * pow(10, (double)(bits % 30) - 10);
+        if (!isfinite(v) || v == 0)
+            continue;
+        char ours[DECIMAL_CAP + 1] = "", theirs[64];
+        int d = digits[i % 6];
+        size_t n = decimal_write(ours, v, d), m = slowly(theirs, v, d);
+        ours[n] = '\0';
+        if (n != m || strcmp(ours, theirs) != 0)
+            fail_msg("%a with %d digits: %s, not %s", v, d, ours, theirs);
+        int64_t whole = (int64_t)bits >> (i % 64);
+        ours[decimal_int(ours, whole)] = '\0';
+        sprintf(theirs, "%lld", (long long)whole);
+        assert_string_equal(ours, theirs);
+    }
+}
 
 static void status_table_is_closed(void **state)
 {
@@ -308,6 +356,7 @@ static void merge_refuses_too_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decimals_are_those_of_printf),
         cmocka_unit_test(status_table_is_closed),
         cmocka_unit_test(problem_is_cleaned_and_bounded),
         cmocka_unit_test(text_overflow_keeps_whole_pieces),

@@ -605,7 +605,7 @@ static void decision_text(void **state)
     static char out[16384];
     struct event e = sample_event();
     struct text t = text_over(out, sizeof out);
-    reply_decision(&t, &e, sample_catalog(), key, false);
+    reply_decision(&t, &e, sample_catalog(), key, &(struct reply_ask){.explain = false});
     char id[DECISION_ID_CAP], expected[1024];
     decision_id_format(id, 1, 18, key);
     snprintf(expected, sizeof expected,
@@ -628,7 +628,7 @@ static void explanation_is_json(void **state)
     e.seq = 0;
     e.decided.view[0].mean[TARGET_LATENCY] = (float)NAN;
     struct text t = text_over(out, sizeof out);
-    reply_decision(&t, &e, sample_catalog(), key, true);
+    reply_decision(&t, &e, sample_catalog(), key, &(struct reply_ask){.explain = true});
     json_t *doc = json_loads(out, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(doc);
     assert_true(json_is_true(json_object_get(doc, "dry_run")));
@@ -643,7 +643,7 @@ static void explanation_is_json(void **state)
     assert_non_null(json_object_get(json_object_get(explain, "weights"), "cost_scale_usd"));
     json_decref(doc);
     t = text_over(out, 300);
-    reply_decision(&t, &e, sample_catalog(), key, true);
+    reply_decision(&t, &e, sample_catalog(), key, &(struct reply_ask){.explain = true});
     assert_true(t.full && strlen(out) < 300);
 }
 
@@ -655,7 +655,7 @@ static void other_replies(void **state)
     struct problem p;
     problem_set(&p, STATUS_OVERLOADED, "", "try %s", "\"later\"");
     p.retry_after_ms = 50;
-    reply_batch_begin(&t);
+    reply_batch_begin(&t, 3);
     reply_batch_next(&t, 0);
     reply_answer(&t, FEEDBACK_LATE, "1-2-3");
     reply_batch_next(&t, 1);

@@ -153,7 +153,7 @@ static int flush(struct train *t)
 static enum status check_item(const struct train *t, json_t *item, size_t *bytes, struct problem *p)
 {
     static struct request request; /* too big for the stack */
-    struct message m = {.root = NULL};
+    struct message m = {.items = 0};
     struct feedback outcome;
     char model[NAME_CAP];
     double weight;

@@ -30,7 +30,8 @@
 struct call {
     struct control *control;
     struct slot *slot;
-    const json_t *root;
+    const struct message *message;
+    const json_t *root; /* the message as a tree */
     const char *tenant; /* whom the caller speaks for; "" = the service's operator */
     struct text *out;
     bool later;
@@ -293,7 +294,7 @@ static enum status explain(struct call *c, struct problem *p)
                            "this service gave no decision this id");
     text_put(c->out, "{\"v\":1,\"decision\":");
     reply_decision(c->out, &d->event, &router_params(d->router)->catalog, router_mac_key(d->router),
-                   true);
+                   &(struct reply_ask){.explain = true});
     text_put(c->out, ",\"words\":");
     words_decision(c->out, &d->event.decided, &router_params(d->router)->catalog);
     text_put(c->out, ",\"record\":");
@@ -314,7 +315,7 @@ static enum status labels_range(struct call *c, struct problem *p)
 
 static enum status unlearn(struct call *c, struct problem *p)
 {
-    return control_unlearn(c->control->desk, c->root, slot_out(c->slot), p);
+    return control_unlearn(c->control->desk, c->message, c->root, slot_out(c->slot), p);
 }
 
 static enum status lens(struct call *c, struct problem *p)
@@ -481,11 +482,16 @@ const char *control_op(size_t i)
 bool control_answer(struct control *c, const struct message *m, struct slot *slot)
 {
     struct problem p = {0};
-    struct call call = {.control = c, .slot = slot, .root = m->root, .tenant = m->tenant};
+    json_t *root = json_tree(m->doc.value);
+    struct call call = {
+        .control = c, .slot = slot, .message = m, .root = root, .tenant = m->tenant};
     outbuf_clear(slot_out(slot));
-    if (!reserve(&call, OUTBUF_ITEM))
-        return true;
+    if (!root || !reserve(&call, OUTBUF_ITEM)) {
+        json_decref(root);
+        return true; /* an empty reply: no memory even to say so */
+    }
     enum status s = run(&call, m->op_name, &p);
+    json_decref(root);
     if (s == STATUS_OK && call.out->full)
         s = problem_set(&p, STATUS_INTERNAL, "", "the answer is too long");
     if (s != STATUS_OK)

@@ -102,15 +102,14 @@ static bool has_history(const json_t *items)
     return false;
 }
 
-static enum status do_items(struct desk *d, const json_t *root, struct undone *u,
-                            struct outbuf *out, struct problem *problem)
+static enum status do_items(struct desk *d, const struct message *all, const json_t *root,
+                            struct undone *u, struct outbuf *out, struct problem *problem)
 {
     const json_t *items = json_object_get(root, "items");
-    /* The wire's readers take a tree that they do not change. */
-    const struct message m = {.op = WIRE_FEEDBACK_MANY,
+    const struct message m = {.op = WIRE_FEEDBACK_MANY, /* as the wire's readers know items */
                               .items = (int)json_array_size(items),
                               .corrects = true,
-                              .root = (void *)(uintptr_t)root};
+                              .doc = all->doc};
     bool dry = json_is_true(json_object_get(root, "dry_run"));
     for (int i = 0; i < m.items; i++) {
         const json_t *taught = json_object_get(json_array_get(items, (size_t)i), "taught");
@@ -129,8 +128,8 @@ static enum status do_items(struct desk *d, const json_t *root, struct undone *u
     return STATUS_OK;
 }
 
-enum status control_unlearn(struct desk *d, const json_t *root, struct outbuf *out,
-                            struct problem *problem)
+enum status control_unlearn(struct desk *d, const struct message *m, const json_t *root,
+                            struct outbuf *out, struct problem *problem)
 {
     const json_t *items = json_object_get(root, "items");
     const char *reason = json_string_value(json_object_get(root, "reason"));
@@ -144,7 +143,7 @@ enum status control_unlearn(struct desk *d, const json_t *root, struct outbuf *o
                         : STATUS_OK;
     if (s == STATUS_OK) {
         text_put(&out->text, "{\"v\":1,\"items\":[");
-        s = do_items(d, root, &u, out, problem);
+        s = do_items(d, m, root, &u, out, problem);
         if (settle)
             desk_tick(d);
         text_printf(&out->text, "],\"seq\":%" PRIu64 "}", router_seq(d->router));

@@ -246,12 +246,9 @@ static void route_item(struct desk *d, const struct message *m, int i, struct te
         reply_error(t, &p);
         return;
     }
+    const struct reply_ask ask = {.explain = d->request.explain, .not_recorded = d->full};
     reply_decision(t, &d->event, &router_params(d->router)->catalog, router_mac_key(d->router),
-                   d->request.explain);
-    if (d->full && !t->full && t->len && t->at[t->len - 1] == '}') {
-        t->at[--t->len] = '\0';
-        text_put(t, ",\"not_recorded\":true}");
-    }
+                   &ask);
 }
 
 static enum status feed(struct desk *d, const struct message *m, int i,
@@ -351,7 +348,7 @@ void desk_answer(struct desk *d, const struct message *m, struct outbuf *out)
         answer_item(d, m, 0, &out->text);
         return;
     }
-    reply_batch_begin(&out->text);
+    reply_batch_begin(&out->text, m->items);
     for (int i = 0; i < m->items; i++) {
         /* Checked before the item is applied: what is applied can be answered. */
         if (!outbuf_reserve(out, OUTBUF_ITEM)) {

@@ -317,7 +317,7 @@ static enum status read_form(struct history *h, json_t *line, struct history_row
 enum status history_read(struct history *h, const char *line, size_t n, struct history_row *row,
                          struct problem *problem)
 {
-    static const struct json_bounds bounds = {.bytes = MESSAGE_MAX,
+    static const struct doc_bounds bounds = {.bytes = MESSAGE_MAX,
                                               .item_bytes = MESSAGE_MAX,
                                               .elements = 2 * EMBEDDING_MAX,
                                               .items = BATCH_ITEMS_MAX};

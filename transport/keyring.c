@@ -279,7 +279,7 @@ static char *slurp(const char *path, size_t *n, struct problem *problem)
 
 enum status keyring_load(const char *path, struct keyring **out, struct problem *problem)
 {
-    static const struct json_bounds bounds = {FILE_MOST - 1, 4096, 64, KEYS_MAX};
+    static const struct doc_bounds bounds = {FILE_MOST - 1, 4096, 64, KEYS_MAX};
     size_t n = 0;
     char *bytes = slurp(path, &n, problem);
     json_t *root = NULL;

@@ -500,7 +500,8 @@ static void measure_reply(struct engine *e, int round, int n)
     int64_t start = bench_cpu_ns();
     for (int i = 0; i < n; i++) {
         t = text_over(out, sizeof out);
-        reply_decision(&t, &e->ev, &router_params(e->router)->catalog, INIT.mac_key, false);
+        reply_decision(&t, &e->ev, &router_params(e->router)->catalog, INIT.mac_key,
+                       &(struct reply_ask){.explain = false});
         sink = (double)t.len;
     }
     bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "wire/reply");

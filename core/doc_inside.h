@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_CORE_DOC_INSIDE_H
+#define PURSER_CORE_DOC_INSIDE_H
+
+#include "core/doc.h"
+
+enum { DOC_SCALAR_MAX = 64 }; /* bytes of a number; no double needs more than 25 */
+
+/* What the readers of the encodings share. Private to doc*.c. */
+
+enum doc_fault {
+    FAULT_NONE,
+    FAULT_SYNTAX,
+    FAULT_UTF8,
+    FAULT_EARLY, /* the document ends too early */
+    FAULT_BEHIND,
+    FAULT_ZERO,
+    FAULT_DUPLICATE,
+    FAULT_OVERFLOW,
+    FAULT_MEMORY
+};
+
+/* Keys of large objects, for finding one that is there already; small ones are just looked
+ * through. */
+struct doc_seen {
+    struct {
+        uint32_t object, key; /* indices of values; key 0 = free */
+    } * slot;
+    uint32_t n, cap;
+};
+
+struct doc_builder {
+    struct doc *doc;
+    struct doc_seen seen;
+};
+
+/* doc_add appends a value (span 1) and gives its index, 0 when memory is short or it is the first
+ * (which cannot fail: there is room from the start). */
+uint32_t doc_add(struct doc_builder *b, enum doc_kind kind, uint32_t n);
+/* doc_key notes that value `key` was just added to `object`, and counts it. */
+enum doc_fault doc_key(struct doc_builder *b, uint32_t object, uint32_t key);
+
+/* doc_utf8 gives the bytes of the UTF-8 sequence at s, 0 when it is none (Unicode 15, table 3-7).
+ */
+size_t doc_utf8(const unsigned char *s, size_t n);
+
+/* doc_scan_json checks the bounds; doc_read_json reads the whole of JSON; *line: where the fault
+ * is. */
+MUST_CHECK enum status doc_scan_json(const void *bytes, size_t n, const struct doc_bounds *bounds,
+                                     struct problem *problem);
+enum doc_fault doc_read_json(struct doc_builder *b, const void *bytes, size_t n, int *line);
+
+#endif
