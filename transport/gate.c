@@ -33,6 +33,8 @@ static const struct {
     {"learners.get", READER | OPERATOR},
     {"pools.list", READER | OPERATOR},
     {"config.get", READER | OPERATOR},
+    {"whatif",
+     READER | OPERATOR}, /* shows what spend.get and config.get show, and changes nothing */
     {"spend.get", READER | OPERATOR},
     {"events.read", READER | OPERATOR}, /* over HTTP */
     {"lens.get", OPERATOR},
@@ -45,6 +47,7 @@ static const struct {
     {"policy.set", OPERATOR},
     {"learners.set", OPERATOR},
     {"pools.set", OPERATOR},
+    {"config.set", OPERATOR},
     {"snapshot", OPERATOR},
     {"backup", OPERATOR},
     {"unlearn", OPERATOR},
