@@ -123,18 +123,6 @@ static void json_events(struct text *t, const struct experiment *e)
     text_put(t, "]");
 }
 
-static void json_hull(struct text *t, const struct run_report *r)
-{
-    text_put(t, ",\"hull\":[");
-    for (int i = 0; i < r->n_hull; i++) {
-        text_put(t, i > 0 ? ",{" : "{");
-        report_number(t, "quality", r->hull[i].quality);
-        report_number(t, "cost", r->hull[i].cost);
-        text_put(t, "}");
-    }
-    text_put(t, "]");
-}
-
 void run_json(struct text *t, const struct experiment *e, const struct run_report *r)
 {
     text_put(t, "{\"source\":");
@@ -153,7 +141,7 @@ void run_json(struct text *t, const struct experiment *e, const struct run_repor
         text_put(t, "}");
     }
     text_put(t, "}");
-    json_hull(t, r);
+    report_points(t, "hull", r->hull, r->n_hull);
     json_events(t, e);
     text_put(t, ",\"policies\":[");
     for (int i = 0; i < e->n_policies; i++)
