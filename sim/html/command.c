@@ -85,7 +85,7 @@ static enum kind kind_of(const json_t *o)
     return KIND_OTHER;
 }
 
-static void add_worlds(struct matrix *m, const json_t *o, enum kind kind)
+static void add_worlds(struct matrix *m, const json_t *o, enum kind kind, const char *name)
 {
     const json_t *settings = json_object_get(o, "settings");
     for (size_t i = 0; kind == KIND_BANDITS && i < json_array_size(settings); i++) {
@@ -96,7 +96,7 @@ static void add_worlds(struct matrix *m, const json_t *o, enum kind kind)
     }
     const json_t *all = json_object_get(o, "policies");
     for (size_t k = 0; kind == KIND_RUN && k < json_array_size(all); k++)
-        matrix_put(m, page_string(o, "source"), page_string(json_array_get(all, k), "name"),
+        matrix_put(m, name, page_string(json_array_get(all, k), "name"),
                    page_span(json_array_get(all, k), "utility"));
 }
 
@@ -107,15 +107,17 @@ static void draw_all(struct page *p, const struct results *r, struct matrix *m)
     for (int i = 0; i < r->n; i++) {
         const json_t *o = r->item[i];
         enum kind kind = kind_of(o);
-        add_worlds(m, o, kind);
+        char name[64];
+        draw_name(r->path[i], name, sizeof name);
+        add_worlds(m, o, kind, name);
         if (kind == KIND_RUN)
-            draw_run(p, o);
+            draw_run(p, o, name);
         else if (kind == KIND_REPLAY)
             draw_replay(p, o);
         else if (kind == KIND_OPE)
             draw_ope(p, o);
         else if (kind == KIND_METRICS)
-            draw_metrics(p, o, r->path[i]);
+            draw_metrics(p, o, name);
         else if (kind == KIND_COMPARE)
             cell[cells++] = o;
     }

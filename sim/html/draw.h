@@ -25,8 +25,15 @@ void frontier_add(struct frontier *f, const char *name, struct span cost, struct
 /* draw_frontier draws it within a figure; the caller has begun and ends it. */
 void draw_frontier(struct page *p, const struct frontier *f);
 
+/* draw_main gives the number of the policy that titles speak of: purser if there is one, else that
+ * which gains most over the static hull. */
+size_t draw_main(const json_t *policies);
+
+/* draw_name gives the name of a result: that of its file, without folder and ending. */
+void draw_name(const char *path, char *out, size_t cap);
+
 /* What `run` told: draw_run is all of it, the others its parts. */
-void draw_run(struct page *p, const json_t *run);
+void draw_run(struct page *p, const json_t *run, const char *name);
 void draw_over_time(struct page *p, const json_t *run);
 void draw_shares(struct page *p, const json_t *run);
 void draw_truth(struct page *p, const json_t *run);

@@ -51,7 +51,31 @@ static void hull(struct plot *plot, const json_t *list)
     plot_beside(plot, last, INK_AXIS, "static hull");
 }
 
-static void mark(struct plot *plot, const struct mark *m)
+/* Marks that lie on each other share a name. */
+static bool same_place(const struct plot *plot, const struct mark *a, const struct mark *b)
+{
+    return fabs(a->cost.mean - b->cost.mean) * PER_THOUSAND < 0.01 * (plot->x1 - plot->x0) &&
+           fabs(a->quality.mean - b->quality.mean) < 0.02 * (plot->y1 - plot->y0);
+}
+
+/* The name of the i-th mark with those of later ones at its place; "" when an earlier one has it.
+ */
+static void join(const struct frontier *f, const struct plot *plot, int i, char *out, size_t cap)
+{
+    const struct mark *m = &f->mark[i];
+    size_t len = (size_t)snprintf(out, cap, "%s", m->name);
+    for (int k = 0; !m->router && k < f->n; k++) {
+        const struct mark *other = &f->mark[k];
+        if (k == i || other->router || !same_place(plot, m, other))
+            continue;
+        if (k < i)
+            out[0] = '\0';
+        else if (len < cap && out[0] != '\0')
+            len += (size_t)snprintf(out + len, cap - len, ", %s", other->name);
+    }
+}
+
+static void mark(struct plot *plot, const struct mark *m, const char *name)
 {
     double x = m->cost.mean * PER_THOUSAND, y = m->quality.mean;
     plot_block(plot);
@@ -66,14 +90,16 @@ static void mark(struct plot *plot, const struct mark *m)
         plot_item(plot, block, "using 1:2:3:4:5:6 with xyerrorbars lc rgb '%s' lw 1.5 pt 6 ps 0.1",
                   plot_ink(m->ink));
     plot_item(plot, block, "using 1:2 with points lc rgb '%s' pt %d ps %g", plot_ink(m->ink),
-              m->router ? 6 : 12, m->router ? 1.1 : 0.9);
-    if (m->name[0] == '\0')
+              m->router ? 7 : 13, m->router ? 0.9 : 0.8);
+    if (name[0] == '\0')
         return;
     if (m->router) {
-        plot_beside_from(plot, x, y, m->ink, m->name);
+        plot_beside_from(plot, x, y, m->ink, name);
     } else {
+        bool low = y < plot->y0 + 0.12 * (plot->y1 - plot->y0);
         bool right = x > plot->x0 + 0.8 * (plot->x1 - plot->x0);
-        plot_name(plot, x, y, right ? -0.9 : 0.9, -0.75, right ? "right" : "left", m->ink, m->name);
+        plot_name(plot, x, y, right ? -0.9 : 0.9, low ? 0.75 : -0.75, right ? "right" : "left",
+                  m->ink, name);
     }
 }
 
@@ -85,7 +111,10 @@ void draw_frontier(struct page *p, const struct frontier *f)
     page_plot(p, &plot, 760, 400, "cost (USD per 1,000 requests)", "quality (mean, 0 to 1)");
     fit(f, &plot);
     hull(&plot, f->hull);
-    for (int i = 0; i < f->n; i++)
-        mark(&plot, &f->mark[i]);
+    for (int i = 0; i < f->n; i++) {
+        char name[128];
+        join(f, &plot, i, name, sizeof name);
+        mark(&plot, &f->mark[i], name);
+    }
     page_draw(p, &plot);
 }

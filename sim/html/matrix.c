@@ -39,6 +39,14 @@ void matrix_put(struct matrix *m, const char *world, const char *policy, struct 
         m->value[w][i] = value;
 }
 
+static double longest(const struct matrix *m)
+{
+    size_t most = 0;
+    for (int w = 0; w < m->worlds; w++)
+        most = strlen(m->world[w]) > most ? strlen(m->world[w]) : most;
+    return (double)most;
+}
+
 static double best_of(const struct matrix *m, int w)
 {
     struct range r = {NAN, NAN};
@@ -145,7 +153,7 @@ void draw_matrix(struct page *p, const struct matrix *m, const char *what)
     page_figure(p, "matrix", read, "%s is best or level in %d of %d worlds", m->policy[first],
                 not_beaten(m, first), m->worlds);
     page_plot(p, &plot, 760, 70 + 34 * m->worlds, "", "");
-    plot.left = 190.0 / 760;
+    plot.left = fmin(24 + 8 * longest(m), 400) / 760;
     plot.right = 0.99;
     plot.bottom = 4.0 / plot.height;
     plot.top = 1 - 4.0 / plot.height;

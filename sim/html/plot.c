@@ -10,7 +10,8 @@
 #include <string.h>
 
 static const char font[] = "sans-serif,13";
-enum { LABEL_PX = 16 }; /* between names that would lie on each other */
+/* Between names that would lie on each other; of a letter; and the most that names may take. */
+enum { LABEL_PX = 16, LETTER_PX = 8, NAMES_PX = 250 };
 
 const char *plot_ink(int ink)
 {
@@ -36,7 +37,7 @@ void plot_open(struct plot *p, const char *id, int width, int height, const char
     p->width = width;
     p->height = height;
     p->left = 62.0 / width;
-    p->right = 1 - 150.0 / width;
+    p->right = 1 - 20.0 / width;
     p->bottom = 50.0 / height;
     p->top = 1 - 34.0 / height;
     p->set = open_memstream(&p->head, &p->n_head);
@@ -179,8 +180,28 @@ static void place_labels(struct plot *p)
     }
 }
 
+/* Bytes beyond the first of a letter take no room. */
+static int letters(const char *s)
+{
+    int n = 0;
+    for (; *s != '\0'; s++)
+        n += ((unsigned char)*s & 0xc0) != 0x80;
+    return n;
+}
+
+static void make_room(struct plot *p)
+{
+    int most = 0;
+    for (int i = 0; i < p->labels; i++)
+        most = letters(p->label[i].text) > most ? letters(p->label[i].text) : most;
+    int px = 16 + most * LETTER_PX < NAMES_PX ? 16 + most * LETTER_PX : NAMES_PX;
+    if (most > 0)
+        p->right = 1 - (double)px / p->width;
+}
+
 static void settle(struct plot *p)
 {
+    make_room(p);
     place_labels(p);
     if (p->broken)
         return;
@@ -210,7 +231,7 @@ enum status plot_write(struct plot *p, FILE *out, const char *title, struct prob
     enum status s = all != NULL && ok ? gnuplot_run(script, len, &svg, problem)
                                       : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     if (s == STATUS_OK)
-        svg_write(out, svg, p->id, title);
+        svg_write(out, svg, p->id, title, p->width < 600);
     free(svg);
     free(script);
     free(p->head);

@@ -126,12 +126,6 @@ static struct span flat_span(const json_t *o, const char *name)
     return (struct span){page_number(o, name), page_number(o, low), page_number(o, high)};
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
-}
-
 void draw_compare(struct page *p, const json_t *const *cell, int n)
 {
     struct matrix *m = calloc(1, sizeof *m);
@@ -139,12 +133,13 @@ void draw_compare(struct page *p, const json_t *const *cell, int n)
         return;
     matrix_init(m);
     for (int i = 0; i < n; i++) {
-        char world[64];
+        char world[64], table[64];
         const char *policy = page_string(cell[i], "policy");
         if (!json_is_true(json_object_get(cell[i], "counts")) || strcmp(policy, "ceiling") == 0)
             continue;
-        snprintf(world, sizeof world, "%.30s %.10s %.12s", base_name(page_string(cell[i], "table")),
-                 page_string(cell[i], "history"), page_string(cell[i], "asked"));
+        draw_name(page_string(cell[i], "table"), table, sizeof table);
+        snprintf(world, sizeof world, "%.30s %.10s %.12s", table, page_string(cell[i], "history"),
+                 page_string(cell[i], "asked"));
         matrix_put(m, world, policy, flat_span(cell[i], "gain"));
     }
     draw_matrix(p, m, "Gain over the static hull at equal spend, of a table, history and budget");
@@ -190,7 +185,7 @@ static void estimators(struct page *p, const json_t *aim, const char *axis, doub
         plot_name(&plot, plot.x0, row--, -0.8, 0, "right", INK_TEXT, name);
     }
     plot_item(&plot, plot_end(&plot),
-              "using 1:2:3:4 with xerrorbars lc rgb '%s' lw 1.8 pt 6 ps 0.8", plot_ink(INK_SERIES));
+              "using 1:2:3:4 with xerrorbars lc rgb '%s' lw 1.8 pt 7 ps 0.7", plot_ink(INK_SERIES));
     page_draw(p, &plot);
 }
 
@@ -219,7 +214,7 @@ void draw_ope(struct page *p, const json_t *ope)
     bool passed = json_is_true(json_object_get(json_object_get(ope, "gate"), "promote"));
     char below[200];
     snprintf(below, sizeof below, "%.0f decisions of %.120s, effective sample size %.0f.",
-             page_number(ope, "rows"), base_name(page_string(ope, "source")),
+             page_number(ope, "rows"), page_string(ope, "source"),
              page_number(json_object_get(ope, "health"), "ess"));
     page_section(p, "Off-policy evaluation", below);
     page_figure(
@@ -289,7 +284,7 @@ static void deferral(struct page *p, const json_t *metrics)
 
 void draw_metrics(struct page *p, const json_t *metrics, const char *name)
 {
-    page_section(p, base_name(name), "Metrics of a measured curve.");
+    page_section(p, name, "Metrics of a measured curve.");
     if (json_object_get(metrics, "curve") != NULL) {
         deferral(p, metrics);
         return;

@@ -3,6 +3,7 @@
 #include "sim/html/draw.h"
 
 #include <math.h>
+#include <string.h>
 
 static int ink_of(size_t i)
 {
@@ -23,16 +24,27 @@ static void fixed(struct frontier *f, const json_t *run)
 }
 
 /* The policy that gains most over the static hull. */
-static const json_t *foremost(const json_t *policies)
+static size_t foremost(const json_t *policies)
 {
-    const json_t *best = NULL;
+    size_t best = 0;
+    double most = (double)-INFINITY;
     for (size_t i = 0; i < json_array_size(policies); i++) {
-        const json_t *p = json_array_get(policies, i);
-        double gain = page_span(p, "gain_over_hull").mean;
-        if (isfinite(gain) && (best == NULL || gain > page_span(best, "gain_over_hull").mean))
-            best = p;
+        double gain = page_span(json_array_get(policies, i), "gain_over_hull").mean;
+        if (gain > most) {
+            best = i;
+            most = gain;
+        }
     }
     return best;
+}
+
+size_t draw_main(const json_t *policies)
+{
+    for (size_t i = 0; i < json_array_size(policies) && i < DRAWN_MAX; i++)
+        if (strcmp(page_string(json_array_get(policies, i), "name"), "purser") == 0)
+            return i;
+    size_t best = foremost(policies);
+    return best < DRAWN_MAX ? best : 0;
 }
 
 static void title(struct page *p, const json_t *policies)
@@ -42,7 +54,7 @@ static void title(struct page *p, const json_t *policies)
         "reaches "
         "without looking at the request. Bars are 95% intervals over seeds. The oracle knows every "
         "outcome beforehand.";
-    const json_t *best = foremost(policies);
+    const json_t *best = json_array_get(policies, foremost(policies));
     struct span gain = page_span(best, "gain_over_hull");
     if (gain.low > 0)
         page_figure(p, "frontier", read,
@@ -95,14 +107,23 @@ static void frontier(struct page *p, const json_t *run)
     page_figure_end(p);
 }
 
-void draw_run(struct page *p, const json_t *run)
+void draw_name(const char *path, char *out, size_t cap)
 {
-    char below[200];
+    const char *slash = strrchr(path, '/'), *base = slash != NULL && slash[1] ? slash + 1 : path;
+    size_t len = strlen(base);
+    if (len > 5 && strcmp(base + len - 5, ".json") == 0)
+        len -= 5;
+    snprintf(out, cap, "%.*s", (int)len, base);
+}
+
+void draw_run(struct page *p, const json_t *run, const char *name)
+{
+    char below[400];
     size_t n = json_array_size(json_object_get(run, "policies"));
-    snprintf(below, sizeof below, "%.0f requests, %.0f seeds, %zu policies%s.",
-             page_number(run, "n"), page_number(run, "seeds"), n,
+    snprintf(below, sizeof below, "%.200s: %.0f requests, %.0f seeds, %zu policies%s.",
+             page_string(run, "source"), page_number(run, "n"), page_number(run, "seeds"), n,
              n > DRAWN_MAX ? "; over time the first 8 are drawn" : "");
-    page_section(p, page_string(run, "source"), below);
+    page_section(p, name, below);
     frontier(p, run);
     draw_over_time(p, run);
     draw_shares(p, run);

@@ -154,7 +154,7 @@ void draw_shares(struct page *p, const json_t *run)
     n = n < DRAWN_MAX ? n : DRAWN_MAX;
     if (n == 0 || json_array_size(json_object_get(json_array_get(policies, 0), "series")) == 0)
         return;
-    title(p, json_array_get(policies, n - 1));
+    title(p, json_array_get(policies, draw_main(policies)));
     for (size_t i = 0; i < n; i++)
         one(p, run, json_array_get(policies, i));
     numbers(p, policies, n);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/html/svg.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include "sim/html/plot.h"
@@ -86,7 +85,7 @@ static const char *ink_at(const char *s, int *ink)
 
 static void body(FILE *out, const char *s, const char *end)
 {
-    static const char black[] = "\"black\"", grey[] = "\"gray\"";
+    static const char black[] = "\"black\"", grey[] = "\"gray\"", white[] = "'white'";
     while (s < end) {
         int ink = 0;
         const char *next = *s == 'r' ? ink_at(s, &ink) : NULL;
@@ -99,6 +98,9 @@ static void body(FILE *out, const char *s, const char *end)
         } else if (strncmp(s, grey, sizeof grey - 1) == 0) {
             fprintf(out, "\"var(--ink%d)\"", INK_GRID + 1);
             s += sizeof grey - 1;
+        } else if (strncmp(s, white, sizeof white - 1) == 0) {
+            fputs("'var(--panel)'", out);
+            s += sizeof white - 1;
         } else if (strncmp(s, " id=\"gnuplot_canvas\"", 20) == 0) {
             s += 20;
         } else {
@@ -107,14 +109,15 @@ static void body(FILE *out, const char *s, const char *end)
     }
 }
 
-void svg_write(FILE *out, const char *svg, const char *id, const char *title)
+void svg_write(FILE *out, const char *svg, const char *id, const char *title, bool half)
 {
     const char *box = strstr(svg, "viewBox="), *from = strstr(svg, "<g id=\"gnuplot_canvas\""),
                *end = strstr(svg, "</svg>"), *defs = strstr(svg, "<defs>");
     const char *after = defs != NULL ? strstr(defs, "</defs>") : NULL;
     if (box == NULL || from == NULL || end == NULL)
         return;
-    fprintf(out, "<svg id=\"%s\" class=\"plot\" role=\"img\" aria-labelledby=\"%s-t\" ", id, id);
+    fprintf(out, "<svg id=\"%s\" class=\"plot%s\" role=\"img\" aria-labelledby=\"%s-t\" ", id,
+            half ? " half" : "", id);
     fwrite(box, 1, strcspn(box, "\n"), out);
     fprintf(out,
             " xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\">"

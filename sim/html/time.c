@@ -64,6 +64,7 @@ static void fit(const struct view *v, struct plot *plot)
         }
     double spread = y.high - y.low;
     if (isfinite(band.low)) {
+        band.low = y.low >= 0 ? fmax(band.low, 0) : band.low;
         y.low = fmax(band.low, y.low - spread * 0.5);
         y.high = fmin(band.high, y.high + spread * 0.5);
     }
@@ -149,18 +150,15 @@ static void regret(struct page *p, const json_t *run)
 {
     struct view v = view_of(run, "regret_sum", 1, "regret since the first request", "2f");
     size_t n = parts(&v);
-    int best = 0;
-    for (int i = 1; i < v.n; i++)
-        if (at(&v, i, n - 1).mean < at(&v, best, n - 1).mean)
-            best = i;
-    double all = at(&v, best, n - 1).mean, early = at(&v, best, n / 5 > 0 ? n / 5 - 1 : 0).mean;
+    int who = (int)draw_main(v.policies);
+    double all = at(&v, who, n - 1).mean, early = at(&v, who, n / 5 > 0 ? n / 5 - 1 : 0).mean;
     page_figure(
         p, "regret",
-        "Quality points that knowing every outcome would have had more, added up. Bands are "
-        "95% intervals over seeds; a line that turns flat has learned.",
-        "%s loses least: %.0f quality points to the oracle over the run, %.0f%% of them in "
-        "its first fifth",
-        name(&v, best), all, all > 0 ? 100 * early / all : 0);
+        "Quality points that knowing every outcome would have had more, added up; money is not "
+        "counted. Bands are 95% intervals over seeds. The steeper, the more is being lost.",
+        "%s loses %.0f quality points to the oracle over the run, %.0f%% of them in its first "
+        "fifth",
+        name(&v, who), all, all > 0 ? 100 * early / all : 0);
     lines(p, &v, TIME_HEIGHT + 40);
     numbers(p, &v, 1);
 }
@@ -198,7 +196,7 @@ static void title(struct page *p, const struct view *v)
             kind = page_string(e, "kind");
         }
     }
-    int who = v->n - 1;
+    int who = (int)draw_main(v->policies);
     if (isnan(from)) {
         page_figure(p, "rolling", read,
                     "%s goes from quality %.3f in its first tenth to %.3f in its last",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const char *const estimators[] = {"dm", "ips", "snips", "dr"};
+static const double RARE = 0.002; /* share of the requests below which a bin is not drawn */
 enum { ESTIMATORS = 4, DRAWN_IPS = 1, DRAWN_DR = 3 };
 
 static void diagonal(struct plot *plot, const char *word)
@@ -85,7 +86,7 @@ static void dots(struct plot *plot, const json_t *policies, int estimator, int i
     plot_block(plot);
     each(policies, dot, &d);
     plot_item(plot, plot_end(plot), "using 1:2:3:4 with yerrorbars lc rgb '%s' lw 1.5 pt %d ps %g",
-              plot_ink(ink), estimator == DRAWN_DR ? 6 : 8, 0.8);
+              plot_ink(ink), estimator == DRAWN_DR ? 7 : 9, 0.7);
     plot_beside(plot, plot->y1 - (estimator == DRAWN_DR ? 0.02 : 0.1) * (plot->y1 - plot->y0), ink,
                 word);
 }
@@ -165,6 +166,8 @@ static void reliability(struct plot *plot, const json_t *policy, int ink)
     for (size_t k = 0; k < json_array_size(bins); k++) {
         const json_t *b = json_array_get(bins, k);
         struct span o = page_span(b, "observed");
+        if (page_number(b, "requests") < all * RARE)
+            continue;
         plot_row(plot,
                  (double[]){page_number(b, "predicted"), o.mean,
                             isnan(o.low) ? o.mean : fmax(o.low, 0),
@@ -176,7 +179,7 @@ static void reliability(struct plot *plot, const json_t *policy, int ink)
     int block = plot_end(plot);
     plot_item(plot, block, "using 1:2:3:4 with yerrorbars lc rgb '%s' lw 1 pt 6 ps 0.1",
               plot_ink(ink));
-    plot_item(plot, block, "using 1:2:5 with points lc rgb '%s' pt 6 ps variable", plot_ink(ink));
+    plot_item(plot, block, "using 1:2:5 with points lc rgb '%s' pt 7 ps variable", plot_ink(ink));
     plot_item(plot, block, "using 1:2 with lines lc rgb '%s' lw 1.2", plot_ink(ink));
     plot_beside(plot, last, ink, page_string(policy, "name"));
 }
@@ -186,7 +189,7 @@ static void calibration(struct page *p, const json_t *run)
     const json_t *policies = json_object_get(run, "policies");
     size_t n = json_array_size(policies);
     n = n < DRAWN_MAX ? n : DRAWN_MAX;
-    const json_t *last = json_array_get(policies, n - 1);
+    const json_t *last = json_array_get(policies, draw_main(policies));
     double error = calibration_error(json_object_get(last, "calibration"));
     struct plot plot;
     if (!isfinite(error))
@@ -194,7 +197,8 @@ static void calibration(struct page *p, const json_t *run)
     page_figure(
         p, "calibration",
         "Requests by the quality that was predicted for the model chosen, against what it "
-        "turned out to be. Larger points: more requests. Bars are 95% intervals over seeds.",
+        "turned out to be. Larger points: more requests; bins with less than 0.2% of them are only "
+        "among the numbers. Bars are 95% intervals over seeds.",
         "Qualities that %s predicts are off by %.3f on average (expected calibration error)",
         page_string(last, "name"), error);
     page_plot(p, &plot, 760, 360, "predicted quality", "observed");
