@@ -6,6 +6,8 @@
  */
 #include "sim/journal.h"
 
+#include "sim/series/journal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -56,13 +58,14 @@ static void put_chosen(struct text *t, const struct run_job *job, int n_stretche
 /* How long the arrays of a job of e are. */
 struct sizes {
     int windows, stretches, groups, models;
+    size_t requests;
 };
 
 static struct sizes sizes_of(const struct experiment *e)
 {
     size_t end[RUN_WINDOWS_MAX], from[STRETCHES_MAX];
     return (struct sizes){run_windows(e->n, end), course_stretches(&e->disturbances, e->n, from),
-                          e->n_groups, e->world.table.n_models};
+                          e->n_groups, e->world.table.n_models, e->n};
 }
 
 void journal_line(struct text *t, const struct experiment *e, int policy, uint64_t seed,
@@ -82,6 +85,7 @@ void journal_line(struct text *t, const struct experiment *e, int policy, uint64
     put_points(t, "fixed", job->fixed, n.models);
     put_points(t, "oracle", &job->oracle, 1);
     put_points(t, "adequate", &job->adequate, 1);
+    series_put(t, &job->series, e->n, n.models);
     text_put(t, "}\n");
 }
 
@@ -135,7 +139,8 @@ static bool get_job(const json_t *line, struct sizes n, struct run_job *out)
                  get_chosen(line, out, n.stretches, n.models) &&
                  get_points(line, "fixed", out->fixed, n.models) &&
                  get_points(line, "oracle", &out->oracle, 1) &&
-                 get_points(line, "adequate", &out->adequate, 1);
+                 get_points(line, "adequate", &out->adequate, 1) &&
+                 series_get(line, n.requests, n.models, &out->series);
     return out->known;
 }
 

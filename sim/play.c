@@ -214,8 +214,8 @@ static enum status decide(struct game *g, uint32_t row, int *model, struct probl
     struct request *r = ask(g, row);
     if (g->play->dress != NULL && g->now != NULL)
         g->play->dress(g->play->ctx, g->at, r);
-    enum status s = router_route(g->router, now_ms(g), r, g->ev, &result, problem);
     *model = -1;
+    enum status s = router_route(g->router, now_ms(g), r, g->ev, &result, problem);
     if (s == STATUS_BUDGET_EXHAUSTED || s == STATUS_NO_ELIGIBLE_MODEL) {
         g->bound = false;
         return STATUS_OK;
@@ -227,6 +227,8 @@ static enum status decide(struct game *g, uint32_t row, int *model, struct probl
     assert(*model >= 0);
     g->bound = decided_binds(&g->ev->decided);
     g->booked_usd = (double)g->ev->decided.booked_nano * 1e-9;
+    if (g->play->saw != NULL && g->now != NULL)
+        g->play->saw(g->play->ctx, g->at, row, &g->ev->decided, g->model);
     expect(g, row, *model);
     follow(g);
     return STATUS_OK;
@@ -443,12 +445,11 @@ static enum status count(struct game *g, uint64_t seed, struct problem *problem)
 /* Room for the decisions whose feedback may be out at once. */
 static size_t queue_room(const struct play *p)
 {
-    size_t rows = p->learn.n + p->count.n;
+    size_t rows = p->learn.n + p->count.n, letters = p->channel != NULL ? LETTERS_MAX : 1;
     size_t late = (size_t)p->delay.mean * (p->delay.random ? DELAY_MOST : 1) + 1;
     size_t models = p->full_history && p->learn.n > 0 ? (size_t)p->learn.table->n_models : 1;
     if (p->channel != NULL)
         late += channel_most(p->channel->disturbances);
-    size_t letters = p->channel != NULL ? LETTERS_MAX : 1;
     return (late < rows ? late : rows) * models * letters + models * letters;
 }
 
@@ -456,9 +457,8 @@ static enum status open_game(struct game *g, uint64_t seed, struct problem *prob
 {
     struct rng draws = rng_stream(seed, DRAWS, 0);
     size_t cap = queue_room(g->play);
-    g->init = (struct router_init){.seed = rng_next(&draws), .max_open = (int64_t)cap + 64};
-    if (g->play->max_open > 0)
-        g->init.max_open = g->play->max_open;
+    int64_t open = g->play->max_open > 0 ? g->play->max_open : (int64_t)cap + 64;
+    g->init = (struct router_init){.seed = rng_next(&draws), .max_open = open};
     bool room = flight_init(&g->flight, cap);
     g->router = router_new(&g->init);
     g->ev = calloc(1, sizeof *g->ev);

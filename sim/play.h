@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "core/event.h"
 #include "core/params.h"
 #include "core/request.h"
 #include "core/status.h"
@@ -40,6 +41,9 @@ struct play {
     int n_restarts;
     /* told of each counted request, the i-th from 0; model -1 = it was refused; may be NULL */
     void (*chose)(void *ctx, size_t i, uint32_t row, int model);
+    /* sees its decision before that, unless it was refused: the record, with the table's model by
+     * catalog slot (-1: none); may be NULL */
+    void (*saw)(void *ctx, size_t i, uint32_t row, const struct event_decided *d, const int *model);
     /* sets the labels of a counted request; may be NULL */
     void (*dress)(void *ctx, size_t i, struct request *r);
     void *ctx;

@@ -9,6 +9,7 @@
 #include "sim/commands.h"
 #include "sim/compare.h"
 #include "sim/fintech.h"
+#include "sim/html/command.h"
 #include "sim/lens_command.h"
 #include "sim/ope/command.h"
 #include "sim/options.h"
@@ -442,6 +443,8 @@ int main(int argc, char **argv)
         return metrics_command(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "ope") == 0)
         return ope_command(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "report") == 0)
+        return report_command(argc - 1, argv + 1);
     int status = options_read(argc, argv, &o);
     if (status >= 0)
         return status;

@@ -81,15 +81,7 @@ static void json_pool(struct text *t, const struct table *table, const struct re
         pick_body(t, table, (struct pick){m, p->fixed[m]});
     }
     text_put(t, "]");
-    report_key(t, "hull");
-    text_put(t, "[");
-    for (int i = 0; i < p->n_hull; i++) {
-        text_put(t, i > 0 ? ",{" : "{");
-        report_number(t, "cost", p->hull[i].cost);
-        report_number(t, "quality", p->hull[i].quality);
-        text_put(t, "}");
-    }
-    text_put(t, "]");
+    report_points(t, "hull", p->hull, p->n_hull);
 }
 
 static const char *history_of(const struct replay *r)

@@ -23,3 +23,16 @@ void report_interval(struct text *t, const char *name, struct interval v)
     report_number(t, "high", v.high);
     text_put(t, "}");
 }
+
+void report_points(struct text *t, const char *name, const struct point *p, int n)
+{
+    report_key(t, name);
+    text_put(t, "[");
+    for (int i = 0; i < n; i++) {
+        text_put(t, i > 0 ? ",{" : "{");
+        report_number(t, "cost", p[i].cost);
+        report_number(t, "quality", p[i].quality);
+        text_put(t, "}");
+    }
+    text_put(t, "]");
+}

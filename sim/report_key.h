@@ -3,6 +3,7 @@
 #define PURSER_SIM_REPORT_KEY_H
 
 #include "core/text.h"
+#include "sim/hull.h"
 #include "sim/recovery.h"
 
 /* Members of a JSON object that a report is writing: each puts the comma it needs. Numbers have 9
@@ -10,5 +11,7 @@
 void report_key(struct text *t, const char *name);
 void report_number(struct text *t, const char *name, double v);
 void report_interval(struct text *t, const char *name, struct interval v);
+/* report_points writes an array of {"cost","quality"}. */
+void report_points(struct text *t, const char *name, const struct point *p, int n);
 
 #endif

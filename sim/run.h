@@ -36,7 +36,8 @@ struct run_report {
     struct pick oracle;    /* best quality row by row, the cheapest on ties */
     struct point adequate; /* the cheapest adequate model row by row: accuracy 1 */
     struct run_policy policy[EXPERIMENT_POLICIES_MAX];
-    double *utility; /* [policies * seeds], owned: see run_free */
+    double *utility;              /* [policies * seeds], owned: see run_free */
+    struct series_report *series; /* [policies], owned */
 };
 
 /* What of an experiment is played here, and where the rest comes from. */

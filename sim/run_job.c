@@ -18,6 +18,7 @@ struct watch {
     const struct course *course;
     struct table judged; /* the course's, with true means for qualities if by_mean; borrows */
     struct run_job *out;
+    struct series_watch series;
     size_t end[RUN_WINDOWS_MAX], from[STRETCHES_MAX];
     int window, stretch, n_stretches;
 };
@@ -69,9 +70,16 @@ static void add(struct run_sum *to, const struct run_sum *s)
     to->latency_ms += s->latency_ms;
 }
 
+static void saw(void *ctx, size_t i, uint32_t row, const struct event_decided *d, const int *model)
+{
+    struct watch *w = ctx;
+    series_saw(&w->series, i, row, d, model);
+}
+
 static void chose(void *ctx, size_t i, uint32_t row, int model)
 {
     struct watch *w = ctx;
+    series_chose(&w->series, i, row, model);
     struct run_sum s = one(&w->judged, row, model);
     size_t n = w->e->n;
     int group = experiment_group(w->e, w->course, i);
@@ -152,7 +160,8 @@ static void play_job(const struct experiment *e, int policy, uint64_t seed, stru
     struct play_result result;
     struct host host;
     uint32_t *learn = malloc((e->n_reserve + 1) * sizeof *learn);
-    if (learn == NULL) {
+    if (learn == NULL || !series_open(&w->series, &w->judged, e->n, &w->out->series)) {
+        free(learn);
         w->out->status = problem_set(&w->out->problem, STATUS_INTERNAL, "", "out of memory");
         return;
     }
@@ -171,12 +180,14 @@ static void play_job(const struct experiment *e, int policy, uint64_t seed, stru
         .delay = {.mean = e->delay},
         .channel = e->disturbances.n > 0 ? &channel : NULL,
         .clock_ms = c->clock_ms,
+        .saw = saw,
         .chose = chose,
         .dress = dress,
         .ctx = w,
     };
     set_host(e, &host, &play);
     play_seed(&play, seed, &result, NULL);
+    series_close(&w->series);
     w->out->status = result.status;
     w->out->problem = result.problem;
     free(learn);

@@ -5,6 +5,7 @@
 #include "sim/disturb/course.h"
 #include "sim/experiment.h"
 #include "sim/hull.h"
+#include "sim/series/series.h"
 
 /* A job of an experiment: one policy under one seed. What it comes to is sums, so that jobs can be
  * played anywhere and added up later (journal.h) to the same last digit. */
@@ -24,6 +25,7 @@ struct run_job {
     struct run_sum stretch[STRETCHES_MAX], group[GROUPS_MAX];
     int64_t chosen[STRETCHES_MAX][MODELS_MAX];
     struct point fixed[MODELS_MAX], oracle, adequate; /* what its course had to offer */
+    struct series series;
     enum status status;
     struct problem problem;
 };

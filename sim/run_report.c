@@ -84,6 +84,10 @@ static void json_policy(struct text *t, const struct experiment *e, const struct
     text_put(t, i > 0 ? ",{\"name\":" : "{\"name\":");
     text_json_string(t, e->policy[i].name);
     report_number(t, "labelled", (double)e->policy[i].labelled);
+    report_number(t, "budget",
+                  e->policy[i].params->budget.usd_per_request > 0
+                      ? e->policy[i].params->budget.usd_per_request
+                      : (double)NAN);
     report_interval(t, "quality", p->whole.quality);
     report_interval(t, "spend_per_request", p->whole.spend);
     json_more(t, &p->whole);
@@ -97,7 +101,26 @@ static void json_policy(struct text *t, const struct experiment *e, const struct
     json_share(t, e, p->share);
     json_parts(t, e, r, p);
     json_curve(t, p, r->n_windows);
+    series_json(t, &r->series[i], &e->world.table);
     text_put(t, "}");
+}
+
+/* What happens on the way, in requests. */
+static void json_events(struct text *t, const struct experiment *e)
+{
+    text_put(t, ",\"events\":[");
+    for (int i = 0; i < e->disturbances.n; i++) {
+        const struct disturbance *d = &e->disturbances.item[i];
+        text_printf(t, "%s{\"kind\":\"%s\",\"from\":%zu,\"until\":%zu", i > 0 ? "," : "",
+                    disturbance_name(d->kind), disturbance_at(d->at, e->n),
+                    disturbance_at(d->until, e->n));
+        if (d->model >= 0) {
+            report_key(t, "model");
+            text_json_string(t, e->world.table.model[d->model].engine_name);
+        }
+        text_put(t, "}");
+    }
+    text_put(t, "]");
 }
 
 void run_json(struct text *t, const struct experiment *e, const struct run_report *r)
@@ -117,7 +140,10 @@ void run_json(struct text *t, const struct experiment *e, const struct run_repor
         report_number(t, "cost", r->fixed[m].cost);
         text_put(t, "}");
     }
-    text_put(t, "},\"policies\":[");
+    text_put(t, "}");
+    report_points(t, "hull", r->hull, r->n_hull);
+    json_events(t, e);
+    text_put(t, ",\"policies\":[");
     for (int i = 0; i < e->n_policies; i++)
         json_policy(t, e, r, i);
     text_put(t, "]}\n");

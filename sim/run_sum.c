@@ -175,6 +175,11 @@ static void sum_up(const struct sample *s, const struct run_report *r, struct ru
     out->converged_at = converged_at(out, r->n_windows);
 }
 
+static const struct series *series_at(const void *ctx, int i)
+{
+    return &((const struct run_job *)ctx)[i].series;
+}
+
 static void add_point(struct point *to, struct point p, double weight)
 {
     to->cost += weight * p.cost;
@@ -202,18 +207,23 @@ enum status run_sum_up(const struct experiment *e, const struct run_job *job,
     int seeds = (int)e->seeds;
     double *work = calloc((size_t)seeds, sizeof *work);
     double *utility = calloc((size_t)(seeds * e->n_policies), sizeof *utility);
-    if (work == NULL || utility == NULL) {
+    struct series_report *series = calloc((size_t)e->n_policies, sizeof *series);
+    if (work == NULL || utility == NULL || series == NULL) {
         free(work);
         free(utility);
+        free(series);
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     }
     *out = (struct run_report){.n_windows = run_windows(e->n, end),
                                .n_stretches = course_stretches(&e->disturbances, e->n, from),
-                               .utility = utility};
+                               .utility = utility,
+                               .series = series};
     survey(e, job, out);
     for (int p = 0; p < e->n_policies; p++) {
         struct sample sample = {e, job + p * seeds, seeds, work, out->n_windows};
         sum_up(&sample, out, &out->policy[p]);
+        series_sum_up(series_at, job + p * seeds, seeds, e->n, e->world.table.n_models, work,
+                      &series[p]);
         for (int i = 0; i < seeds; i++)
             utility[p * seeds + i] = utility_at(e, &job[p * seeds + i]);
     }
@@ -224,5 +234,7 @@ enum status run_sum_up(const struct experiment *e, const struct run_job *job,
 void run_free(struct run_report *r)
 {
     free(r->utility);
+    free(r->series);
     r->utility = NULL;
+    r->series = NULL;
 }
