@@ -277,6 +277,24 @@ enum status phases_build(struct phases *out, const struct change *change, int n,
     return STATUS_OK;
 }
 
+void phase_announce(const struct phase *p, const struct table *t, struct catalog *c)
+{
+    for (int m = 0; m < t->n_models; m++) {
+        int slot = catalog_find(c, t->model[m].engine_name);
+        if (slot < 0)
+            continue;
+        struct model *model = &c->model[slot];
+        struct rates *const rates[] = {&model->price, &model->batch};
+        for (size_t k = 0; k < 2; k++) {
+            rates[k]->in = llround((double)rates[k]->in * p->price[m]);
+            rates[k]->cached = llround((double)rates[k]->cached * p->price[m]);
+            rates[k]->out = llround((double)rates[k]->out * p->price[m]);
+            rates[k]->reasoning = llround((double)rates[k]->reasoning * p->price[m]);
+        }
+        model->active = model->active && !p->absent[m];
+    }
+}
+
 void phases_fixed(const struct phases *p, const uint32_t *row, bool given, size_t from, size_t to,
                   struct point *out)
 {

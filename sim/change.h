@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "core/catalog.h"
 #include "sim/hull.h"
 #include "sim/table.h"
 
@@ -52,6 +53,10 @@ MUST_CHECK enum status phases_build(struct phases *out, const struct change *cha
                                     const struct table *t, const uint32_t *row, size_t n_rows,
                                     struct problem *problem);
 void phases_free(struct phases *p);
+
+/* phase_announce puts into a catalogue what the phase says openly: prices, and which models of the
+ * table there are. */
+void phase_announce(const struct phase *p, const struct table *t, struct catalog *c);
 
 /* phases_fixed writes the point of every model over the phases between two boundaries, as a mix
  * that looks neither at request nor clock has them. row are the counted rows, in their order if

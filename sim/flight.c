@@ -17,7 +17,9 @@ bool delay_parse(const char *text, struct delay *out)
     bool random = strncmp(text, prefix, sizeof prefix - 1) == 0;
     const char *number = random ? text + sizeof prefix - 1 : text;
     long long mean = strtoll(number, &end, 10);
-    *out = (struct delay){.mean = mean, .random = random};
+    bool seconds = end != number && *end == 's';
+    end += seconds;
+    *out = (struct delay){.mean = mean, .random = random, .seconds = seconds};
     return end != number && *end == '\0' && mean >= 0 && mean <= DELAY_MAX;
 }
 
@@ -27,6 +29,19 @@ int64_t delay_draw(struct delay d, uint64_t seed, uint64_t index)
         return d.mean;
     struct rng g = rng_stream(seed, DELAYS, index);
     return (int64_t)(-(double)d.mean * repro_log(1 - rng_uniform(&g)));
+}
+
+int64_t delay_due(struct delay d, uint64_t seed, int64_t step, int64_t now_ms, double answer_ms)
+{
+    int64_t late = delay_draw(d, seed, (uint64_t)step);
+    if (!d.seconds)
+        return step + late;
+    return now_ms + late * 1000 + (answer_ms > 0 ? (int64_t)answer_ms : 0);
+}
+
+size_t delay_most(struct delay d, size_t n)
+{
+    return d.seconds ? n + 1 : (size_t)d.mean * (d.random ? DELAY_MOST : 1) + 1;
 }
 
 bool flight_init(struct flight *f, size_t cap)

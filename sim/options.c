@@ -12,7 +12,7 @@
 #include "sim/replay.h"
 
 static const char commands[] =
-    "usage: purser-sim replay DIR [options]            play a full-information table\n"
+    "usage: purser-sim replay DIR|FILE.csv [options]   play a full-information table\n"
     "       purser-sim replay --scenario fintech [options]\n"
     "       purser-sim compare DIR... [options]        tables x histories x budgets x policies\n"
     "       purser-sim scenario list                   what questions ship with answers\n"
@@ -45,7 +45,11 @@ static const char choices[] =
     "  --features LIST       declared,text,shape,lens (text includes shape) or none\n"
     "  --lens FILE           look at prompts through this lens\n"
     "  --delay N|exp:N       feedback arrives N requests late (default 0), or randomly so:\n"
-    "                        exponentially distributed with mean N\n"
+    "                        exponentially distributed with mean N; as Ns, seconds after the\n"
+    "                        answer\n"
+    "  --trace FILE          when requests arrive and how long they are: see docs/traces.md\n"
+    "  --max-output-tokens N the limit that each request has (strict pools need one)\n"
+    "  --prices LIST         of a CSV table: NAME=IN:OUT,..., USD per million tokens\n"
     "  --order given|seed    rows in the table's order, or in one each seed decides\n"
     "                        (default)\n"
     "  --change model=NAME,at=N[,until=N][,quality=-D][,cost=xF][,price=xF][,failure=R]\n"
@@ -139,6 +143,8 @@ enum option_key {
     OPT_PRICES,
     OPT_WITHDRAW,
     OPT_DAYS,
+    OPT_TRACE,
+    OPT_MAX_OUTPUT_TOKENS,
     OPT_HELP,
     OPT_VERSION
 };
@@ -186,6 +192,8 @@ static const struct option long_options[] = {
     {"weights", required_argument, NULL, OPT_WEIGHTS},
     {"prices", required_argument, NULL, OPT_PRICES},
     {"withdraw", required_argument, NULL, OPT_WITHDRAW},
+    {"trace", required_argument, NULL, OPT_TRACE},
+    {"max-output-tokens", required_argument, NULL, OPT_MAX_OUTPUT_TOKENS},
     {"days", required_argument, NULL, OPT_DAYS},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -297,6 +305,8 @@ static bool take_value(struct options *o, int key, const char *v)
                (o->buckets & (o->buckets - 1)) == 0;
     case OPT_DAYS:
         return read_real(v, 1e-6, 36500, &o->days);
+    case OPT_MAX_OUTPUT_TOKENS:
+        return read_int(v, 1, 1000000000, &o->max_output_tokens);
     case OPT_WHITEN:
         return read_real(v, 0, 1, &o->whiten);
     default:
@@ -325,6 +335,9 @@ static bool take_plain(struct options *o, int key, const char *v)
         return true;
     case OPT_CHOICES:
         o->choices = v;
+        return true;
+    case OPT_TRACE:
+        o->trace = v;
         return true;
     case OPT_CSV:
         o->csv = v;

@@ -15,7 +15,9 @@ struct options {
     const char *dir, *scenario, *learn_from, *out, *config, *policy, *features, *choices, *lens;
     const char *history, *policies, *budgets, *csv, *resume; /* of compare; NULL = default */
     const char *store, *without_source, *without_tenant, *without_batch, *until; /* of refold */
-    const char *weights, *prices, *withdraw;                                     /* of whatif */
+    const char *weights, *prices, *withdraw; /* of whatif; prices also of CSV tables */
+    const char *trace;                       /* of replay */
+    long long max_output_tokens;
     double days; /* 0 = the whole log */
     const char *set[SETS_MAX];
     int n_sets;

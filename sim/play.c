@@ -66,6 +66,14 @@ static int64_t now_ms(const struct game *g)
     return epoch_ms + (int64_t)g->play->learn.n * STEP_MS + g->play->clock_ms[g->at];
 }
 
+/* When the next request comes. */
+static int64_t next_ms(const struct game *g)
+{
+    const int64_t *clock = g->now != NULL ? g->play->clock_ms : NULL;
+    size_t next = g->at + (g->at + 1 < g->play->count.n);
+    return now_ms(g) + (clock != NULL ? clock[next] - clock[g->at] : STEP_MS);
+}
+
 static void note_alarm(struct game *g)
 {
     struct play_result *out = g->out;
@@ -161,7 +169,9 @@ static enum status teach_row(struct game *g, const struct outcome *known, struct
 static enum status deliver(struct game *g, bool everything, struct problem *problem)
 {
     struct outcome o;
-    while (flight_pop(&g->flight, everything ? INT64_MAX : g->step, &o)) {
+    bool seconds = g->play->delay.seconds;
+    int64_t by = everything ? INT64_MAX : seconds ? next_ms(g) : g->step;
+    while (flight_pop(&g->flight, by, &o)) {
         struct feedback f;
         enum feedback_result result;
         fill_feedback(g, &o, &f);
@@ -169,7 +179,8 @@ static enum status deliver(struct game *g, bool everything, struct problem *prob
             tell(&o, &f);
         if (f.has == 0 || !router_has(g->router, o.seq)) /* lost, or it has left memory */
             continue;
-        enum status s = router_feedback(g->router, now_ms(g), &f, NULL, g->ev, &result, problem);
+        enum status s = router_feedback(g->router, seconds ? o.due : now_ms(g), &f, NULL, g->ev,
+                                        &result, problem);
         if (s != STATUS_OK)
             return s;
         assert(result == FEEDBACK_APPLIED || g->play->channel != NULL);
@@ -185,7 +196,9 @@ static enum status deliver(struct game *g, bool everything, struct problem *prob
 /* What comes of the decision just made goes on its way, as the channel has it. */
 static void expect(struct game *g, uint32_t row, int model)
 {
-    int64_t late = delay_draw(g->play->delay, g->seed, (uint64_t)g->step);
+    const struct table *told = g->now != NULL ? &g->now->table : g->table;
+    int64_t due = delay_due(g->play->delay, g->seed, g->step, now_ms(g),
+                            (double)told->lat_ms[table_cell(told, row, model)]);
     struct letters letters = {.n = 1, .told = true};
     if (g->play->channel != NULL && g->now != NULL) {
         const struct table *t = &g->now->table;
@@ -202,7 +215,7 @@ static void expect(struct game *g, uint32_t row, int model)
                                                   .phase = g->now,
                                                   .row = row,
                                                   .model = model,
-                                                  .due = g->step + late + letters.delay[k],
+                                                  .due = due + letters.delay[k],
                                                   .untold = !letters.told,
                                                   .quality = letters.quality});
 }
@@ -308,20 +321,7 @@ static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
 static enum status set_catalog(struct game *g, const struct phase *p, struct problem *problem)
 {
     *g->priced = *g->play->count_params;
-    for (int m = 0; m < g->table->n_models; m++) {
-        int slot = catalog_find(&g->priced->catalog, g->table->model[m].engine_name);
-        if (slot < 0)
-            continue;
-        struct model *model = &g->priced->catalog.model[slot];
-        struct rates *const rates[] = {&model->price, &model->batch};
-        for (size_t k = 0; k < 2; k++) {
-            rates[k]->in = llround((double)rates[k]->in * p->price[m]);
-            rates[k]->cached = llround((double)rates[k]->cached * p->price[m]);
-            rates[k]->out = llround((double)rates[k]->out * p->price[m]);
-            rates[k]->reasoning = llround((double)rates[k]->reasoning * p->price[m]);
-        }
-        model->active = model->active && !p->absent[m];
-    }
+    phase_announce(p, g->table, &g->priced->catalog);
     return configure(g, g->priced, problem);
 }
 
@@ -446,7 +446,7 @@ static enum status count(struct game *g, uint64_t seed, struct problem *problem)
 static size_t queue_room(const struct play *p)
 {
     size_t rows = p->learn.n + p->count.n, letters = p->channel != NULL ? LETTERS_MAX : 1;
-    size_t late = (size_t)p->delay.mean * (p->delay.random ? DELAY_MOST : 1) + 1;
+    size_t late = delay_most(p->delay, rows);
     size_t models = p->full_history && p->learn.n > 0 ? (size_t)p->learn.table->n_models : 1;
     if (p->channel != NULL)
         late += channel_most(p->channel->disturbances);
@@ -490,6 +490,7 @@ void play_seed(const struct play *play, uint64_t seed, struct play_result *out,
 {
     struct game g = {.play = play, .seed = seed, .out = out, .step_of = step};
     assert(play->count.n > 0 && play->delay.mean >= 0 && play->n_phases >= 1);
+    assert(!play->delay.seconds || play->channel == NULL); /* its letters are late by requests */
     *out = (struct play_result){0};
     out->status = open_game(&g, seed, &out->problem);
     if (out->status == STATUS_OK)

@@ -19,6 +19,7 @@
 #include "sim/report.h"
 #include "sim/score.h"
 #include "sim/setup.h"
+#include "sim/trace.h"
 #include "sim/whatif_command.h"
 #include "sim/worth.h"
 
@@ -37,7 +38,11 @@ static enum status load(const struct options *o, struct table *t, struct problem
     if (o->scenario != NULL)
         return fintech_table((uint64_t)o->scenario_seed, (size_t)(o->rows ? o->rows : FINTECH_ROWS),
                              t, problem);
-    return table_load(o->dir, t, problem);
+    if (o->prices != NULL && !table_is_file(o->dir))
+        return problem_set(problem, STATUS_BAD_REQUEST, "--prices",
+                           "is for CSV files: %.60s has its prices in models.json", o->dir);
+    return table_is_file(o->dir) ? table_load_csv(o->dir, o->prices, t, problem)
+                                 : table_load(o->dir, t, problem);
 }
 
 /* Patches with the part of a configuration that lies beside a table, if one does. */
@@ -99,14 +104,32 @@ static void tell(const struct options *o, const struct replay *r,
     free(room);
 }
 
+/* As many requests as rows count, or as asked for. */
+static enum status load_trace(const struct options *o, const struct table *t, struct trace *out,
+                              struct problem *problem)
+{
+    size_t n = 0;
+    if (o->trace == NULL)
+        return STATUS_OK;
+    for (size_t i = 0; i < t->n; i++)
+        n += o->learn_from != NULL || !replay_learned_first(table_id(t, i), o->split);
+    return trace_load(o->trace, o->rows > 0 ? (size_t)o->rows : n, (uint64_t)o->first_seed, out,
+                      problem);
+}
+
 static enum status play(const struct options *o, const struct table *t, const struct table *learn,
                         const struct params *p, struct problem *problem)
 {
     uint8_t *lens = NULL;
     size_t lens_len = 0;
+    struct trace trace = {0};
     enum status s = o->lens ? lens_read(o->lens, &lens, &lens_len, problem) : STATUS_OK;
-    if (s != STATUS_OK)
+    if (s == STATUS_OK)
+        s = load_trace(o, t, &trace, problem);
+    if (s != STATUS_OK) {
+        free(lens);
         return s;
+    }
     struct replay r = {.table = t,
                        .learn = o->learn_from != NULL ? learn : NULL,
                        .split = o->split,
@@ -119,6 +142,8 @@ static enum status play(const struct options *o, const struct table *t, const st
                        .delay = o->delay,
                        .lens = lens,
                        .lens_len = lens_len,
+                       .trace = o->trace != NULL ? &trace : NULL,
+                       .max_output_tokens = o->max_output_tokens,
                        .seeds = (int)o->seeds,
                        .first_seed = (uint64_t)o->first_seed,
                        .crew = command_crew(o)};
@@ -134,6 +159,7 @@ static enum status play(const struct options *o, const struct table *t, const st
         tell(o, &r, &report, &base, shocks);
     free(shocks);
     free(lens);
+    trace_free(&trace);
     return s;
 }
 
@@ -388,6 +414,8 @@ static bool read_history(struct options *o)
 
 static int run(struct options *o, const char *command, char **rest, int n)
 {
+    if (o->trace != NULL && strcmp(command, "replay") != 0)
+        return options_refuse("--trace is of replay, not of", command);
     if (strcmp(command, "config") == 0 || strcmp(command, "score") == 0)
         return run_service_command(o, command, rest, n);
     if (strcmp(command, "lens") == 0 && n > 1 && strcmp(rest[0], "fit") == 0)
@@ -420,6 +448,8 @@ static int run(struct options *o, const char *command, char **rest, int n)
     if (o->values && o->scenario == NULL)
         return options_refuse("--values are a scenario's: for a table give --set value.task=...",
                               NULL);
+    if (o->trace != NULL && o->given_order)
+        return options_refuse("--trace has an order of its own: --order given is not for it", NULL);
     if (o->learn_from != NULL && o->split > 0)
         return options_refuse("--learn-from and --split exclude each other", NULL);
     o->dir = n > 0 ? rest[0] : NULL;

@@ -11,12 +11,10 @@
 
 #include "bandit/rng.h"
 #include "sim/play.h"
+#include "sim/replay_sum.h"
+#include "sim/trace.h"
 
 #include <assert.h>
-#include <gsl/gsl_cdf.h>
-#include <gsl/gsl_sort.h>
-#include <gsl/gsl_statistics_double.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,24 +26,14 @@ struct halves {
     struct play play;
     size_t step_at; /* of the steps behind a seed's result; 0 = they are not asked for */
     uint64_t first_seed;
+    const struct table *table; /* whose rows count: the replay's, or */
+    struct table traced;       /* its rows as a trace has them */
+    const struct replay *replay;
 };
 
 bool replay_learned_first(const char *id, double split)
 {
     return (double)hash64(id, strlen(id), 0) < split * 0x1p64;
-}
-
-struct interval interval_over(const double *value, int n)
-{
-    double mean = 0, square = 0;
-    for (int i = 0; i < n; i++)
-        mean += value[i] / n;
-    for (int i = 0; i < n; i++)
-        square += (value[i] - mean) * (value[i] - mean);
-    if (n < 2)
-        return (struct interval){mean, NAN, NAN};
-    double half = gsl_cdf_tdist_Pinv(0.975, n - 1) * sqrt(square / (n - 1) / n);
-    return (struct interval){mean, mean - half, mean + half};
 }
 
 static void halves_fini(struct halves *p)
@@ -56,13 +44,44 @@ static void halves_fini(struct halves *p)
     if (p->phases != NULL)
         phases_free(p->phases);
     free(p->phases);
+    table_free(&p->traced);
     *p = (struct halves){0};
+}
+
+/* What requests are sent with beside the rows. */
+static void dress(void *ctx, size_t i, struct request *r)
+{
+    const struct halves *p = ctx;
+    if (p->replay->trace != NULL)
+        trace_tenant(p->replay->trace, i, r->labels.tenant);
+    r->max_output_tokens = p->replay->max_output_tokens;
+}
+
+/* Puts the counted rows into the order, at the times and to the lengths of the trace. */
+static enum status follow_trace(struct halves *p, const struct replay *r, struct problem *problem)
+{
+    enum status s = trace_onto(r->trace, r->table, p->count, p->play.count.n, r->first_seed,
+                               &p->traced, problem);
+    uint32_t *count = s == STATUS_OK ? malloc(r->trace->n * sizeof *count) : NULL;
+    if (s == STATUS_OK && count == NULL)
+        s = problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    if (s != STATUS_OK)
+        return s;
+    free(p->count);
+    p->count = count;
+    for (uint32_t i = 0; i < r->trace->n; i++)
+        count[i] = i;
+    p->table = &p->traced;
+    p->play.count = (struct play_rows){p->table, count, r->trace->n};
+    p->play.clock_ms = r->trace->at_ms;
+    p->play.given_order = true;
+    return STATUS_OK;
 }
 
 static enum status halves_init(struct halves *p, const struct replay *r, struct problem *problem)
 {
     const struct table *from = r->learn != NULL ? r->learn : r->table;
-    *p = (struct halves){.first_seed = r->first_seed};
+    *p = (struct halves){.first_seed = r->first_seed, .table = r->table, .replay = r};
     p->learn = malloc(from->n * sizeof *p->learn);
     p->count = malloc(r->table->n * sizeof *p->count);
     p->learn_params = malloc(sizeof *p->learn_params);
@@ -81,7 +100,9 @@ static enum status halves_init(struct halves *p, const struct replay *r, struct 
                             .worth = r->worth,
                             .delay = r->delay,
                             .lens = r->lens,
-                            .lens_len = r->lens_len};
+                            .lens_len = r->lens_len,
+                            .dress = dress,
+                            .ctx = p};
     for (uint32_t i = 0; r->learn != NULL && i < r->learn->n; i++)
         p->learn[p->play.learn.n++] = i;
     for (uint32_t i = 0; i < r->table->n; i++) {
@@ -94,10 +115,14 @@ static enum status halves_init(struct halves *p, const struct replay *r, struct 
         p->play.learn.n = 0;
     *p->learn_params = *r->params;
     p->learn_params->budget.usd_per_request = 0;
-    enum status s = p->play.count.n > 0 ? phases_build(p->phases, r->change, r->n_changes, r->table,
-                                                       p->count, p->play.count.n, problem)
+    enum status s = p->play.count.n > 0 ? STATUS_OK
                                         : problem_set(problem, STATUS_BAD_REQUEST, "",
                                                       "the split leaves no row to count");
+    if (s == STATUS_OK && r->trace != NULL)
+        s = follow_trace(p, r, problem);
+    if (s == STATUS_OK)
+        s = phases_build(p->phases, r->change, r->n_changes, p->table, p->count, p->play.count.n,
+                         problem);
     p->play.phase = p->phases->phase;
     p->play.n_phases = p->phases->n;
     if (s != STATUS_OK)
@@ -110,151 +135,6 @@ static void seed_job(void *ctx, int i, void *result)
     const struct halves *p = ctx;
     struct play_step *step = p->step_at > 0 ? (void *)((char *)result + p->step_at) : NULL;
     play_seed(&p->play, p->first_seed + (uint64_t)i, result, step);
-}
-
-/* A quantity of one seed's result. */
-typedef double (*quantity)(const struct play_result *p, const struct replay_report *r);
-
-static double quality_of(const struct play_result *p, const struct replay_report *r)
-{
-    (void)r;
-    return p->quality;
-}
-
-static double value_of_play(const struct play_result *p, const struct replay_report *r)
-{
-    (void)r;
-    return p->value;
-}
-
-static double value_per_usd_of(const struct play_result *p, const struct replay_report *r)
-{
-    (void)r;
-    return p->spend_usd > 0 ? p->value / p->spend_usd : 0;
-}
-
-static double spend_of(const struct play_result *p, const struct replay_report *r)
-{
-    (void)r;
-    return p->spend_usd;
-}
-
-static double accuracy_of(const struct play_result *p, const struct replay_report *r)
-{
-    (void)r;
-    return p->accuracy;
-}
-
-static double accuracy_last_of(const struct play_result *p, const struct replay_report *r)
-{
-    (void)r;
-    return p->accuracy_last;
-}
-
-static double regret_of(const struct play_result *p, const struct replay_report *r)
-{
-    (void)r;
-    return p->regret;
-}
-
-static double multiplier_of(const struct play_result *p, const struct replay_report *r)
-{
-    (void)r;
-    return p->multiplier;
-}
-
-static double hull_of(const struct play_result *p, const struct replay_report *r)
-{
-    return hull_value(r->hull, r->n_hull, p->spend_usd);
-}
-
-static double gain_of(const struct play_result *p, const struct replay_report *r)
-{
-    return p->quality - hull_of(p, r);
-}
-
-static double budget_ratio_of(const struct play_result *p, const struct replay_report *r)
-{
-    return p->spend_usd / r->budget;
-}
-
-static double worst_window_of(const struct play_result *p, const struct replay_report *r)
-{
-    return p->worst_window / r->budget;
-}
-
-static double booked_p99_of(const struct play_result *p, const struct replay_report *r)
-{
-    return p->booked_p99 / r->budget;
-}
-
-static double booked_worst_of(const struct play_result *p, const struct replay_report *r)
-{
-    return p->booked_worst / r->budget;
-}
-
-/* Over the seeds that have the quantity; none: NaN. */
-static struct interval over(quantity what, const struct play_result *result, int seeds,
-                            double *work, const struct replay_report *r)
-{
-    int n = 0;
-    for (int i = 0; i < seeds; i++) {
-        work[n] = what(&result[i], r);
-        n += !isnan(work[n]);
-    }
-    return n > 0 ? interval_over(work, n) : (struct interval){NAN, NAN, NAN};
-}
-
-static void sum_up_trips(struct replay_report *out, const struct play_result *result, int seeds,
-                         double *work)
-{
-    size_t n = 0;
-    for (int i = 0; i < seeds; i++) {
-        out->trips += (double)result[i].n_trips / seeds;
-        if (result[i].n_trips > 0)
-            work[n++] = (double)result[i].trip_labels;
-    }
-    out->tripped = (double)n / seeds;
-    if (n > 0) {
-        gsl_sort(work, 1, n);
-        out->trip_labels = gsl_stats_median_from_sorted_data(work, 1, n);
-    }
-}
-
-static void sum_up(struct replay_report *out, const struct play_result *result, int seeds,
-                   double *work)
-{
-    out->quality = over(quality_of, result, seeds, work, out);
-    out->value = over(value_of_play, result, seeds, work, out);
-    out->value_per_usd = over(value_per_usd_of, result, seeds, work, out);
-    out->spend = over(spend_of, result, seeds, work, out);
-    out->regret = over(regret_of, result, seeds, work, out);
-    out->accuracy = over(accuracy_of, result, seeds, work, out);
-    out->accuracy_last = over(accuracy_last_of, result, seeds, work, out);
-    out->multiplier = over(multiplier_of, result, seeds, work, out);
-    out->hull_at_spend = over(hull_of, result, seeds, work, out);
-    out->gain = over(gain_of, result, seeds, work, out);
-    for (int i = 0; i < seeds; i++)
-        out->alarms += (double)result[i].n_alarms / seeds;
-    sum_up_trips(out, result, seeds, work);
-    for (int m = 0; m < out->n_models; m++) {
-        for (int i = 0; i < seeds; i++)
-            work[i] = (double)result[i].chosen[m] / (double)out->n;
-        out->share[m] = interval_over(work, seeds);
-    }
-    if (!out->has_budget)
-        return;
-    out->budget_ratio = over(budget_ratio_of, result, seeds, work, out);
-    out->worst_window_ratio = over(worst_window_of, result, seeds, work, out);
-    out->booked_p99 = over(booked_p99_of, result, seeds, work, out);
-    out->booked_worst = over(booked_worst_of, result, seeds, work, out);
-    for (int i = 0; i < seeds; i++)
-        out->binding += result[i].binding / seeds;
-    out->hull_at_budget = hull_value(out->hull, out->n_hull, out->budget);
-    int met = 0;
-    for (int i = 0; i < seeds; i++)
-        met += result[i].spend_usd <= BUDGET_MET * out->budget;
-    out->met = (double)met / seeds;
 }
 
 /* The dearest (sign 1) or cheapest (sign -1) model by list price; on ties the better one. */
@@ -290,14 +170,15 @@ static struct pick survey_oracle(const struct halves *h, bool given)
 static void survey(struct replay_report *out, const struct replay *r, const struct halves *h)
 {
     const struct play *play = &h->play;
-    const struct table *t = r->table;
+    const struct table *t = h->table;
+    bool given = play->given_order;
     *out = (struct replay_report){.n = play->count.n,
                                   .learned = play->learn.n,
                                   .n_models = t->n_models,
                                   .has_budget = r->params->budget.usd_per_request > 0,
                                   .budget = r->params->budget.usd_per_request};
-    phases_fixed(h->phases, h->count, r->given_order, 0, play->count.n, out->fixed);
-    out->oracle = survey_oracle(h, r->given_order);
+    phases_fixed(h->phases, h->count, given, 0, play->count.n, out->fixed);
+    out->oracle = survey_oracle(h, given);
     out->n_hull = hull_build(out->fixed, t->n_models, out->hull);
     out->best_single = hull_best_single(out->fixed, t->n_models);
     out->largest = by_price(t, out->fixed, 1);
@@ -361,14 +242,14 @@ enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
         if (r->each != NULL)
             memcpy(r->each, result, seeds * sizeof *result);
         survey(out, r, &halves);
-        sum_up(out, result, r->seeds, work);
+        replay_sum_up(out, result, r->seeds, work);
     }
     if (s == STATUS_OK && shocks != NULL) {
         struct traces t = {.change = r->change,
                            .n_changes = r->n_changes,
                            .phases = halves.phases,
                            .row = halves.count,
-                           .given_order = r->given_order,
+                           .given_order = halves.play.given_order,
                            .step = step,
                            .result = result,
                            .seeds = r->seeds,
@@ -407,7 +288,7 @@ enum status replay_oracle_within(const struct replay *r, double spend_usd, struc
     enum status s = halves_init(&halves, r, problem);
     if (s != STATUS_OK)
         return s;
-    *out = hull_oracle_within(r->table, halves.count, halves.play.count.n, spend_usd);
+    *out = hull_oracle_within(halves.table, halves.count, halves.play.count.n, spend_usd);
     halves_fini(&halves);
     return STATUS_OK;
 }

@@ -13,6 +13,7 @@
 #include "sim/table.h"
 
 struct play_result;
+struct trace;
 /* What to replay. All borrowed. */
 struct replay {
     const struct table *table;
@@ -29,7 +30,10 @@ struct replay {
     struct delay delay;  /* of feedback */
     const uint8_t *lens; /* prompts are looked at through it; NULL = none */
     size_t lens_len;
-    int seeds; /* >= 1 */
+    const struct trace *trace; /* arrivals and lengths of the counted requests; NULL = one a second.
+                                  They are then in its order, the first seed's choice of rows */
+    int64_t max_output_tokens; /* the limit each counted request has; 0 = none */
+    int seeds;                 /* >= 1 */
     uint64_t first_seed;
     struct crew crew;
     struct play_result *each; /* [seeds], out: what each seed came to; NULL = not asked for */
@@ -47,6 +51,7 @@ struct replay_report {
     double binding;                           /* share of requests whose budget binds */
     struct interval accuracy, accuracy_last;  /* share routed to the cheapest adequate model */
     struct interval multiplier, share[MODELS_MAX];
+    struct interval refused;     /* share of the counted requests */
     double alarms;               /* that a model has changed, mean over seeds */
     double trips;                /* of the guard against the static hull, likewise */
     double tripped, trip_labels; /* share of seeds with one; median labels until the first */

@@ -104,11 +104,14 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
     report_number(t, "delay", (double)r->delay.mean);
     report_key(t, "delay_kind");
     text_put(t, r->delay.random ? "\"exponential\"" : "\"fixed\"");
+    report_key(t, "delay_unit");
+    text_put(t, r->delay.seconds ? "\"seconds\"" : "\"requests\"");
     report_interval(t, "quality", p->quality);
     report_interval(t, "spend_per_request", p->spend);
     json_budget(t, p);
     report_interval(t, "hull_at_spend", p->hull_at_spend);
     report_interval(t, "gain_over_hull", p->gain);
+    report_interval(t, "refused_share", p->refused);
     report_interval(t, "regret", p->regret);
     report_interval(t, "value_quality", p->value);
     report_interval(t, "value_quality_per_usd", p->value_per_usd);
@@ -193,6 +196,8 @@ void report_table(struct text *t, const struct replay *r, const struct replay_re
     }
     line(t, "hull at that spend", p->hull_at_spend, "%.4f");
     line(t, "gain over the hull", p->gain, "%+.4f");
+    if (p->refused.mean > 0)
+        line(t, "refused, share", p->refused, "%.4f");
     table_baselines(t, r, p, base);
     if (shocks != NULL)
         recovery_table(t, shocks);

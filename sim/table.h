@@ -2,6 +2,7 @@
 #ifndef PURSER_SIM_TABLE_H
 #define PURSER_SIM_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "core/limits.h"
@@ -47,10 +48,22 @@ struct table {
     size_t row_cap, text_len, text_cap;
 };
 
-/* table_load reads dir/models.json and dir/prompts.jsonl; a problem names file and line. On OK the
- * caller owns what table holds (table_free). */
+/* table_load reads dir/models.json and dir/prompts.jsonl, or a CSV file (table_load_csv); a problem
+ * names file and line. On OK the caller owns what table holds (table_free). */
 MUST_CHECK enum status table_load(const char *dir, struct table *out, struct problem *problem);
+/* table_load_csv reads a file in the shape of RouteLLM or RouterBench (table_csv.c). prices is
+ * "NAME=IN:OUT,..." in dollars per million tokens, NULL = as the file and a models.json beside it
+ * have them. */
+MUST_CHECK enum status table_load_csv(const char *path, const char *prices, struct table *out,
+                                      struct problem *problem);
+bool table_is_file(const char *path);
 void table_free(struct table *t);
+
+/* Parts of the readers. */
+MUST_CHECK enum status table_read_models(const char *path, struct table *t,
+                                         struct problem *problem);
+MUST_CHECK enum status table_check_ids(const char *path, const struct table *t,
+                                       struct problem *problem);
 
 /* table_set_model fills model i and derives its engine name: bytes that identifiers may not have
  * become '_'. BAD_REQUEST for a name that collides with an earlier one. */

@@ -210,7 +210,7 @@ static enum status read_model(const struct place *at, const json_t *model, struc
     return s == STATUS_OK ? s : fault(at, inner.text);
 }
 
-static enum status read_models(const char *path, struct table *t, struct problem *problem)
+enum status table_read_models(const char *path, struct table *t, struct problem *problem)
 {
     struct place at = {.file = path, .line = 1, .problem = problem};
     json_error_t error;
@@ -246,7 +246,7 @@ static int by_hash(const void *a, const void *b)
 
 /* Equal hashes are neighbours after sorting; 64 bits make unequal ids with one hash a miracle, and
  * the comparison below keeps even that from being an error. */
-static enum status check_ids(const char *path, const struct table *t, struct problem *problem)
+enum status table_check_ids(const char *path, const struct table *t, struct problem *problem)
 {
     struct id_key *key = malloc(t->n * sizeof *key);
     if (key == NULL)
@@ -273,14 +273,16 @@ enum status table_load(const char *dir, struct table *out, struct problem *probl
 {
     char models[4096], rows[4096];
     struct table t = {0};
+    if (table_is_file(dir))
+        return table_load_csv(dir, NULL, out, problem);
     if (snprintf(models, sizeof models, "%s/models.json", dir) >= (int)sizeof models)
         return problem_set(problem, STATUS_BAD_REQUEST, "", "the folder's name is too long");
     snprintf(rows, sizeof rows, "%.4000s/prompts.jsonl", dir);
-    enum status s = read_models(models, &t, problem);
+    enum status s = table_read_models(models, &t, problem);
     if (s == STATUS_OK)
         s = read_rows(rows, &t, problem);
     if (s == STATUS_OK)
-        s = check_ids(rows, &t, problem);
+        s = table_check_ids(rows, &t, problem);
     if (s == STATUS_OK)
         *out = t;
     else

@@ -4,12 +4,11 @@
  * are other names for the same. Its user_feature_N are categories: each pair of column and value
  * falls into one of a fixed number of features by its hash.
  */
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "bandit/rng.h"
+#include "sim/csv.h"
 #include "sim/ope/read.h"
 
 enum column {
@@ -26,7 +25,7 @@ enum column {
     COL_X,
     COL_CATEGORY
 };
-enum { COLUMNS_MAX = 4096, CATEGORIES = 32 };
+enum { CATEGORIES = 32 };
 
 static const struct alias {
     const char *name;
@@ -56,56 +55,16 @@ static const struct alias {
     {"group", COL_SEGMENT, SEG_GROUP, 1},
 };
 
-struct csv {
+struct sheet {
+    struct csv csv;
     const struct ope_source *s;
     struct ope_rows *r;
-    FILE *in;
-    char *line, *cell[COLUMNS_MAX];
-    size_t room;
-    uint64_t number;
-    int n;
-    enum column column[COLUMNS_MAX];
-    int which[COLUMNS_MAX]; /* aim, segment, arm, feature */
-    struct problem *problem;
+    enum column column[CSV_COLUMNS_MAX];
+    int which[CSV_COLUMNS_MAX]; /* aim, segment, arm, feature */
 };
 
-/* Splits in place; quotes may hold commas, doubled ones a quote. Gives the number of cells. */
-static int split(char *line, char **cell)
-{
-    int n = 0;
-    for (char *p = line; n < COLUMNS_MAX;) {
-        char *to = p, *from = p;
-        cell[n++] = p;
-        for (bool quoted = false; *from != '\0' && (quoted || *from != ','); from++) {
-            if (*from == '"' && quoted && from[1] == '"')
-                *to++ = *from++;
-            else if (*from == '"')
-                quoted = !quoted;
-            else
-                *to++ = *from;
-        }
-        bool more = *from == ',';
-        *to = '\0';
-        if (!more)
-            break;
-        p = from + 1;
-    }
-    return n;
-}
-
-static bool next_line(struct csv *c)
-{
-    ssize_t len = getline(&c->line, &c->room, c->in);
-    if (len < 0)
-        return false;
-    while (len > 0 && (c->line[len - 1] == '\n' || c->line[len - 1] == '\r'))
-        c->line[--len] = '\0';
-    c->number++;
-    return true;
-}
-
 /* Columns that are one per arm: prefix_ARM. */
-static bool arm_column(struct csv *c, int i, const char *name)
+static bool arm_column(struct sheet *c, int i, const char *name)
 {
     static const struct {
         const char *prefix;
@@ -122,14 +81,12 @@ static bool arm_column(struct csv *c, int i, const char *name)
     return false;
 }
 
-static enum status read_header(struct csv *c)
+static enum status read_header(struct sheet *c)
 {
     bool seen[COL_CATEGORY + 1] = {false};
-    if (!next_line(c))
-        return problem_set(c->problem, STATUS_BAD_REQUEST, "", "line 1: no header");
-    c->n = split(c->line, c->cell);
-    for (int i = 0; i < c->n; i++) {
-        const char *name = c->cell[i];
+    char text[64];
+    for (int i = 0; i < c->csv.n; i++) {
+        const char *name = c->csv.name[i];
         for (size_t k = 0; k < sizeof alias / sizeof *alias; k++) {
             if (strcmp(name, alias[k].name) == 0) {
                 c->column[i] = alias[k].column;
@@ -151,27 +108,20 @@ static enum status read_header(struct csv *c)
     c->r->has_pmf = seen[COL_PMF];
     c->r->has_given = seen[COL_PI];
     c->r->has_q[AIM_QUALITY] = seen[COL_Q];
+    snprintf(text, sizeof text, "more than %d columns x_", DIM_MAX);
     if (c->r->d > DIM_MAX)
-        return problem_set(c->problem, STATUS_BAD_REQUEST, "", "line 1: more than %d columns x_",
-                           DIM_MAX);
+        return csv_fault(&c->csv, -1, text);
     if (!seen[COL_ARM] || !(seen[COL_P] || seen[COL_PMF]) || !seen[COL_LABEL])
-        return problem_set(c->problem, STATUS_BAD_REQUEST, "",
-                           "line 1: columns arm, p (or pmf_ARM) and quality, cost_usd, latency_ms "
-                           "or failure are needed");
+        return csv_fault(&c->csv, -1,
+                         "columns arm, p (or pmf_ARM) and quality, cost_usd, latency_ms or "
+                         "failure are needed");
     return STATUS_OK;
 }
 
-static bool number(const char *s, double *out)
-{
-    char *end;
-    *out = strtod(s, &end);
-    return end != s && *end == '\0' && isfinite(*out);
-}
-
-static bool take_name(struct csv *c, size_t row, int i)
+static bool take_name(struct sheet *c, size_t row, int i)
 {
     struct ope_rows *r = c->r;
-    const char *s = c->cell[i];
+    const char *s = c->csv.cell[i];
     if (*s == '\0')
         return true;
     if (c->column[i] == COL_ARM) {
@@ -195,7 +145,7 @@ static bool is_number(enum column c)
     return c == COL_P || c == COL_LABEL || c == COL_PMF || c == COL_PI || c == COL_Q || c == COL_X;
 }
 
-static void take_number(struct csv *c, size_t row, int i, double v)
+static void take_number(struct sheet *c, size_t row, int i, double v)
 {
     struct ope_rows *r = c->r;
     size_t at = row * (size_t)r->k + (size_t)c->which[i];
@@ -220,55 +170,45 @@ static void take_number(struct csv *c, size_t row, int i, double v)
     }
 }
 
-static enum status read_row(struct csv *c)
+static enum status read_row(struct sheet *c)
 {
     double v;
-    int n = split(c->line, c->cell);
-    if (n != c->n)
-        return problem_set(c->problem, STATUS_BAD_REQUEST, "",
-                           "line %llu: %d cells, the header has %d", (unsigned long long)c->number,
-                           n, c->n);
     int64_t row = rows_add(c->r);
     bool ok = row >= 0;
-    for (int i = 0; ok && i < n; i++) {
+    for (int i = 0; ok && i < c->csv.n; i++) {
         if (!is_number(c->column[i])) {
             ok = take_name(c, (size_t)row, i);
-        } else if (c->cell[i][0] != '\0') {
-            if (!number(c->cell[i], &v))
-                return problem_set(c->problem, STATUS_BAD_REQUEST, "",
-                                   "line %llu, column %d: not a number",
-                                   (unsigned long long)c->number, i + 1);
+        } else if (c->csv.cell[i][0] != '\0') {
+            if (!csv_number(c->csv.cell[i], &v))
+                return csv_fault(&c->csv, i, "not a number");
             take_number(c, (size_t)row, i, v);
         }
     }
     if (!ok)
-        return problem_set(c->problem, STATUS_UNAVAILABLE, "", "out of memory");
+        return problem_set(c->csv.problem, STATUS_UNAVAILABLE, "", "out of memory");
     size_t at = (size_t)row;
-    c->r->seq[at] = c->number;
+    c->r->seq[at] = c->csv.line;
     if (c->r->p[at] == 0 && c->r->has_pmf)
         c->r->p[at] = c->r->pmf[at * (size_t)c->r->k + c->r->arm[at]];
-    return read_checked(c->r, at, c->problem);
+    return read_checked(c->r, at, c->csv.problem);
 }
 
 enum status read_csv(const struct ope_source *s, struct ope_rows *rows, struct problem *problem)
 {
-    struct csv *c = calloc(1, sizeof *c);
+    struct sheet *c = calloc(1, sizeof *c);
     if (!c)
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
-    *c = (struct csv){.s = s, .r = rows, .problem = problem};
-    c->in = fopen(s->path, "re");
-    enum status status = c->in
-                             ? read_header(c)
-                             : problem_set(problem, STATUS_BAD_REQUEST, "", "%s", strerror(errno));
-    while (status == STATUS_OK && next_line(c)) {
-        if (c->line[0] != '\0')
-            status = read_row(c);
-        if (s->progress && c->number % 65536 == 0)
-            s->progress(s->path, c->number, 0);
+    c->s = s;
+    c->r = rows;
+    enum status status = csv_open(&c->csv, s->path, problem);
+    if (status == STATUS_OK)
+        status = read_header(c);
+    while (status == STATUS_OK && csv_next(&c->csv, &status)) {
+        status = read_row(c);
+        if (s->progress && c->csv.line % 65536 == 0)
+            s->progress(s->path, c->csv.line, 0);
     }
-    if (c->in)
-        fclose(c->in);
-    free(c->line);
+    csv_close(&c->csv);
     free(c);
     return status;
 }

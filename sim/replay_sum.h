@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PURSER_SIM_REPLAY_SUM_H
+#define PURSER_SIM_REPLAY_SUM_H
+
+#include "sim/play.h"
+#include "sim/replay.h"
+
+/* replay_sum_up fills what a report says of the router; counts, fixed models and hull must be
+ * there. work is [seeds]. */
+void replay_sum_up(struct replay_report *out, const struct play_result *result, int seeds,
+                   double *work);
+
+#endif
