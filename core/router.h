@@ -112,6 +112,10 @@ MUST_CHECK enum status router_configure(struct router *r, int64_t now_ms,
                                         const struct params *params, const char *origin,
                                         uint64_t file_hash, char *json_buffer, size_t cap,
                                         struct event *ev, struct problem *problem);
+/* router_merge gives what router_configure would put in force: models and learners that params do
+ * not have keep their slots, inactive. */
+MUST_CHECK enum status router_merge(const struct router *r, const struct params *params,
+                                    struct params *merged, struct problem *problem);
 /* router_rename gives a model another name. It keeps its slot and all that was learned, and the
  * configuration follows wherever it names the model; the old name is free again. Refused: a name
  * that nobody has (UNKNOWN_MODEL), a new one that somebody has, retired or not (CONFLICT). */

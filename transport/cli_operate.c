@@ -309,13 +309,17 @@ static int set_part(struct cli *c, const char *op_name, const char *field, bool 
 }
 
 static int get_or_set(struct cli *c, const char *verb, const char *get, const char *set,
-                      const char *field, bool array, void (*show)(const json_t *))
+                      const char *field, const char *part, bool array, void (*show)(const json_t *))
 {
     if (!verb || strcmp(verb, "get") == 0 || strcmp(verb, "list") == 0)
         return cli_end(c) ? call_and_show(c, op(get), show) : CLI_USAGE;
     if (strcmp(verb, "set") == 0)
         return set_part(c, set, field, array, show);
-    return cli_usage(c, "get or set?");
+    if (strcmp(verb, "history") == 0)
+        return cli_part_history(c, part);
+    if (strcmp(verb, "rollback") == 0)
+        return cli_part_rollback(c, part);
+    return cli_usage(c, "get, set, history or rollback?");
 }
 
 static void show_members(const json_t *o)
@@ -360,24 +364,38 @@ int cli_models(struct cli *c)
     const char *verb = cli_operand(c);
     if (verb && strcmp(verb, "rename") == 0)
         return rename_model(c);
-    return get_or_set(c, verb, "models.list", "models.set", "models", true, show_catalog);
+    return get_or_set(c, verb, "models.list", "models.set", "models", "models", true, show_catalog);
+}
+
+/* A change that is looked at, or said to be meant, goes by way of the whole configuration. */
+static bool deliberate(const struct cli *c)
+{
+    return cli_asks(c, "--preview") || cli_asks(c, "--apply");
 }
 
 int cli_weights(struct cli *c)
 {
-    return get_or_set(c, cli_operand(c), "weights.get", "weights.set", "weights", false,
+    static const char *const options[] = {"quality", "cost", "latency", "failure", NULL};
+    const char *verb = cli_operand(c);
+    if (verb && strcmp(verb, "set") == 0 && deliberate(c))
+        return cli_part_set(c, "objective", options);
+    return get_or_set(c, verb, "weights.get", "weights.set", "weights", "objective", false,
                       show_weights);
 }
 
 int cli_policy(struct cli *c)
 {
-    return get_or_set(c, cli_operand(c), "policy.get", "policy.set", "policy", false, show_policy);
+    static const char *const none[] = {NULL};
+    const char *verb = cli_operand(c);
+    if (verb && strcmp(verb, "set") == 0 && deliberate(c))
+        return cli_part_set(c, "policy", none);
+    return get_or_set(c, verb, "policy.get", "policy.set", "policy", "policy", false, show_policy);
 }
 
 int cli_learners(struct cli *c)
 {
-    return get_or_set(c, cli_operand(c), "learners.get", "learners.set", "learners", true,
-                      show_learners);
+    return get_or_set(c, cli_operand(c), "learners.get", "learners.set", "learners", "learners",
+                      true, show_learners);
 }
 
 int cli_explain(struct cli *c)

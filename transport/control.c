@@ -160,8 +160,10 @@ static const struct {
     {"pools.list", pools_list, " pool from limit "},
     {"pools.set", control_pools_set, " pool set rearm "},
     {"config.get", control_config_get, ""},
-    {"config.set", control_config_set, " change config_seq "},
-    {"whatif", control_whatif, " change days decisions "},
+    {"config.set", control_config_set, " change config config_seq "},
+    {"config.at", control_config_at, " entry "},
+    {"audit", control_audit, " from limit about "},
+    {"whatif", control_whatif, " change config config_seq days decisions "},
     {"snapshot", snapshot, ""},
     {"backup", control_backup, " to "},
     {"explain", explain, " decision_id "},
@@ -180,8 +182,6 @@ static enum status unknown_field(struct problem *p, const char *key, const char 
                        common, fields);
 }
 
-enum { REASON_MAX = 200 };
-
 static enum status check_fields(const json_t *root, const char *fields, struct problem *p)
 {
     static const char common[] = " v op key reason ";
@@ -197,9 +197,9 @@ static enum status check_fields(const json_t *root, const char *fields, struct p
             return unknown_field(p, key, common, fields);
     }
     const json_t *reason = json_object_get(root, "reason");
-    if (reason && (!json_is_string(reason) || json_string_length(reason) > REASON_MAX))
+    if (reason && (!json_is_string(reason) || json_string_length(reason) > AUDIT_WHY_MAX))
         return problem_set(p, STATUS_BAD_REQUEST, "/reason", "expected a text of 0 to %d bytes",
-                           REASON_MAX);
+                           AUDIT_WHY_MAX);
     return STATUS_OK;
 }
 
@@ -211,13 +211,12 @@ static enum status run(struct call *c, const char *op, struct problem *p)
         enum status s = check_fields(c->root, ops[i].fields, p);
         return s == STATUS_OK ? ops[i].run(c, p) : s;
     }
-    return problem_set(p, STATUS_BAD_REQUEST, "/op",
-                       "unknown op %.40s; control knows stats, status, models.list, models.set, "
-                       "models.rename, lens.get, lens.set, "
-                       "weights.get, weights.set, policy.get, policy.set, learners.get, "
-                       "learners.set, pools.list, pools.set, config.get, snapshot, control_backup, "
-                       "explain, log, labels, unlearn, spend.get, teach",
-                       op);
+    return problem_set(
+        p, STATUS_BAD_REQUEST, "/op",
+        "unknown op %.40s; control knows stats, status, audit, whatif, snapshot, backup, "
+        "explain, log, labels, unlearn, teach, spend.get and what begins with "
+        "models. lens. weights. policy. learners. pools. config.",
+        op);
 }
 
 const char *control_op(size_t i)
@@ -236,7 +235,10 @@ bool control_answer(struct control *c, const struct message *m, struct slot *slo
         json_decref(root);
         return true; /* an empty reply: no memory even to say so */
     }
+    c->desk->who = m->caller[0] ? m->caller : "loopback";
+    c->desk->why = json_string_value(json_object_get(root, "reason"));
     enum status s = run(&call, m->op_name, &p);
+    c->desk->who = c->desk->why = NULL;
     json_decref(root);
     if (s == STATUS_OK && call.out->full)
         s = problem_set(&p, STATUS_INTERNAL, "", "the answer is too long");

@@ -29,6 +29,8 @@ void desk_meter_refused(struct desk *d, enum status s);
 void desk_alert(struct desk *d, const struct event *ev);
 void desk_alert_refused(struct desk *d, enum status s);
 void desk_alert_tick(struct desk *d);
+/* desk_audit_event adds what the audit says of an event. */
+void desk_audit_event(struct desk *d, const struct event *ev);
 /* desk_storage_full refuses what would have to be recorded. */
 enum status desk_storage_full(struct problem *p);
 

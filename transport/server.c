@@ -271,7 +271,8 @@ void server_on_second(uv_timer_t *handle)
 {
     struct server *s = handle->data;
     desk_tick(s->desk);
-    gate_refresh(s->gate);
+    if (gate_refresh(s->gate))
+        desk_audit_keys(s->desk, gate_keys(s->gate));
     http_sweep(s->http);
     struct rpc *const rpcs[] = {s->route, s->feedback, s->control};
     for (int i = 0; i < 3; i++)
