@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,12 +42,22 @@ struct crew command_crew(const struct options *o)
                          .progress_ctx = tty ? on_line : below};
 }
 
+/* A name that ends with .csv is the one file of run that there was before there were folders. */
+struct sheet_place command_sheets(const struct options *o)
+{
+    size_t n = o->csv != NULL ? strlen(o->csv) : 0;
+    bool file = n >= 4 && strcmp(o->csv + n - 4, ".csv") == 0;
+    if (o->jsonl != NULL)
+        return (struct sheet_place){o->jsonl, true};
+    return (struct sheet_place){file ? NULL : o->csv, false};
+}
+
 int command_run(const struct options *o, const char *experiment, char **journal, int n)
 {
     struct problem problem = {0};
     bool merge = journal != NULL;
     struct run_command command = {.experiment = experiment,
-                                  .csv = o->csv,
+                                  .csv = command_sheets(o).dir == NULL ? o->csv : NULL,
                                   .seeds = o->seeds_given ? (int)o->seeds : 0,
                                   .first_seed = o->seed_given ? o->first_seed : -1,
                                   .json = o->json,
@@ -56,7 +67,8 @@ int command_run(const struct options *o, const char *experiment, char **journal,
                                            .journal = o->resume,
                                            .also = journal,
                                            .n_also = n,
-                                           .read_only = merge}};
+                                           .read_only = merge,
+                                           .sheets = command_sheets(o)}};
     if (merge && (o->shards > 0 || o->resume != NULL))
         return options_refuse("merge only reads: --shard and --resume are of run", NULL);
     if (o->shards > 1 && o->resume == NULL)

@@ -10,6 +10,8 @@
  * gives the exit status. */
 
 /* command_run plays an experiment, or (journal not NULL) merges n journals of its shards. */
+/* command_sheets says where rows go: a folder, or nowhere. */
+struct sheet_place command_sheets(const struct options *o);
 int command_run(const struct options *o, const char *experiment, char **journal, int n);
 /* command_scenario plays a shipped scenario, or lists them. */
 int command_scenario(const struct options *o, const char *name);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,20 @@ static void put_chosen(struct text *t, const struct run_job *job, int n_stretche
     text_put(t, "]");
 }
 
+/* Reals, of which some may not be defined. */
+static void put_reals(struct text *t, const char *name, const double *v, int n)
+{
+    text_printf(t, ",\"%s\":[", name);
+    for (int i = 0; i < n; i++) {
+        text_put(t, i > 0 ? "," : "");
+        if (isnan(v[i]))
+            text_put(t, "null");
+        else
+            text_printf(t, "%.17g", v[i]);
+    }
+    text_put(t, "]");
+}
+
 /* How long the arrays of a job of e are. */
 struct sizes {
     int windows, stretches, groups, models;
@@ -86,6 +101,11 @@ void journal_line(struct text *t, const struct experiment *e, int policy, uint64
     put_points(t, "oracle", &job->oracle, 1);
     put_points(t, "adequate", &job->adequate, 1);
     series_put(t, &job->series, e->n, n.models);
+    put_reals(t, "measures", job->measured.value, MEASURES);
+    put_points(t, "curve", job->measured.curve, MEASURE_POINTS);
+    put_reals(t, "bins", &job->measured.bin[0].n, 3 * MEASURE_BINS);
+    put_reals(t, "recovered", job->recovered, n.stretches);
+    put_reals(t, "adopted", job->adopted, n.stretches);
     text_put(t, "}\n");
 }
 
@@ -119,6 +139,16 @@ static bool get_points(const json_t *line, const char *name, struct point *out, 
     return json_array_size(list) == (size_t)n;
 }
 
+static bool get_reals(const json_t *line, const char *name, double *out, int n)
+{
+    const json_t *list = json_object_get(line, name);
+    for (int i = 0; i < n; i++) {
+        const json_t *v = json_array_get(list, (size_t)i);
+        out[i] = json_is_number(v) ? json_number_value(v) : (double)NAN;
+    }
+    return json_array_size(list) == (size_t)n;
+}
+
 static bool get_chosen(const json_t *line, struct run_job *out, int n_stretches, int n_models)
 {
     const json_t *list = json_object_get(line, "chosen");
@@ -140,7 +170,12 @@ static bool get_job(const json_t *line, struct sizes n, struct run_job *out)
                  get_points(line, "fixed", out->fixed, n.models) &&
                  get_points(line, "oracle", &out->oracle, 1) &&
                  get_points(line, "adequate", &out->adequate, 1) &&
-                 series_get(line, n.requests, n.models, &out->series);
+                 series_get(line, n.requests, n.models, &out->series) &&
+                 get_reals(line, "measures", out->measured.value, MEASURES) &&
+                 get_points(line, "curve", out->measured.curve, MEASURE_POINTS) &&
+                 get_reals(line, "bins", &out->measured.bin[0].n, 3 * MEASURE_BINS) &&
+                 get_reals(line, "recovered", out->recovered, n.stretches) &&
+                 get_reals(line, "adopted", out->adopted, n.stretches);
     return out->known;
 }
 

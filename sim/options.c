@@ -91,10 +91,13 @@ static const char choices[] =
     "  --prices LIST         NAME=IN:OUT,..., USD per million tokens\n"
     "  --withdraw LIST       models that are no longer to be chosen\n"
     "  --days N              look at the decisions of the last N days (default: all)\n"
-    "  --rows N              at most the newest N (default 50000)\n"
+    "  --rows N              at most the newest N (default 50000)\n";
+static const char running[] =
     "how it is run and told\n"
     "  --workers N           processes (default: one per core); changes no result\n"
     "  --json                one JSON object instead of a table\n"
+    "  --csv DIR, --jsonl DIR   of run and replay: also every step, seed, window and\n"
+    "                        stretch, a file each in DIR, see docs/sheets.md\n"
     "  --monthly N           requests a month, for sums of money (default 50000000)\n"
     "  --progress            on stderr, even when that is no terminal\n"
     "  --help, --version\n";
@@ -144,6 +147,7 @@ enum option_key {
     OPT_WITHDRAW,
     OPT_DAYS,
     OPT_TRACE,
+    OPT_JSONL,
     OPT_MAX_OUTPUT_TOKENS,
     OPT_HELP,
     OPT_VERSION
@@ -192,6 +196,7 @@ static const struct option long_options[] = {
     {"weights", required_argument, NULL, OPT_WEIGHTS},
     {"prices", required_argument, NULL, OPT_PRICES},
     {"withdraw", required_argument, NULL, OPT_WITHDRAW},
+    {"jsonl", required_argument, NULL, OPT_JSONL},
     {"trace", required_argument, NULL, OPT_TRACE},
     {"max-output-tokens", required_argument, NULL, OPT_MAX_OUTPUT_TOKENS},
     {"days", required_argument, NULL, OPT_DAYS},
@@ -336,6 +341,9 @@ static bool take_plain(struct options *o, int key, const char *v)
     case OPT_CHOICES:
         o->choices = v;
         return true;
+    case OPT_JSONL:
+        o->jsonl = v;
+        return true;
     case OPT_TRACE:
         o->trace = v;
         return true;
@@ -402,6 +410,7 @@ int options_read(int argc, char **argv, struct options *o)
         if (key == OPT_HELP) {
             fputs(commands, stdout);
             fputs(choices, stdout);
+            fputs(running, stdout);
             return EXIT_SUCCESS;
         }
         if (key == OPT_VERSION) {

@@ -17,6 +17,7 @@ struct options {
     const char *store, *without_source, *without_tenant, *without_batch, *until; /* of refold */
     const char *weights, *prices, *withdraw; /* of whatif; prices also of CSV tables */
     const char *trace;                       /* of replay */
+    const char *jsonl;                       /* of run and replay */
     long long max_output_tokens;
     double days; /* 0 = the whole log */
     const char *set[SETS_MAX];

@@ -16,10 +16,9 @@
 
 #include "bandit/rng.h"
 #include "core/config.h"
-#include "core/decision_id.h"
-#include "core/router.h"
 #include "sim/disturb/course.h"
 #include "sim/restart.h"
+#include "sim/game.h"
 #include "sim/tally.h"
 
 #include <assert.h>
@@ -28,50 +27,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_EVERY = 100, STEP_MS = 1000 };
+enum { TICK_EVERY = 100 };
 static const int64_t epoch_ms = 1700000000000;
 
 enum { DRAWS = 3 }; /* a stream beside those of the orders */
 
-struct game {
-    const struct play *play;
-    struct router *router;
-    struct router_init init;
-    struct event *ev;
-    struct request *request;
-    struct flight flight;
-    uint64_t seed;
-    int64_t step; /* requests so far */
-    char *json;
-    struct play_result *out;
-    /* of the phase */
-    const struct table *table;
-    const struct phase *now;   /* NULL while learning */
-    size_t at;                 /* counted request */
-    bool bound;                /* of the last decision: the budget counted; */
-    double booked_usd;         /* expected cost of the model chosen */
-    struct params *priced;     /* the counted params under a phase's prices */
-    struct play_step *step_of; /* [counted rows]; NULL = not asked for */
-    bool reveal;               /* feedback brings the other models' outcomes with it */
-    int slot[MODELS_MAX];      /* table model -> catalog slot, -1 = not in the pool */
-    int model[MODELS_MAX];     /* and back */
-    int n_usable;
-    const char *usable[MODELS_MAX]; /* names of the models with a slot */
-};
-
-static int64_t now_ms(const struct game *g)
+int64_t game_now_ms(const struct game *g)
 {
     if (g->now == NULL || g->play->clock_ms == NULL)
         return epoch_ms + g->step * STEP_MS;
     return epoch_ms + (int64_t)g->play->learn.n * STEP_MS + g->play->clock_ms[g->at];
-}
-
-/* When the next request comes. */
-static int64_t next_ms(const struct game *g)
-{
-    const int64_t *clock = g->now != NULL ? g->play->clock_ms : NULL;
-    size_t next = g->at + (g->at + 1 < g->play->count.n);
-    return now_ms(g) + (clock != NULL ? clock[next] - clock[g->at] : STEP_MS);
 }
 
 static void note_alarm(struct game *g)
@@ -85,11 +50,10 @@ static void note_alarm(struct game *g)
     out->n_alarms++;
 }
 
-/* What follows from the last decision, feedback or tick. */
-static void follow(struct game *g)
+void game_follow(struct game *g)
 {
     do {
-        router_follow(g->router, now_ms(g), g->ev);
+        router_follow(g->router, game_now_ms(g), g->ev);
         if (g->ev->kind == EVENT_DRIFTED && g->now != NULL)
             note_alarm(g);
         if (g->ev->kind == EVENT_HULL && g->ev->hull.turn == HULL_TRIPPED && g->out->n_trips++ == 0)
@@ -97,42 +61,7 @@ static void follow(struct game *g)
     } while (g->ev->kind != EVENT_NONE);
 }
 
-static void fill_feedback(const struct game *g, const struct outcome *o, struct feedback *f)
-{
-    const struct table *t = o->phase != NULL ? &o->phase->table : g->table;
-    size_t cell = table_cell(t, o->row, o->model);
-    *f = (struct feedback){.epoch = o->epoch, .seq = o->seq, .version = -1, .attempt = 1};
-    f->mac = decision_mac(o->epoch, o->seq, router_mac_key(g->router));
-    snprintf(f->feedback_id, sizeof f->feedback_id, "f%llu", (unsigned long long)o->seq);
-    f->digest = hash64(f->feedback_id, strlen(f->feedback_id), 0);
-    f->has = FB_QUALITY | FB_COST;
-    f->quality = t->q[cell];
-    f->cost_nano = t->cost_nano[cell];
-    if (o->phase != NULL && o->phase->may_fail[o->model]) {
-        f->has |= FB_FAILED;
-        f->failed = o->phase->failed[cell] != 0;
-    }
-    if (t->out[cell] != TABLE_UNKNOWN) {
-        f->has |= FB_PROMPT_TOKENS | FB_OUTPUT_TOKENS;
-        f->prompt_tokens = t->in[cell];
-        f->output_tokens = t->out[cell];
-    }
-    if (t->lat_ms[cell] >= 0) {
-        f->has |= FB_LATENCY;
-        f->latency_ms = (double)t->lat_ms[cell];
-    }
-}
-
-/* What is heard of an outcome, where a channel changes it. */
-static void tell(const struct outcome *o, struct feedback *f)
-{
-    f->quality = o->quality;
-    if (o->untold)
-        f->has &= ~(unsigned)FB_QUALITY;
-}
-
-/* The row as an application would send it. */
-static struct request *ask(struct game *g, uint32_t row)
+struct request *game_ask(struct game *g, uint32_t row)
 {
     struct request *r = g->request;
     r->prompt = table_prompt(g->table, row);
@@ -146,89 +75,29 @@ static struct request *ask(struct game *g, uint32_t row)
     return r;
 }
 
-/* Tells the router what every model made of a row, but for the one of a known outcome (model -1:
- * none is). */
-static enum status teach_row(struct game *g, const struct outcome *known, struct problem *problem)
+/* Keeps what was predicted of each model, before the next event takes its place. */
+static void note_views(struct game *g)
 {
-    enum status s = STATUS_OK;
-    const struct request *r = ask(g, known->row);
-    for (int i = 0; s == STATUS_OK && i < g->table->n_models; i++) {
-        struct outcome o = {.row = known->row, .model = i, .phase = known->phase};
-        struct feedback f;
-        bool gone = (known->phase != NULL ? known->phase : g->play->phase)->absent[i];
-        if (g->slot[i] < 0 || i == known->model || gone)
-            continue;
-        fill_feedback(g, &o, &f);
-        s = router_teach(g->router, now_ms(g), r, g->table->model[i].engine_name, &f, 1, g->ev,
-                         problem);
+    const struct event_decided *d = &g->ev->decided;
+    for (int i = 0; i < g->table->n_models; i++) {
+        int slot = g->slot[i];
+        bool could = slot >= 0 && (d->eligible >> slot & 1) != 0;
+        const struct arm_view *v = could ? &d->view[slot] : NULL;
+        g->said_q[i] = could ? (double)v->mean[TARGET_QUALITY] : (double)NAN;
+        g->said_usd[i] = could ? (double)v->cost_nano * 1e-9 : (double)NAN;
     }
-    return s;
-}
-
-/* Delivers what is due at this step; all of it when everything is asked for. */
-static enum status deliver(struct game *g, bool everything, struct problem *problem)
-{
-    struct outcome o;
-    bool seconds = g->play->delay.seconds;
-    int64_t by = everything ? INT64_MAX : seconds ? next_ms(g) : g->step;
-    while (flight_pop(&g->flight, by, &o)) {
-        struct feedback f;
-        enum feedback_result result;
-        fill_feedback(g, &o, &f);
-        if (g->play->channel != NULL && o.phase != NULL)
-            tell(&o, &f);
-        if (f.has == 0 || !router_has(g->router, o.seq)) /* lost, or it has left memory */
-            continue;
-        enum status s = router_feedback(g->router, seconds ? o.due : now_ms(g), &f, NULL, g->ev,
-                                        &result, problem);
-        if (s != STATUS_OK)
-            return s;
-        assert(result == FEEDBACK_APPLIED || g->play->channel != NULL);
-        follow(g);
-        if (g->reveal)
-            s = teach_row(g, &o, problem);
-        if (s != STATUS_OK)
-            return s;
-    }
-    return STATUS_OK;
-}
-
-/* What comes of the decision just made goes on its way, as the channel has it. */
-static void expect(struct game *g, uint32_t row, int model)
-{
-    const struct table *told = g->now != NULL ? &g->now->table : g->table;
-    int64_t due = delay_due(g->play->delay, g->seed, g->step, now_ms(g),
-                            (double)told->lat_ms[table_cell(told, row, model)]);
-    struct letters letters = {.n = 1, .told = true};
-    if (g->play->channel != NULL && g->now != NULL) {
-        const struct table *t = &g->now->table;
-        channel_carry(g->play->channel,
-                      &(struct parcel){.i = g->at,
-                                       .model = model,
-                                       .tenant = g->request->labels.tenant,
-                                       .quality = t->q[table_cell(t, row, model)]},
-                      &letters);
-    }
-    for (int k = 0; k < letters.n; k++)
-        flight_push(&g->flight, &(struct outcome){.seq = g->ev->seq,
-                                                  .epoch = g->ev->decided.epoch,
-                                                  .phase = g->now,
-                                                  .row = row,
-                                                  .model = model,
-                                                  .due = due + letters.delay[k],
-                                                  .untold = !letters.told,
-                                                  .quality = letters.quality});
+    g->propensity = d->view[d->arm].pmf;
 }
 
 /* Decides one row among the table's models and gives the model chosen, -1 when none may be. */
 static enum status decide(struct game *g, uint32_t row, int *model, struct problem *problem)
 {
     enum route_result result;
-    struct request *r = ask(g, row);
+    struct request *r = game_ask(g, row);
     if (g->play->dress != NULL && g->now != NULL)
         g->play->dress(g->play->ctx, g->at, r);
     *model = -1;
-    enum status s = router_route(g->router, now_ms(g), r, g->ev, &result, problem);
+    enum status s = router_route(g->router, game_now_ms(g), r, g->ev, &result, problem);
     if (s == STATUS_BUDGET_EXHAUSTED || s == STATUS_NO_ELIGIBLE_MODEL) {
         g->bound = false;
         return STATUS_OK;
@@ -242,19 +111,20 @@ static enum status decide(struct game *g, uint32_t row, int *model, struct probl
     g->booked_usd = (double)g->ev->decided.booked_nano * 1e-9;
     if (g->play->saw != NULL && g->now != NULL)
         g->play->saw(g->play->ctx, g->at, row, &g->ev->decided, g->model);
-    expect(g, row, *model);
-    follow(g);
+    note_views(g);
+    game_expect(g, row, *model);
+    game_follow(g);
     return STATUS_OK;
 }
 
 /* Time goes on: feedback that is due, then the next second. */
 static enum status advance(struct game *g, struct problem *problem)
 {
-    enum status s = deliver(g, false, problem);
+    enum status s = game_deliver(g, false, problem);
     g->step++;
     if (s == STATUS_OK && g->step % TICK_EVERY == 0) {
-        router_tick(g->router, now_ms(g), g->ev);
-        follow(g);
+        router_tick(g->router, game_now_ms(g), g->ev);
+        game_follow(g);
     }
     return s;
 }
@@ -264,7 +134,7 @@ static enum status learn_row(struct game *g, uint32_t row, struct problem *probl
     const struct outcome nothing = {.row = row, .model = -1};
     int model;
     enum status s =
-        g->play->full_history ? teach_row(g, &nothing, problem) : decide(g, row, &model, problem);
+        g->play->full_history ? game_teach(g, &nothing, problem) : decide(g, row, &model, problem);
     return s == STATUS_OK ? advance(g, problem) : s;
 }
 
@@ -291,8 +161,8 @@ static enum status enter(struct game *g, const struct table *t, struct problem *
 
 static enum status configure(struct game *g, const struct params *p, struct problem *problem)
 {
-    return router_configure(g->router, now_ms(g), p, "simulator", 0, g->json, CONFIG_MAX, g->ev,
-                            problem);
+    return router_configure(g->router, game_now_ms(g), p, "simulator", 0, g->json, CONFIG_MAX,
+                            g->ev, problem);
 }
 
 static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
@@ -314,7 +184,7 @@ static enum status learn(struct game *g, uint64_t seed, struct problem *problem)
     for (size_t i = 0; s == STATUS_OK && i < rows->n; i++)
         s = learn_row(g, order[i], problem);
     free(order);
-    return s == STATUS_OK ? deliver(g, true, problem) : s;
+    return s == STATUS_OK ? game_deliver(g, true, problem) : s;
 }
 
 /* Configures what a phase announces: list prices, and which models there are. */
@@ -355,7 +225,13 @@ static void note(struct game *g, struct tally *tally, size_t i, uint32_t row, in
     const struct table *t = &g->now->table;
     tally_add(tally, t, row, model, i);
     if (g->play->chose != NULL)
-        g->play->chose(g->play->ctx, i, row, model);
+        g->play->chose(g->play->ctx, &(struct choice){.i = i,
+                                                      .row = row,
+                                                      .model = model,
+                                                      .table = t,
+                                                      .propensity = g->propensity,
+                                                      .quality = g->said_q,
+                                                      .cost_usd = g->said_usd});
     if (model < 0) {
         g->out->refused++;
         return;
@@ -380,7 +256,7 @@ static enum status restart(struct game *g, size_t i, struct problem *problem)
         enum status s = restart_router(&g->router, &g->init, keep, problem);
         if (s != STATUS_OK)
             return s;
-        router_start(g->router, now_ms(g), g->ev);
+        router_start(g->router, game_now_ms(g), g->ev);
         if (keep)
             continue;
         g->flight.len = 0;
@@ -409,7 +285,7 @@ static enum status count_rows(struct game *g, const uint32_t *order, struct tall
         if (s != STATUS_OK)
             return s;
     }
-    return deliver(g, true, problem);
+    return game_deliver(g, true, problem);
 }
 
 static enum status count(struct game *g, uint64_t seed, struct problem *problem)
@@ -468,10 +344,10 @@ static enum status open_game(struct game *g, uint64_t seed, struct problem *prob
     if (g->router == NULL || g->ev == NULL || g->request == NULL || !room || g->json == NULL ||
         g->priced == NULL)
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
-    router_start(g->router, now_ms(g), g->ev);
+    router_start(g->router, game_now_ms(g), g->ev);
     if (g->play->lens)
-        return router_set_lens(g->router, now_ms(g), g->play->lens, g->play->lens_len, "simulator",
-                               g->ev, problem);
+        return router_set_lens(g->router, game_now_ms(g), g->play->lens, g->play->lens_len,
+                               "simulator", g->ev, problem);
     return STATUS_OK;
 }
 

@@ -20,6 +20,16 @@ struct play_rows {
     size_t n;
 };
 
+/* A counted request as it was decided. Arrays are by the table's models. */
+struct choice {
+    size_t i; /* from 0, in the order of the run */
+    uint32_t row;
+    int model;                 /* -1 = it was refused: the rest is then without meaning */
+    const struct table *table; /* with the outcomes of that time */
+    double propensity;
+    const double *quality, *cost_usd; /* predicted at the decision; NaN: not eligible */
+};
+
 /* One run: rows that are only learned from, then rows that count. All borrowed. */
 struct play {
     struct play_rows learn, count; /* learn.n may be 0; learn.table may be another table */
@@ -39,8 +49,7 @@ struct play {
     const size_t *restart;     /* counted requests before which the router is stopped and started */
     const bool *restart_keeps; /* from its snapshot; false: with nothing */
     int n_restarts;
-    /* told of each counted request, the i-th from 0; model -1 = it was refused; may be NULL */
-    void (*chose)(void *ctx, size_t i, uint32_t row, int model);
+    void (*chose)(void *ctx, const struct choice *c); /* told of each counted request, or NULL */
     /* sees its decision before that, unless it was refused: the record, with the table's model by
      * catalog slot (-1: none); may be NULL */
     void (*saw)(void *ctx, size_t i, uint32_t row, const struct event_decided *d, const int *model);

@@ -144,6 +144,7 @@ static enum status play(const struct options *o, const struct table *t, const st
                        .lens_len = lens_len,
                        .trace = o->trace != NULL ? &trace : NULL,
                        .max_output_tokens = o->max_output_tokens,
+                       .sheets = command_sheets(o),
                        .seeds = (int)o->seeds,
                        .first_seed = (uint64_t)o->first_seed,
                        .crew = command_crew(o)};

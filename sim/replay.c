@@ -12,6 +12,7 @@
 #include "bandit/rng.h"
 #include "sim/play.h"
 #include "sim/replay_sum.h"
+#include "sim/steps.h"
 #include "sim/trace.h"
 
 #include <assert.h>
@@ -24,7 +25,8 @@ struct halves {
     struct params *learn_params;
     struct phases *phases; /* of the counted rows */
     struct play play;
-    size_t step_at; /* of the steps behind a seed's result; 0 = they are not asked for */
+    size_t measured_at; /* of the measures behind a seed's result */
+    size_t step_at;     /* of the steps behind a seed's result; 0 = they are not asked for */
     uint64_t first_seed;
     const struct table *table; /* whose rows count: the replay's, or */
     struct table traced;       /* its rows as a trace has them */
@@ -49,9 +51,8 @@ static void halves_fini(struct halves *p)
 }
 
 /* What requests are sent with beside the rows. */
-static void dress(void *ctx, size_t i, struct request *r)
+static void dress(const struct halves *p, size_t i, struct request *r)
 {
-    const struct halves *p = ctx;
     if (p->replay->trace != NULL)
         trace_tenant(p->replay->trace, i, r->labels.tenant);
     r->max_output_tokens = p->replay->max_output_tokens;
@@ -100,9 +101,7 @@ static enum status halves_init(struct halves *p, const struct replay *r, struct 
                             .worth = r->worth,
                             .delay = r->delay,
                             .lens = r->lens,
-                            .lens_len = r->lens_len,
-                            .dress = dress,
-                            .ctx = p};
+                            .lens_len = r->lens_len};
     for (uint32_t i = 0; r->learn != NULL && i < r->learn->n; i++)
         p->learn[p->play.learn.n++] = i;
     for (uint32_t i = 0; i < r->table->n; i++) {
@@ -130,11 +129,70 @@ static enum status halves_init(struct halves *p, const struct replay *r, struct 
     return s;
 }
 
+/* A seed being played. */
+struct seed {
+    const struct halves *halves;
+    struct recorder *recorder;
+    struct step_row step;
+};
+
+static void dress_seed(void *ctx, size_t i, struct request *r)
+{
+    const struct seed *s = ctx;
+    dress(s->halves, i, r);
+}
+
+static void chose(void *ctx, const struct choice *c)
+{
+    struct seed *s = ctx;
+    recorder_take(s->recorder, c->table, c);
+    step_put(&s->step, c->table, c);
+}
+
+static enum status play_measured(struct seed *s, uint64_t seed, struct play_result *result,
+                                 struct play_step *step, struct measures *measured)
+{
+    const struct halves *h = s->halves;
+    struct play play = h->play;
+    play.chose = chose;
+    play.dress = dress_seed;
+    play.ctx = s;
+    s->recorder = recorder_new(h->table, play.count.n);
+    if (s->recorder == NULL)
+        return problem_set(&result->problem, STATUS_INTERNAL, "", "out of memory");
+    play_seed(&play, seed, result, step);
+    enum status status = result->status;
+    double budget = h->replay->params->budget.usd_per_request;
+    if (status == STATUS_OK && !recorder_result(s->recorder, budget, measured))
+        status = problem_set(&result->problem, STATUS_INTERNAL, "", "out of memory");
+    recorder_free(s->recorder);
+    return status;
+}
+
+/* May run in another process: steps go into a part of their sheet. */
 static void seed_job(void *ctx, int i, void *result)
 {
     const struct halves *p = ctx;
+    struct play_result *out = result;
     struct play_step *step = p->step_at > 0 ? (void *)((char *)result + p->step_at) : NULL;
-    play_seed(&p->play, p->first_seed + (uint64_t)i, result, step);
+    struct measures *measured = (void *)((char *)result + p->measured_at);
+    uint64_t number = p->first_seed + (uint64_t)i;
+    const struct sheet_place *to = &p->replay->sheets;
+    struct sheet sheet;
+    struct problem problem = {0};
+    enum status s = sheet_part(&sheet, to, "steps", i, &problem);
+    steps_columns(&sheet);
+    struct seed seed = {.halves = p,
+                        .step = {.sheet = to->dir != NULL ? &sheet : NULL,
+                                 .policy = p->replay->params->policy.name,
+                                 .seed = number}};
+    if (s == STATUS_OK)
+        s = play_measured(&seed, number, out, step, measured);
+    else
+        out->problem = problem;
+    if (s == STATUS_OK)
+        s = sheet_end(&sheet, &out->problem);
+    out->status = s;
 }
 
 /* The dearest (sign 1) or cheapest (sign -1) model by list price; on ties the better one. */
@@ -200,10 +258,13 @@ static enum status first_failure(const struct play_result *result, int seeds,
 
 /* Plays all seeds: results, and the steps behind one another when they are asked for. */
 static enum status play_all(const struct replay *r, struct halves *h, struct play_result *result,
-                            struct play_step *step, struct problem *problem)
+                            struct measures *measured, struct play_step *step,
+                            struct problem *problem)
 {
     size_t n = h->play.count.n, align = _Alignof(max_align_t);
     size_t size = (sizeof *result + align - 1) / align * align;
+    h->measured_at = size;
+    size += (sizeof *measured + align - 1) / align * align;
     if (step != NULL) {
         h->step_at = size;
         size += (n * sizeof *step + align - 1) / align * align;
@@ -215,6 +276,7 @@ static enum status play_all(const struct replay *r, struct halves *h, struct pla
     for (int i = 0; s == STATUS_OK && i < r->seeds; i++) {
         const char *one = all + (size_t)i * size;
         memcpy(&result[i], one, sizeof *result);
+        memcpy(&measured[i], one + h->measured_at, sizeof *measured);
         if (step != NULL)
             memcpy(&step[(size_t)i * n], one + h->step_at, n * sizeof *step);
     }
@@ -232,17 +294,22 @@ enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
         return s;
     size_t seeds = (size_t)r->seeds, n = halves.play.count.n;
     struct play_result *result = calloc(seeds, sizeof *result);
+    struct measures *measured = calloc(seeds, sizeof *measured);
     struct play_step *step = shocks == NULL ? NULL : calloc(seeds * n, sizeof *step);
     double *work = calloc(seeds, sizeof *work);
-    if (result == NULL || work == NULL || (shocks != NULL && step == NULL))
+    if (result == NULL || work == NULL || measured == NULL || (shocks != NULL && step == NULL))
         s = problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     if (s == STATUS_OK)
-        s = play_all(r, &halves, result, step, problem);
+        s = sheet_place_ready(&r->sheets, problem);
+    if (s == STATUS_OK)
+        s = play_all(r, &halves, result, measured, step, problem);
     if (s == STATUS_OK) {
         if (r->each != NULL)
             memcpy(r->each, result, seeds * sizeof *result);
         survey(out, r, &halves);
         replay_sum_up(out, result, r->seeds, work);
+        measures_sum(measured, sizeof *measured, r->seeds, work, &out->measures);
+        s = replay_sheets(r, out, result, measured, problem);
     }
     if (s == STATUS_OK && shocks != NULL) {
         struct traces t = {.change = r->change,
@@ -259,6 +326,7 @@ enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
     }
     free(work);
     free(step);
+    free(measured);
     free(result);
     halves_fini(&halves);
     return s;

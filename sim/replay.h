@@ -9,6 +9,7 @@
 #include "sim/crew.h"
 #include "sim/flight.h"
 #include "sim/hull.h"
+#include "sim/metrics/measure_sum.h"
 #include "sim/recovery.h"
 #include "sim/table.h"
 
@@ -33,6 +34,7 @@ struct replay {
     const struct trace *trace; /* arrivals and lengths of the counted requests; NULL = one a second.
                                   They are then in its order, the first seed's choice of rows */
     int64_t max_output_tokens; /* the limit each counted request has; 0 = none */
+    struct sheet_place sheets; /* where every step and seed goes, in rows; {0} = nowhere */
     int seeds;                 /* >= 1 */
     uint64_t first_seed;
     struct crew crew;
@@ -61,6 +63,7 @@ struct replay_report {
     struct point hull[MODELS_MAX];
     int n_hull;
     struct pick best_single, oracle, largest, smallest;
+    struct measures_over measures;
 };
 
 /* replay_run plays every seed and sums up. Same inputs, same report, whatever the workers. */

@@ -10,4 +10,9 @@
 void replay_sum_up(struct replay_report *out, const struct play_result *result, int seeds,
                    double *work);
 
+/* replay_sheets writes every seed as sheets: steps (joined), seeds, curve, bins. */
+MUST_CHECK enum status replay_sheets(const struct replay *r, const struct replay_report *report,
+                                     const struct play_result *result,
+                                     const struct measures *measured, struct problem *problem);
+
 #endif

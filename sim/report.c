@@ -125,6 +125,7 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
     if (base != NULL && base->has_rules)
         key_point(t, "rules", base->rules);
     json_pool(t, r->table, p);
+    measures_json(t, &p->measures);
     report_number(t, "alarms", p->alarms);
     report_number(t, "hull_trips", p->trips);
     report_number(t, "hull_tripped_share", p->tripped);
@@ -199,6 +200,8 @@ void report_table(struct text *t, const struct replay *r, const struct replay_re
     if (p->refused.mean > 0)
         line(t, "refused, share", p->refused, "%.4f");
     table_baselines(t, r, p, base);
+    const struct measures_over *measures = &p->measures;
+    measures_table(t, (const char *const[]){r->params->policy.name}, &measures, 1);
     if (shocks != NULL)
         recovery_table(t, shocks);
 }

@@ -7,6 +7,7 @@
 #include "sim/run.h"
 
 #include "sim/journal.h"
+#include "sim/steps.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -17,7 +18,23 @@ struct jobs {
     int *todo; /* numbers of the jobs to be played */
     int n_todo;
     int journal; /* -1 = none */
+    const struct sheet_place *sheets;
 };
+
+/* Plays a job, its steps into a part of their sheet if there is to be one. */
+static void play_steps(const struct jobs *j, int number, int policy, uint64_t seed,
+                       struct run_job *out)
+{
+    struct sheet steps;
+    enum status s = sheet_part(&steps, j->sheets, "steps", number, &out->problem);
+    steps_columns(&steps);
+    if (s == STATUS_OK)
+        run_job_play(j->e, policy, seed, j->sheets->dir != NULL ? &steps : NULL, out);
+    if (s == STATUS_OK)
+        s = sheet_end(&steps, &out->problem);
+    if (s != STATUS_OK)
+        out->status = s;
+}
 
 /* May run in another process: the journal is told from there. */
 static void play(void *ctx, int i, void *result)
@@ -26,7 +43,7 @@ static void play(void *ctx, int i, void *result)
     struct run_job *out = result;
     int seeds = (int)j->e->seeds, policy = j->todo[i] / seeds;
     uint64_t seed = (uint64_t)(j->e->first_seed + j->todo[i] % seeds);
-    run_job_play(j->e, policy, seed, out);
+    play_steps(j, j->todo[i], policy, seed, out);
     if (out->known && j->journal >= 0)
         out->status = journal_append(j->journal, j->e, policy, seed, out, &out->problem);
 }
@@ -93,12 +110,15 @@ enum status run_plan_play(const struct experiment *e, const struct run_plan *pla
                           struct run_report *out, bool *complete, struct problem *problem)
 {
     int n = (int)e->seeds * e->n_policies;
-    struct jobs jobs = {.e = e, .todo = calloc((size_t)n, sizeof *jobs.todo)};
+    struct jobs jobs = {
+        .e = e, .todo = calloc((size_t)n, sizeof *jobs.todo), .sheets = &plan->sheets};
     struct run_job *job = calloc((size_t)n, sizeof *job);
     assert(n > 0 && e->n > 0 && plan->shards >= 1);
     enum status s = jobs.todo != NULL && job != NULL
                         ? recall(e, plan, job, problem)
                         : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    if (s == STATUS_OK)
+        s = sheet_place_ready(&plan->sheets, problem);
     for (int i = 0; s == STATUS_OK && i < n; i++)
         if (!job[i].known && !plan->read_only && i % plan->shards == plan->shard)
             jobs.todo[jobs.n_todo++] = i;
@@ -107,6 +127,8 @@ enum status run_plan_play(const struct experiment *e, const struct run_plan *pla
     *complete = s == STATUS_OK && all_known(job, n);
     if (*complete)
         s = run_sum_up(e, job, out, problem);
+    if (*complete && s == STATUS_OK)
+        s = run_sheets(e, job, &plan->sheets, problem);
     free(job);
     free(jobs.todo);
     return s;

@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include "sim/crew.h"
 #include "sim/experiment.h"
+#include "sim/metrics/measure_sum.h"
 #include "sim/replay.h"
 #include "sim/run_job.h"
 
@@ -25,6 +26,9 @@ struct run_part {
 struct run_policy {
     struct run_part whole, window[RUN_WINDOWS_MAX], stretch[STRETCHES_MAX], group[GROUPS_MAX];
     struct interval hull_at_spend, gain, regret, accuracy_last, utility;
+    struct measures_over measures;
+    struct interval recovered[STRETCHES_MAX], adopted[STRETCHES_MAX];
+    double recovered_share[STRETCHES_MAX]; /* of the seeds */
     struct interval share[MODELS_MAX], stretch_share[STRETCHES_MAX][MODELS_MAX];
     long long converged_at; /* requests from which on accuracy stays >= 0.99; -1 = never */
 };
@@ -47,7 +51,8 @@ struct run_plan {
     const char *journal; /* jobs are appended to this file and known ones not played; or NULL */
     char *const *also;   /* journals of others, read only */
     int n_also;
-    bool read_only; /* nothing is played: what is missing is an error */
+    bool read_only;            /* nothing is played: what is missing is an error */
+    struct sheet_place sheets; /* where everything goes, in rows; steps only of what is played */
 };
 
 /* run_plan_play plays what the plan says. *complete tells whether all jobs are known: only then is
@@ -63,6 +68,14 @@ void run_free(struct run_report *r);
 /* run_sum_up fills the report from all jobs, [policies * seeds] policy by policy. */
 MUST_CHECK enum status run_sum_up(const struct experiment *e, const struct run_job *job,
                                   struct run_report *out, struct problem *problem);
+
+/* run_sheets writes all jobs as sheets: steps (joined), seeds, windows, stretches, curve, bins. */
+MUST_CHECK enum status run_sheets(const struct experiment *e, const struct run_job *job,
+                                  const struct sheet_place *to, struct problem *problem);
+
+/* Of a job: what a report averages. */
+double run_hull_at(const struct experiment *e, const struct run_job *j);
+double run_utility(const struct experiment *e, const struct run_job *j);
 
 /* run_json writes the report as one object, run_csv a line per policy and window, run_table both
  * for people. */

@@ -8,7 +8,9 @@
 #include "sim/run_job.h"
 
 #include "sim/play.h"
+#include "sim/steps.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +23,9 @@ struct watch {
     struct series_watch series;
     size_t end[RUN_WINDOWS_MAX], from[STRETCHES_MAX];
     int window, stretch, n_stretches;
+    double budget_usd;
+    struct recorder *recorder;
+    struct step_row step; /* of the sheet of steps */
 };
 
 int run_windows(size_t n, size_t end[RUN_WINDOWS_MAX])
@@ -76,12 +81,15 @@ static void saw(void *ctx, size_t i, uint32_t row, const struct event_decided *d
     series_saw(&w->series, i, row, d, model);
 }
 
-static void chose(void *ctx, size_t i, uint32_t row, int model)
+static void chose(void *ctx, const struct choice *c)
 {
     struct watch *w = ctx;
-    series_chose(&w->series, i, row, model);
-    struct run_sum s = one(&w->judged, row, model);
-    size_t n = w->e->n;
+    size_t n = w->e->n, i = c->i;
+    int model = c->model;
+    struct run_sum s = one(&w->judged, c->row, model);
+    series_chose(&w->series, i, c->row, model);
+    recorder_take(w->recorder, &w->judged, c);
+    step_put(&w->step, &w->judged, c);
     int group = experiment_group(w->e, w->course, i);
     while (i >= w->end[w->window])
         w->window++;
@@ -129,6 +137,31 @@ static void survey(const struct watch *w)
     hull_fixed(t, w->course->row, t->n, w->out->fixed);
     w->out->oracle = hull_oracle(t, w->course->row, t->n).at;
     w->out->adequate = adequate_point(t, w->course->row, t->n);
+}
+
+/* The model that is there from request `from` on and was not before; -1 = none. */
+static int joins_at(const struct experiment *e, size_t from)
+{
+    for (int i = 0; i < e->disturbances.n; i++) {
+        const struct disturbance *d = &e->disturbances.item[i];
+        if (d->kind == DISTURB_ABSENT && disturbance_at(d->until, e->n) == from)
+            return d->model;
+    }
+    return -1;
+}
+
+/* Recovery after, and adoption at, what begins with each stretch. */
+static bool measure(struct watch *w)
+{
+    struct run_job *out = w->out;
+    for (int k = 0; k < STRETCHES_MAX; k++)
+        out->recovered[k] = out->adopted[k] = (double)NAN;
+    for (int k = 1; k < w->n_stretches; k++) {
+        size_t end = k + 1 < w->n_stretches ? w->from[k + 1] : w->e->n;
+        recorder_after(w->recorder, w->from[k - 1], w->from[k], end, joins_at(w->e, w->from[k]),
+                       &out->recovered[k], &out->adopted[k]);
+    }
+    return recorder_result(w->recorder, w->budget_usd, &out->measured);
 }
 
 /* The host's disturbances, as the player takes them. */
@@ -193,11 +226,16 @@ static void play_job(const struct experiment *e, int policy, uint64_t seed, stru
     free(learn);
 }
 
-void run_job_play(const struct experiment *e, int policy, uint64_t seed, struct run_job *out)
+void run_job_play(const struct experiment *e, int policy, uint64_t seed, struct sheet *steps,
+                  struct run_job *out)
 {
     const struct course_of of = {&e->world, e->spec, &e->disturbances, e->count, e->n};
     struct course course;
-    struct watch w = {.e = e, .course = &course, .out = out};
+    struct watch w = {.e = e,
+                      .course = &course,
+                      .out = out,
+                      .budget_usd = e->policy[policy].params->budget.usd_per_request,
+                      .step = {.sheet = steps, .policy = e->policy[policy].name, .seed = seed}};
     struct params *learn_params = malloc(sizeof *learn_params);
     memset(out, 0, sizeof *out);
     out->status = learn_params != NULL
@@ -211,8 +249,13 @@ void run_job_play(const struct experiment *e, int policy, uint64_t seed, struct 
         w.n_stretches = course_stretches(&e->disturbances, e->n, w.from);
         *learn_params = *e->policy[policy].params;
         learn_params->budget.usd_per_request = 0;
-        play_job(e, policy, seed, &w, learn_params);
+        w.recorder = recorder_new(&w.judged, e->n);
+        if (w.recorder != NULL)
+            play_job(e, policy, seed, &w, learn_params);
+        if (w.recorder == NULL || (out->status == STATUS_OK && !measure(&w)))
+            out->status = problem_set(&out->problem, STATUS_INTERNAL, "", "out of memory");
         survey(&w);
+        recorder_free(w.recorder);
         course_free(&course);
     }
     out->known = out->status == STATUS_OK;

@@ -6,6 +6,8 @@
 #include "sim/experiment.h"
 #include "sim/hull.h"
 #include "sim/series/series.h"
+#include "sim/metrics/measure.h"
+#include "sim/sheet.h"
 
 /* A job of an experiment: one policy under one seed. What it comes to is sums, so that jobs can be
  * played anywhere and added up later (journal.h) to the same last digit. */
@@ -26,6 +28,11 @@ struct run_job {
     int64_t chosen[STRETCHES_MAX][MODELS_MAX];
     struct point fixed[MODELS_MAX], oracle, adequate; /* what its course had to offer */
     struct series series;
+    struct measures measured;
+    /* Of each stretch but the first: requests until quality is again, and stays, at 95% of what it
+     * was in the stretch before; of the model that joins with it: until its share has settled. NaN:
+     * not, or there is none. */
+    double recovered[STRETCHES_MAX], adopted[STRETCHES_MAX];
     enum status status;
     struct problem problem;
 };
@@ -34,7 +41,8 @@ struct run_job {
  * 10, 15, 20, 30, 40, 60, 80, 100, 150, ... */
 int run_windows(size_t n, size_t end[RUN_WINDOWS_MAX]);
 
-/* run_job_play plays a policy of e under a seed. Pure but for memory. */
-void run_job_play(const struct experiment *e, int policy, uint64_t seed, struct run_job *out);
+/* run_job_play plays a policy of e under a seed. Pure but for memory, and the rows of steps. */
+void run_job_play(const struct experiment *e, int policy, uint64_t seed, struct sheet *steps,
+                  struct run_job *out);
 
 #endif

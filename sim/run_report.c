@@ -63,6 +63,9 @@ static void json_parts(struct text *t, const struct experiment *e, const struct 
         json_part(t, &p->stretch[k]);
         json_more(t, &p->stretch[k]);
         json_share(t, e, p->stretch_share[k]);
+        report_interval(t, "recovered", p->recovered[k]);
+        report_number(t, "recovered_share", k > 0 ? p->recovered_share[k] : (double)NAN);
+        report_interval(t, "adopted", p->adopted[k]);
         text_put(t, "}");
     }
     text_put(t, "],\"groups\":[");
@@ -99,6 +102,7 @@ static void json_policy(struct text *t, const struct experiment *e, const struct
     report_interval(t, "routing_accuracy_last_fifth", p->accuracy_last);
     report_number(t, "converged_at", p->converged_at < 0 ? (double)NAN : (double)p->converged_at);
     json_share(t, e, p->share);
+    measures_json(t, &p->measures);
     json_parts(t, e, r, p);
     json_curve(t, p, r->n_windows);
     series_json(t, &r->series[i], &e->world.table);
@@ -229,6 +233,37 @@ static void table_curve(struct text *t, const struct experiment *e, const struct
     text_put(t, "\n");
 }
 
+static void table_measures(struct text *t, const struct experiment *e, const struct run_report *r)
+{
+    const char *name[EXPERIMENT_POLICIES_MAX];
+    const struct measures_over *m[EXPERIMENT_POLICIES_MAX];
+    for (int i = 0; i < e->n_policies; i++) {
+        name[i] = e->policy[i].name;
+        m[i] = &r->policy[i].measures;
+    }
+    measures_table(t, name, m, e->n_policies);
+}
+
+static void table_events(struct text *t, const struct experiment *e, const struct run_report *r)
+{
+    for (int k = 1; k < r->n_stretches; k++) {
+        text_printf(t, "\nfrom request %zu on, requests until\n",
+                    r->policy[0].stretch[k - 1].end + 1);
+        for (int i = 0; i < e->n_policies; i++) {
+            const struct run_policy *p = &r->policy[i];
+            text_printf(t, "  %-28.28s", e->policy[i].name);
+            if (isnan(p->recovered[k].mean))
+                text_put(t, " quality is back at 95%: never");
+            else
+                text_printf(t, " quality is back at 95%%: %.0f (%.0f%% of the seeds)",
+                            p->recovered[k].mean, 100 * p->recovered_share[k]);
+            if (!isnan(p->adopted[k].mean))
+                text_printf(t, "; the new model is adopted: %.0f", p->adopted[k].mean);
+            text_put(t, "\n");
+        }
+    }
+}
+
 /* The line of the plot on which a policy's accuracy in a window lies. */
 static int level(const struct run_policy *p, int k, double low)
 {
@@ -266,4 +301,6 @@ void run_table(struct text *t, const struct experiment *e, const struct run_repo
     table_policies(t, e, r);
     table_curve(t, e, r);
     plot(t, e, r);
+    table_measures(t, e, r);
+    table_events(t, e, r);
 }

@@ -87,7 +87,7 @@ static void part(const struct sample *s, size_t at, size_t end, struct run_part 
 
 /* ---- quantities of a whole job ---- */
 
-static double hull_at(const struct experiment *e, const struct run_job *j)
+double run_hull_at(const struct experiment *e, const struct run_job *j)
 {
     struct point hull[MODELS_MAX];
     int n = hull_build(j->fixed, e->world.table.n_models, hull);
@@ -96,7 +96,7 @@ static double hull_at(const struct experiment *e, const struct run_job *j)
 
 static double gain_at(const struct experiment *e, const struct run_job *j)
 {
-    return quality_of(&j->whole) - hull_at(e, j);
+    return quality_of(&j->whole) - run_hull_at(e, j);
 }
 
 static double regret_at(const struct experiment *e, const struct run_job *j)
@@ -106,7 +106,7 @@ static double regret_at(const struct experiment *e, const struct run_job *j)
 }
 
 /* Quality less what the experiment's objective gives for the money. */
-static double utility_at(const struct experiment *e, const struct run_job *j)
+double run_utility(const struct experiment *e, const struct run_job *j)
 {
     double dearest = 0;
     for (int m = 0; m < e->world.table.n_models; m++)
@@ -149,6 +149,19 @@ static long long converged_at(const struct run_policy *p, int n_windows)
     return k == 0 ? 0 : (long long)p->window[k - 1].end;
 }
 
+/* Over the seeds that have it. at: of a double in struct run_job. */
+static struct interval over_known(const struct sample *s, size_t at, double *share)
+{
+    int n = 0;
+    for (int i = 0; i < s->seeds; i++) {
+        memcpy(&s->work[n], (const char *)&s->job[i] + at, sizeof(double));
+        n += !isnan(s->work[n]);
+    }
+    if (share != NULL)
+        *share = (double)n / s->seeds;
+    return n > 0 ? interval_over(s->work, n) : (struct interval){NAN, NAN, NAN};
+}
+
 static void sum_up(const struct sample *s, const struct run_report *r, struct run_policy *out)
 {
     size_t end[RUN_WINDOWS_MAX], from[STRETCHES_MAX + 1];
@@ -156,10 +169,10 @@ static void sum_up(const struct sample *s, const struct run_report *r, struct ru
     run_windows(s->e->n, end);
     from[course_stretches(&s->e->disturbances, s->e->n, from)] = s->e->n;
     part(s, AT(whole), s->e->n, &out->whole);
-    out->hull_at_spend = over_jobs(s, hull_at);
+    out->hull_at_spend = over_jobs(s, run_hull_at);
     out->gain = over_jobs(s, gain_at);
     out->regret = over_jobs(s, regret_at);
-    out->utility = over_jobs(s, utility_at);
+    out->utility = over_jobs(s, run_utility);
     out->accuracy_last = over(s, accuracy_of, AT(last));
     for (int m = 0; m < n_models; m++)
         out->share[m] = share(s, 0, r->n_stretches, m);
@@ -169,9 +182,13 @@ static void sum_up(const struct sample *s, const struct run_report *r, struct ru
         part(s, AT(stretch) + (size_t)k * sizeof(struct run_sum), from[k + 1], &out->stretch[k]);
         for (int m = 0; m < n_models; m++)
             out->stretch_share[k][m] = share(s, k, k + 1, m);
+        out->recovered[k] =
+            over_known(s, AT(recovered) + (size_t)k * sizeof(double), &out->recovered_share[k]);
+        out->adopted[k] = over_known(s, AT(adopted) + (size_t)k * sizeof(double), NULL);
     }
     for (int k = 0; k < s->e->n_groups; k++)
         part(s, AT(group) + (size_t)k * sizeof(struct run_sum), s->e->n, &out->group[k]);
+    measures_sum(&s->job[0].measured, sizeof s->job[0], s->seeds, s->work, &out->measures);
     out->converged_at = converged_at(out, r->n_windows);
 }
 
@@ -225,7 +242,7 @@ enum status run_sum_up(const struct experiment *e, const struct run_job *job,
         series_sum_up(series_at, job + p * seeds, seeds, e->n, e->world.table.n_models, work,
                       &series[p]);
         for (int i = 0; i < seeds; i++)
-            utility[p * seeds + i] = utility_at(e, &job[p * seeds + i]);
+            utility[p * seeds + i] = run_utility(e, &job[p * seeds + i]);
     }
     free(work);
     return STATUS_OK;

@@ -318,9 +318,9 @@ enum status history_read(struct history *h, const char *line, size_t n, struct h
                          struct problem *problem)
 {
     static const struct doc_bounds bounds = {.bytes = MESSAGE_MAX,
-                                              .item_bytes = MESSAGE_MAX,
-                                              .elements = 2 * EMBEDDING_MAX,
-                                              .items = BATCH_ITEMS_MAX};
+                                             .item_bytes = MESSAGE_MAX,
+                                             .elements = 2 * EMBEDDING_MAX,
+                                             .items = BATCH_ITEMS_MAX};
     json_t *root = NULL;
     memset(row, 0, sizeof *row);
     enum status s = json_open(line, n, &bounds, &root, problem);

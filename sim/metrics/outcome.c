@@ -18,6 +18,12 @@ static double best_quality(const struct table *t, uint32_t row)
     return best;
 }
 
+/* What the row got; -1: refused. */
+static double got(const struct table *t, uint32_t row, int model)
+{
+    return model < 0 ? 0 : t->q[table_cell(t, row, model)];
+}
+
 /* Cost of the cheapest model of a row that has at least this quality. */
 static int64_t cheapest_with(const struct table *t, uint32_t row, double quality)
 {
@@ -36,18 +42,22 @@ struct oracle_match metric_oracle_match(const struct table *t, const uint32_t *r
     struct oracle_match s = {0};
     double paid = 0, needed = 0, quality = 0, reachable = 0, solvable = 0;
     for (size_t i = 0; i < n; i++) {
+        double best = best_quality(t, row[i]);
+        int64_t least = cheapest_with(t, row[i], best);
+        solvable += best > 0;
+        needed += (double)least;
+        reachable += best;
+        if (model[i] < 0)
+            continue;
         size_t cell = table_cell(t, row[i], model[i]);
-        double best = best_quality(t, row[i]), q = t->q[cell];
-        int64_t least = cheapest_with(t, row[i], best), cost = t->cost_nano[cell];
+        double q = t->q[cell];
+        int64_t cost = t->cost_nano[cell];
         s.lenient += q >= best;
         s.strict += q >= best && cost <= least;
         s.near += q >= best - eps && cost <= cheapest_with(t, row[i], best - eps);
         s.optimal_selection += best > 0 && q >= best && cost <= least;
-        solvable += best > 0;
         paid += (double)cost;
-        needed += (double)least;
         quality += q;
-        reachable += best;
     }
     s.lenient /= (double)n;
     s.strict /= (double)n;
@@ -63,7 +73,7 @@ double metric_regret(const struct table *t, const uint32_t *row, const int *mode
 {
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
-        double r = best_quality(t, row[i]) - t->q[table_cell(t, row[i], model[i])];
+        double r = best_quality(t, row[i]) - got(t, row[i], model[i]);
         sum += r;
         if (step != NULL)
             step[i] = r;
@@ -77,7 +87,7 @@ double metric_regret_fixed(const struct table *t, const uint32_t *row, const int
 {
     double chosen = 0, best = -INFINITY;
     for (size_t i = 0; i < n; i++)
-        chosen += t->q[table_cell(t, row[i], model[i])];
+        chosen += got(t, row[i], model[i]);
     for (int m = 0; m < t->n_models; m++) {
         double sum = 0;
         for (size_t i = 0; i < n; i++)

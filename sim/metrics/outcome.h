@@ -13,7 +13,8 @@
  * number of requests.
  */
 
-/* Choices against the outcomes of a full-information table. */
+/* Choices against the outcomes of a full-information table; model -1 = refused: quality 0, for
+ * nothing, and neither best nor cheapest. */
 struct oracle_match {
     double lenient; /* share at the row's best quality */
     double strict;  /* and the cheapest of these; equal costs count for both */
