@@ -30,6 +30,7 @@ static const char commands[] =
     "                                                  learn from prompts how texts differ\n"
     "       purser-sim refold --store DIR [options]    what a store has learned, and would have\n"
     "       purser-sim metrics FILE.csv [options]      PGR, APGR, CPT, AIQ, AUDC, QNC of a curve\n"
+    "       purser-sim report RESULT.json... --out FILE.html   figures of what was found\n"
     "       purser-sim ope --help                      another policy, judged on logged decisions\n"
     "       purser-sim whatif --store DIR [options]    what other settings would do, from the log\n"
     "\n";

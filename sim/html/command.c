@@ -38,6 +38,17 @@ static int fail(const char *path, const char *what)
     return EXIT_FAILURE;
 }
 
+/* A scenario has its experiment inside. */
+static json_t *unwrapped(json_t *o)
+{
+    json_t *inside = json_object_get(o, "experiment");
+    if (!json_is_object(inside))
+        return o;
+    json_incref(inside);
+    json_decref(o);
+    return inside;
+}
+
 /* A file holds one object, or one after another. */
 static int read_results(const char *path, struct results *r)
 {
@@ -60,7 +71,7 @@ static int read_results(const char *path, struct results *r)
             return fail(path, o == NULL ? error.text : "expected objects, as --json prints them");
         }
         r->path[r->n] = path;
-        r->item[r->n++] = o;
+        r->item[r->n++] = unwrapped(o);
     }
     fclose(f);
     return r->n > before ? EXIT_SUCCESS : fail(path, "has no result");

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BEST, LEVEL, LOSES, ABSENT };
@@ -97,8 +98,13 @@ static void cells(struct plot *plot, const struct matrix *m, int what, int ink)
 static void words(struct plot *plot, const struct matrix *m)
 {
     char text[64];
+    double letters = 0;
     for (int i = 0; i < m->policies; i++)
-        plot_name(plot, i, m->worlds - 0.35, 0, 0, "center", INK_TEXT, m->policy[i]);
+        letters += (double)strlen(m->policy[i]) + 2;
+    int rows = (int)fmin(1 + floor(letters * 8 / ((plot->right - plot->left) * plot->width)), 3);
+    for (int i = 0; i < m->policies; i++) /* long names take turns */
+        plot_name(plot, i, m->worlds - 0.35 + 0.5 * (i % rows), 0, 0, "center", INK_TEXT,
+                  m->policy[i]);
     for (int w = 0; w < m->worlds; w++) {
         double y = m->worlds - 1 - w;
         plot_name(plot, -0.55, y, 0, 0, "right", INK_TEXT, m->world[w]);
@@ -134,7 +140,30 @@ static void numbers(struct page *p, const struct matrix *m)
     page_figure_end(p);
 }
 
-void draw_matrix(struct page *p, const struct matrix *m, const char *what)
+/* How many worlds a policy took part in. */
+static int worlds_of(const struct matrix *m, int i)
+{
+    int n = 0;
+    for (int w = 0; w < m->worlds; w++)
+        n += isfinite(m->value[w][i].mean);
+    return n;
+}
+
+/* What can be compared: policies of two worlds or more, in worlds that have two such. */
+static void comparable(const struct matrix *m, struct matrix *out)
+{
+    matrix_init(out);
+    for (int w = 0; w < m->worlds; w++) {
+        int n = 0;
+        for (int i = 0; i < m->policies; i++)
+            n += isfinite(m->value[w][i].mean) && worlds_of(m, i) > 1;
+        for (int i = 0; n > 1 && i < m->policies; i++)
+            if (isfinite(m->value[w][i].mean) && worlds_of(m, i) > 1)
+                matrix_put(out, m->world[w], m->policy[i], m->value[w][i]);
+    }
+}
+
+static void draw(struct page *p, const struct matrix *m, const char *what)
 {
     char read[256];
     struct plot plot;
@@ -152,7 +181,7 @@ void draw_matrix(struct page *p, const struct matrix *m, const char *what)
     page_section(p, "Wins and losses", "Policies against worlds.");
     page_figure(p, "matrix", read, "%s is best or level in %d of %d worlds", m->policy[first],
                 not_beaten(m, first), m->worlds);
-    page_plot(p, &plot, 760, 70 + 34 * m->worlds, "", "");
+    page_plot(p, &plot, 760, 100 + 34 * m->worlds, "", "");
     plot.left = fmin(24 + 8 * longest(m), 400) / 760;
     plot.right = 0.99;
     plot.bottom = 4.0 / plot.height;
@@ -160,11 +189,21 @@ void draw_matrix(struct page *p, const struct matrix *m, const char *what)
     plot.no_y = true;
     plot_range(&plot, -0.5, m->policies - 0.5, -0.5, m->worlds);
     plot.y0 = -0.5;
-    plot.y1 = m->worlds + 0.2;
+    plot.y1 = m->worlds + 1.2;
     cells(&plot, m, BEST, INK_GOOD);
     cells(&plot, m, LEVEL, INK_LEVEL);
     cells(&plot, m, LOSES, INK_BAD);
     words(&plot, m);
     page_draw(p, &plot);
     numbers(p, m);
+}
+
+void draw_matrix(struct page *p, const struct matrix *m, const char *what)
+{
+    struct matrix *part = calloc(1, sizeof *part);
+    if (part == NULL)
+        return;
+    comparable(m, part);
+    draw(p, part, what);
+    free(part);
 }

@@ -27,9 +27,9 @@ static const char style[] =
     "var(--ink3);white-space:nowrap}\n"
     "th{font-weight:600}.w{text-align:left}\n"
     "@media print{body{max-width:none;padding:0}html{font-size:10pt}\n"
-    "figure{background:none;padding:0}h3,svg{break-inside:avoid;break-after:avoid}\n"
-    "figure "
-    "h3,.read{break-after:avoid}tr{break-inside:avoid}.wide{max-height:none;overflow:visible}\n"
+    "figure{background:none;padding:0}h2,h3,.below,.read{break-after:avoid}\n"
+    ".plots{display:block}svg{break-inside:avoid}.plots .half{display:inline-block;width:49%}\n"
+    "tr{break-inside:avoid}.wide{max-height:none;overflow:visible}\n"
     "details::details-content{content-visibility:visible;display:block;height:auto}\n"
     "th,td{padding:.05rem .35rem;font-size:7.5pt}}\n"
     "@page{margin:14mm}\n";

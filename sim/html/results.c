@@ -148,7 +148,7 @@ void draw_compare(struct page *p, const json_t *const *cell, int n)
 
 /* ---- ope ---- */
 
-static void estimators(struct page *p, const json_t *aim, const char *axis, double unit)
+static void estimators(struct page *p, const json_t *aim, const char *axis, double unit, int width)
 {
     json_t *list = json_object_get(json_object_get(aim, "target"), "estimators");
     const char *name;
@@ -165,8 +165,8 @@ static void estimators(struct page *p, const json_t *aim, const char *axis, doub
         range_take(&x, json_number_value(json_array_get(i, 0)) * unit);
         range_take(&x, json_number_value(json_array_get(i, 1)) * unit);
     }
-    page_plot(p, &plot, 560, 70 + 24 * n, axis, "");
-    plot.left = 96.0 / 560;
+    page_plot(p, &plot, width, 70 + 24 * n, axis, "");
+    plot.left = 96.0 / width;
     plot.right = 0.97;
     plot.bare_y = true;
     plot_range(&plot, x.low - 0.03 * (x.high - x.low), x.high + 0.03 * (x.high - x.low), 0, n);
@@ -221,12 +221,12 @@ void draw_ope(struct page *p, const json_t *ope)
         p, "estimators",
         "What the target would have reached on logged decisions, by each estimator with its "
         "95% interval. The dashed line is what the logged decisions reached.",
-        "%s would reach quality %.3f where the log has %.3f: the gate %s",
+        "Target %s would reach quality %.3f where the log has %.3f: the gate %s",
         page_string(ope, "target"), page_number(dr, "value"), page_number(quality, "logged_mean"),
         passed ? "lets it through" : "holds it back");
-    estimators(p, quality, "quality (mean, 0 to 1)", 1);
+    estimators(p, quality, "quality (mean, 0 to 1)", 1, cost != NULL ? 560 : 760);
     if (cost != NULL)
-        estimators(p, cost, "cost (USD per 1,000 requests)", PER_THOUSAND);
+        estimators(p, cost, "cost (USD per 1,000 requests)", PER_THOUSAND, 560);
     page_table(p, "_aim|_estimator|value|low|high|logged");
     estimator_rows(p, "quality", quality);
     estimator_rows(p, "cost (USD)", cost);
