@@ -18,8 +18,9 @@ static const char *const kind_name[] = {"none",     "started", "configured", "de
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
 static const char *const reason_name[] = {
-    "cold_start", "explored", "budget_pressure", "constrained", "rule", "only_model", "guarded",
-    "apprentice", "budget",   "soft_limit",      "session",     "hull", "escalated"};
+    "cold_start", "explored", "budget_pressure", "constrained", "rule",
+    "only_model", "guarded",  "apprentice",      "budget",      "soft_limit",
+    "session",    "hull",     "escalated",       "degraded",    "canary"};
 
 static void number(struct text *t, const char *name, double v)
 {

@@ -141,7 +141,8 @@ static void put_reasons(struct emit *e, uint32_t reasons)
                  {REASON_SESSION, "session"},
                  {REASON_HULL, "hull"},
                  {REASON_ESCALATED, "escalated"},
-                 {REASON_DEGRADED, "degraded"}};
+                 {REASON_DEGRADED, "degraded"},
+                 {REASON_CANARY, "canary"}};
     key_array(e, "reasons");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (reasons & names[i].bit)

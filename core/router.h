@@ -3,6 +3,7 @@
 #define PURSER_CORE_ROUTER_H
 
 #include <stdint.h>
+#include "core/canary.h"
 #include "core/event.h"
 #include "core/params.h"
 #include "core/request.h"
@@ -195,6 +196,8 @@ struct router_stats {
         int64_t trips, labels;       /* times the policy was put aside; labels of what follows */
         double policy, lower, upper; /* policy minus hull, quality points, and its bounds */
     } hull;                          /* core/hull_guard.h */
+    bool canary_on;                  /* settings are on trial: */
+    struct canary_view canary;       /* core/canary.h */
     int64_t agreed;                  /* decisions where the policy drew what was served */
     double value;                    /* sum over decisions of what they were worth */
     double value_labelled;           /* of those with a learned quality label */

@@ -35,6 +35,7 @@ enum status router_adopt_config(struct router *r, const char *json, size_t n,
     router_resettle(r, &next.learners);
     router_pace_configure(r, &next);
     r->params = next;
+    canary_settings(&next, &r->other);
     r->reprice_ms = catalog_next_ms(&next.catalog);
     memmove(r->json, json, n);
     r->json_len = n;
@@ -104,6 +105,18 @@ bool router_reprice(struct router *r, int64_t now_ms, struct event *ev)
     r->reprice_ms = INT64_MAX; /* memory is short: with the next configuration again */
     ev->kind = EVENT_NONE;
     return false;
+}
+
+bool router_conclude(struct router *r, int64_t now_ms, struct event *ev)
+{
+    enum canary_turn turn = canary_turn(&r->canary, &r->params);
+    struct params next;
+    if (turn == CANARY_OPEN)
+        return false;
+    next = r->params;
+    canary_settle(&next, turn);
+    return change(r, now_ms, &next, canary_origin(turn), 0, r->next_json, CONFIG_MAX, ev, NULL) ==
+           STATUS_OK;
 }
 
 /* A name stands in the catalog and wherever the configuration refers to a model. */

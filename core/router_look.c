@@ -125,6 +125,8 @@ void router_stats(const struct router *r, struct router_stats *out)
     out->baseline_nano = r->counters.baseline_nano;
     out->guard_ledger = r->guard_ledger;
     hull_stats(r, out);
+    out->canary_on = r->canary.since > 0;
+    canary_look(&r->canary, &r->params, &out->canary);
     out->agreed = r->counters.agreed;
     out->shadow_gain = r->counters.shadow_gain;
     out->value = r->counters.value;

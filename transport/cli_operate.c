@@ -52,6 +52,26 @@ static void show_alerts(const json_t *alerts)
     }
 }
 
+static void show_bounds(const char *what, const json_t *b)
+{
+    printf("  %s %+.4f, within %+.4f and %+.4f\n", what, cli_real(b, "mean"), cli_real(b, "lower"),
+           cli_real(b, "upper"));
+}
+
+/* Only while settings are on trial. */
+static void show_canary(const json_t *c)
+{
+    if (!c)
+        return;
+    const json_t *n = json_object_get(c, "decisions");
+    printf("canary on %.3g%% of requests: %.0f decided, %.0f by what is in force, %.0f labels; "
+           "canary minus what is in force:\n",
+           100 * cli_real(c, "share"), json_number_value(json_array_get(n, 1)),
+           json_number_value(json_array_get(n, 0)), cli_real(c, "labels"));
+    show_bounds("reward, in points of quality", json_object_get(c, "reward"));
+    show_bounds("quality", json_object_get(c, "quality"));
+}
+
 static void show_state(const json_t *r)
 {
     printf("%s: seq %lld, epoch %lld, policy %s, durability %s\n", cli_text(r, "status"),
@@ -63,6 +83,7 @@ static void show_state(const json_t *r)
     if (*cli_text(r, "digest"))
         printf("digest %s\n", cli_text(r, "digest"));
     show_alerts(json_object_get(r, "alerts"));
+    show_canary(json_object_get(r, "canary"));
 }
 
 int cli_status(struct cli *c)
@@ -113,6 +134,7 @@ static void show_rates(const json_t *now, const json_t *before, double seconds)
         printf("value per $ %.4g (value x quality, of requests worth %.4g)\n", delivered,
                cli_real(now, "value"));
     show_hull(json_object_get(now, "hull"));
+    show_canary(json_object_get(now, "canary"));
 }
 
 static void show_models(const json_t *now)

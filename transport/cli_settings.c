@@ -19,6 +19,7 @@ struct change {
     bool preview, apply;
     const char *reason;
     double days, decisions; /* of the preview; 0 = as the service has it */
+    double share;           /* of requests that are to try it; 0 = all have it at once */
 };
 
 static int no_memory(const struct cli *c)
@@ -32,6 +33,21 @@ static json_t *ask(struct cli *c, json_t *message, int *code)
     return cli_call(c, PURSER_CLIENT_CONTROL, message, code);
 }
 
+/* 5% or 0.05; false: told. */
+static bool read_share(struct cli *c, double *share)
+{
+    const char *s = cli_option(c, "--canary");
+    char *end;
+    if (!s)
+        return true;
+    *share = strtod(s, &end);
+    *share /= *end == '%' ? 100 : 1;
+    if (end != s && (*end == '\0' || strcmp(end, "%") == 0) && *share >= 0.005 && *share <= 0.5)
+        return true;
+    cli_usage(c, "--canary takes a share of the requests, 0.5% to 50%");
+    return false;
+}
+
 /* Reads what all changes take; false: told. */
 static bool read_options(struct cli *c, struct change *x)
 {
@@ -41,6 +57,8 @@ static bool read_options(struct cli *c, struct change *x)
     x->reason = cli_option(c, "--reason");
     if (!cli_number(c, "--days", &x->days, &present) ||
         !cli_number(c, "--decisions", &x->decisions, &present))
+        return false;
+    if (!read_share(c, &x->share))
         return false;
     if (x->apply && !x->reason) {
         cli_usage(c, "--apply needs --reason WHY: the audit keeps it");
@@ -127,9 +145,30 @@ static int preview(struct cli *c, const struct change *x)
     return CLI_OK;
 }
 
+/* Weights and policy as they were, and as they are to be on trial. False: told. */
+static bool put_on_trial(struct cli *c, const struct change *x)
+{
+    static const char *const parts[] = {"objective", "policy"};
+    json_t *canary = json_object_get(x->after, "canary");
+    for (int i = 0; i < 2; i++) {
+        json_object_set(canary, parts[i], json_object_get(x->after, parts[i]));
+        json_object_set(x->after, parts[i], json_object_get(x->before, parts[i]));
+    }
+    json_object_set_new(canary, "share", json_real(x->share));
+    json_t *rest = json_deep_copy(x->after);
+    json_object_set(rest, "canary", json_object_get(x->before, "canary"));
+    bool alone = json_equal(rest, x->before);
+    json_decref(rest);
+    if (!alone)
+        cli_usage(c, "--canary tries weights and policy, nothing else");
+    return alone;
+}
+
 static int apply(struct cli *c, const struct change *x)
 {
     int code;
+    if (x->share > 0 && !put_on_trial(c, x))
+        return CLI_USAGE;
     json_t *m = message_of(x, "config.set");
     if (m)
         json_object_set_new(m, "reason", json_string(x->reason));
@@ -139,7 +178,8 @@ static int apply(struct cli *c, const struct change *x)
     if (c->json)
         cli_print_json(reply);
     else
-        printf("\nin force, as configuration %" JSON_INTEGER_FORMAT "\n",
+        printf("\n%s, as configuration %" JSON_INTEGER_FORMAT "\n",
+               x->share > 0 ? "on trial" : "in force",
                json_integer_value(json_object_get(reply, "config_seq")));
     json_decref(reply);
     return CLI_OK;

@@ -49,8 +49,10 @@ static enum status stats(struct call *c, struct problem *p)
 
 static enum status state_of(struct call *c, struct problem *p)
 {
+    static struct router_stats st; /* loop thread only; too big for the stack */
     struct desk *d = c->control->desk;
     (void)p;
+    router_stats(d->router, &st);
     text_printf(c->out,
                 "{\"v\":1,\"status\":\"%s\",\"seq\":%" PRIu64 ",\"epoch\":%" PRIu32
                 ",\"config_seq\":%" PRIu64 ",\"snapshot_seq\":%" PRIu64
@@ -62,6 +64,7 @@ static enum status state_of(struct call *c, struct problem *p)
                 d->snapshot_seq, c->control->settings->relaxed ? "relaxed" : "full",
                 db_store_id(d->db), router_params(d->router)->policy.name);
     text_json_string(c->out, c->control->data_dir);
+    control_canary(c->out, router_params(d->router)->canary.share, &st);
     if (json_is_true(json_object_get(c->root, "digest")))
         text_printf(c->out, ",\"digest\":\"%016" PRIx64 "\"", snapshot_digest(d->router));
     text_put(c->out, ",");

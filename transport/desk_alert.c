@@ -3,7 +3,9 @@
  * What the desk tells whoever watches: it goes into the tray of the batch that records what brought
  * it about, and is told with that batch.
  */
+#include "core/canary.h"
 #include "transport/desk_inside.h"
+#include "transport/log.h"
 
 static void models(struct desk *d, uint64_t seq, int64_t now_ms)
 {
@@ -27,10 +29,20 @@ static void hull_turn(struct desk *d, const struct event *ev)
     a->upper = ev->hull.upper;
 }
 
+static void log_canary(const struct event *ev)
+{
+    const char *why = canary_why(ev->configured.origin);
+    if (why)
+        log_event(LOG_LEVEL_INFO, "canary", "verdict", ev->configured.origin, "why", why,
+                  "config_seq", LOG_NUMBER(ev->seq), NULL);
+}
+
 void desk_alert(struct desk *d, const struct event *ev)
 {
-    if (ev->kind == EVENT_CONFIGURED)
+    if (ev->kind == EVENT_CONFIGURED) {
         models(d, ev->seq, ev->time_ms);
+        log_canary(ev);
+    }
     if (ev->kind == EVENT_HULL && ev->hull.turn != HULL_SOLVED)
         hull_turn(d, ev);
     pool_watch_event(d->watch, ev, d->filling.alerts);

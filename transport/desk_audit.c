@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "core/canary.h"
 #include "core/config.h"
 #include "transport/desk_inside.h"
 
@@ -33,6 +34,8 @@ static const char *who_of(const struct desk *d, const char *origin)
         return "file";
     if (strcmp(origin, "prices") == 0)
         return "clock";
+    if (canary_why(origin))
+        return "canary";
     return d->who ? d->who : "loopback";
 }
 
@@ -43,7 +46,8 @@ void desk_audit_event(struct desk *d, const struct event *ev)
         return;
     if (ev->kind == EVENT_CONFIGURED) {
         const char *origin = ev->configured.origin;
-        struct audit_hand hand = {who_of(d, origin), origin, d->why};
+        const char *verdict = canary_why(origin);
+        struct audit_hand hand = {who_of(d, origin), origin, verdict ? verdict : d->why};
         s = audit_config(d->audit, d->filling.batch, ev->time_ms, &hand, ev->seq,
                          json_loadb(ev->configured.json, ev->configured.len, 0, NULL));
     } else if (ev->kind == EVENT_LENS) {

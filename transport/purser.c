@@ -114,20 +114,21 @@ static const struct {
      "weights [get]\n"
      "       purser weights set quality=1 cost=0.1 [--reason WHY]\n"
      "       purser weights set [--quality Q] [--cost C] [--latency L] [--failure F]\n"
-     "         [--preview [--days D] [--decisions N]] [--apply --reason WHY]\n"
+     "         [--preview [--days D] [--decisions N]]\n"
+     "         [--apply [--canary SHARE] --reason WHY]\n"
      "       purser weights history\n"
      "       purser weights rollback [--to N] [--preview] [--apply --reason WHY]",
      cli_weights, true},
     {"policy", "the policy in force, or change it",
      "policy [get]\n"
      "       purser policy set name=lints width=1 [--reason WHY]\n"
-     "         [--preview [--days D] [--decisions N]] [--apply]\n"
+     "         [--preview [--days D] [--decisions N]] [--apply [--canary SHARE]]\n"
      "       purser policy history | rollback   (as of weights)",
      cli_policy, true},
     {"config", "any part of the configuration: show, preview, change, take back",
      "config [get [PATH]]\n"
      "       purser config set PATH=VALUE ... [--preview [--days D] [--decisions N]]\n"
-     "         [--apply --reason WHY]\n"
+     "         [--apply [--canary SHARE] --reason WHY]\n"
      "       purser config history [PATH]\n"
      "       purser config diff [N]\n"
      "       purser config rollback [--to N] [--part PART] [--preview] [--apply --reason WHY]\n"

@@ -62,7 +62,7 @@ void measures_json(struct text *t, const struct measures_over *m)
         report_number(t, "quality", m->curve[k].quality);
         text_put(t, "}");
     }
-    text_put(t, "],\"calibration\":[");
+    text_put(t, "],\"bins\":[");
     for (int b = 0; b < MEASURE_BINS; b++) {
         text_put(t, b > 0 ? ",{" : "{");
         report_number(t, "n", m->bin[b].n);

@@ -18,7 +18,7 @@ struct measures_over {
  * [n]. */
 void measures_sum(const struct measures *first, size_t stride, int n, double *work,
                   struct measures_over *out);
-/* measures_json writes the members "measures", "deferral_curve" and "calibration", a comma ahead;
+/* measures_json writes the members "measures", "deferral_curve" and "bins", a comma ahead;
  * measures_table a line for each measure that any column has, with what it means. */
 void measures_json(struct text *t, const struct measures_over *m);
 void measures_table(struct text *t, const char *const *name, const struct measures_over *const *m,

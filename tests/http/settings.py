@@ -172,15 +172,19 @@ def test_settings_weights_there_and_back(build):
     assert s.stop()[0] == 0
 
 
-def restart(build, s):
-    """The same store and key file, another process; gives the service."""
-    s.process.terminate()
-    assert s.process.wait(30) == 0
+def begin(build, s):
+    """Another process for the same store and key file."""
     with open(s.log, "wb") as log:
         s.process = subprocess.Popen([os.path.join(build, "purserd"), "--config",
                                       os.path.join(s.folder, "config.json"), "--data",
                                       os.path.join(s.folder, "data")], stderr=log)
     s.wait()
+
+
+def restart(build, s):
+    s.process.terminate()
+    assert s.process.wait(30) == 0
+    begin(build, s)
 
 
 def until(what):
@@ -247,4 +251,49 @@ def test_settings_audit(build):
     said = purser(build, s, "audit", "--verify", "--data", data, code=65)
     assert "entry 3" in said and "is not what was written" in said, said
     shutil.rmtree(data)
+    assert s.stop()[0] == 0
+
+
+def test_settings_canary(build):
+    """Weights on trial: a share of the requests, seen in the status, over a restart, until evidence
+    puts them in force; the audit says so."""
+    s = Service(build, objective={"cost": 2}, policy={"floor": 0.1, "floor_min": 0.1})
+    serve(s, 500)
+    purser(build, s, "config", "set", "objective/cost=0.02", "budget/usd_per_request=1", "--apply",
+           "--canary", "20%", "--reason", "no", code=64)
+    purser(build, s, "weights", "set", "--cost", "0.02", "--apply", "--canary", "70%", "--reason", "no",
+           code=64)
+    said = purser(build, s, "weights", "set", "--cost", "0.02", "--apply", "--canary", "20%",
+                  "--reason", "quality pays")
+    assert "on trial" in said, said
+    assert s.get("/v1/weights")["weights"]["cost"] == 2
+    answers = serve(s, 300, seed=2)
+    status = s.get("/v1/status")
+    if "canary" in status:
+        assert sum(status["canary"]["decisions"]) == status["canary"]["labels"] == 300, status
+        assert "canary on 20%" in purser(build, s, "status")
+    tried = [a for a in answers if "canary" in a["reasons"]]
+    assert 20 < len(tried) < 120, len(tried)
+    explained = s.get(f"/v1/decisions/{tried[0]['decision_id']}")
+    assert "Settings on trial decided, not those in force." in explained["words"], explained["words"]
+    for kind in ("SIGKILL", "SIGTERM"):  # a trial goes on where it was
+        getattr(s.process, "kill" if kind == "SIGKILL" else "terminate")()
+        s.process.wait(30)
+        for c in s.nng.values():
+            c.close()
+        s.nng = {}
+        begin(build, s)
+        assert s.get("/v1/status").get("canary") == status.get("canary")
+    for seed in range(20):
+        if "canary" not in s.get("/v1/status"):
+            break
+        serve(s, 300, seed=10 + seed)
+    assert s.get("/v1/weights")["weights"]["cost"] == 0.02, s.get("/v1/status")
+    last = s.get("/v1/audit")["entries"][-1]
+    assert (last["who"], last["op"]) == ("canary", "canary.promoted"), last
+    assert "more reward" in last["why"] and "canary" in purser(build, s, "weights", "history")
+    assert not [a for a in serve(s, 100, seed=99) if "canary" in a["reasons"]]
+    purser(build, s, "weights", "rollback", "--apply", "--reason", "not after all")
+    assert s.get("/v1/weights")["weights"]["cost"] == 2
+    assert purser(build, s, "verify", "--data", os.path.join(s.folder, "data")).startswith("ok")
     assert s.stop()[0] == 0
