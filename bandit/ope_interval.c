@@ -100,7 +100,9 @@ static double cressie_read_low(const struct ope_log *rows, const struct ope_boun
     struct moments m = moments_of(rows, b, flip);
     double unseen = m.w < m.n ? b->weight_high : b->weight_low;
     double budget = isfinite(unseen) ? least_tilt(&m, unseen) : 1 + 1 / m.n;
-    budget += gsl_cdf_fdist_Qinv(alpha, 1, m.n);
+    /* the quantile of F(1, n), which GSL does not find for great n, as that of t squared */
+    double t = gsl_cdf_tdist_Qinv(alpha / 2, m.n);
+    budget += t * t;
     double low =
         fmin(least_value(&m, b->weight_low, budget), least_value(&m, b->weight_high, budget));
     return low < 1 ? fmax(low, 0) : 0;

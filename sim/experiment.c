@@ -14,6 +14,7 @@
 #include "sim/setup.h"
 #include "sim/spec.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,23 +24,61 @@
 #define TABLE(rows) ((struct field_table){rows, sizeof rows / sizeof rows[0]})
 
 static const struct field rows[] = {
-    {.path = "world", .kind = FIELD_OTHER},
-    {.path = "table", .kind = FIELD_OTHER},
-    {.path = "adequate", .kind = FIELD_CHOICE, E(by_mean), .text = "realised|mean"},
-    {.path = "seeds", .kind = FIELD_INT, E(seeds), .min = 1, .max = SEEDS_MAX, .number = 20},
-    {.path = "first_seed", .kind = FIELD_INT, E(first_seed), .max = 9e15, .number = 1},
-    {.path = "delay", .kind = FIELD_INT, E(delay), .max = 1e7},
-    {.path = "max_output_tokens", .kind = FIELD_INT, E(max_output_tokens), .max = 1e9},
-    {.path = "disturbances", .kind = FIELD_OTHER},
-    {.path = "params", .kind = FIELD_OTHER},
-    {.path = "policies", .kind = FIELD_OTHER},
+    {.path = "world", .help = "a world: its name, its path, or itself", .kind = FIELD_OTHER},
+    {.path = "table",
+     .help = "a folder or CSV file with a full-information table",
+     .kind = FIELD_OTHER},
+    {.path = "adequate",
+     .help = "by what a request is judged: its outcomes, or the true means of a world",
+     .kind = FIELD_CHOICE,
+     E(by_mean),
+     .text = "realised|mean"},
+    {.path = "seeds",
+     .help = "how many",
+     .kind = FIELD_INT,
+     E(seeds),
+     .min = 1,
+     .max = SEEDS_MAX,
+     .number = 20},
+    {.path = "first_seed",
+     .help = "the first of them",
+     .kind = FIELD_INT,
+     E(first_seed),
+     .max = 9e15,
+     .number = 1},
+    {.path = "delay",
+     .help = "requests until feedback arrives",
+     .kind = FIELD_INT,
+     E(delay),
+     .max = 1e7},
+    {.path = "max_output_tokens",
+     .help = "the limit each request has; strict pools need one; 0: none",
+     .kind = FIELD_INT,
+     E(max_output_tokens),
+     .max = 1e9},
+    {.path = "disturbances",
+     .help = "what happens on the way, one after another",
+     .kind = FIELD_OTHER},
+    {.path = "params", .help = "configuration, over what is there already", .kind = FIELD_OTHER},
+    {.path = "policies", .other = "required", .help = "what is compared", .kind = FIELD_OTHER},
 };
 
 enum policy_bit { HAS_NAME = 1 };
 static const struct field policy_rows[] = {
-    {.path = "name", .kind = FIELD_NAME, P(name), .min = 1, .max = NAME_LEN, .bit = HAS_NAME},
-    {.path = "labelled", .kind = FIELD_INT, P(labelled), .max = WORLD_ROWS_MAX},
-    {.path = "params", .kind = FIELD_OTHER},
+    {.path = "name",
+     .other = "required",
+     .help = "by which it is known",
+     .kind = FIELD_NAME,
+     P(name),
+     .min = 1,
+     .max = NAME_LEN,
+     .bit = HAS_NAME},
+    {.path = "labelled",
+     .help = "requests taught beforehand, with the outcomes of all models",
+     .kind = FIELD_INT,
+     P(labelled),
+     .max = WORLD_ROWS_MAX},
+    {.path = "params", .help = "configuration, over what is there already", .kind = FIELD_OTHER},
 };
 
 void experiment_free(struct experiment *e)
@@ -394,4 +433,44 @@ enum status experiment_load(const char *name, int64_t requests, struct experimen
     s = spec_blame(problem, path, experiment_read(root, folder, out, problem));
     json_decref(root);
     return s;
+}
+
+/* What a shape says as text, on the heap; NULL when memory is short. */
+static char *shape(const char *ahead, void (*write)(struct text *out), const char *behind)
+{
+    enum { CAP = 1 << 16 };
+    char *room = malloc(CAP);
+    if (room == NULL)
+        return NULL;
+    struct text t = text_over(room, CAP);
+    text_put(&t, ahead);
+    write(&t);
+    text_put(&t, behind);
+    assert(!t.full);
+    return room;
+}
+
+size_t experiment_schema(char *out, size_t cap)
+{
+    char *world = shape("\"oneOf\":[{\"type\":\"string\"},{", world_schema, "}]");
+    char *list = shape("\"type\":\"array\",\"items\":{\"oneOf\":[", disturbance_schema, "]}");
+    const struct field_shape shapes[] = {
+        {.path = "world", .json = world},
+        {.path = "table", .json = "\"type\":\"string\""},
+        {.path = "disturbances", .json = list},
+        {.path = "params", .json = "\"$ref\":\"configuration.schema.json\""},
+        {.path = "policies", .table = TABLE(policy_rows), .most = EXPERIMENT_POLICIES_MAX},
+        {0}};
+    struct text t = text_over(out, cap);
+    if (world != NULL && list != NULL) {
+        text_put(&t, "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\n"
+                     "\"title\":\"Experiment of purser-sim\",\n"
+                     "\"oneOf\":[{\"required\":[\"world\"]},{\"required\":[\"table\"]}],\n");
+        fields_schema(TABLE(rows), shapes, &t);
+        text_put(&t, "}\n");
+    }
+    bool ok = world != NULL && list != NULL && !t.full;
+    free(world);
+    free(list);
+    return ok ? t.len : 0;
 }

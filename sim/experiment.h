@@ -53,4 +53,8 @@ int experiment_group(const struct experiment *e, const struct course *c, size_t 
 uint64_t experiment_job_digest(const struct experiment *e, int policy, uint64_t seed);
 void experiment_free(struct experiment *e);
 
+/* experiment_schema writes the JSON Schema of experiment files and gives its length, 0 when it does
+ * not fit. It refers to that of configurations, which lies beside it. */
+size_t experiment_schema(char *out, size_t cap);
+
 #endif

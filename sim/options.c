@@ -21,6 +21,7 @@ static const char commands[] =
     "       purser-sim scenario fintech --values       what knowing values is worth\n"
     "       purser-sim run EXPERIMENT [--seeds N] [--json] [--csv FILE]\n"
     "                                                  policies over time, on a made world\n"
+    "       purser-sim run EXPERIMENT --check          only say whether it is right\n"
     "       purser-sim run EXPERIMENT --shard I/N --resume FILE\n"
     "       purser-sim merge EXPERIMENT FILE...        what all shards come to\n"
     "       purser-sim config DIR [options]            a configuration of purserd for a table\n"
@@ -149,6 +150,7 @@ enum option_key {
     OPT_DAYS,
     OPT_TRACE,
     OPT_JSONL,
+    OPT_CHECK,
     OPT_MAX_OUTPUT_TOKENS,
     OPT_HELP,
     OPT_VERSION
@@ -197,6 +199,7 @@ static const struct option long_options[] = {
     {"weights", required_argument, NULL, OPT_WEIGHTS},
     {"prices", required_argument, NULL, OPT_PRICES},
     {"withdraw", required_argument, NULL, OPT_WITHDRAW},
+    {"check", no_argument, NULL, OPT_CHECK},
     {"jsonl", required_argument, NULL, OPT_JSONL},
     {"trace", required_argument, NULL, OPT_TRACE},
     {"max-output-tokens", required_argument, NULL, OPT_MAX_OUTPUT_TOKENS},
@@ -374,6 +377,9 @@ static bool take_plain(struct options *o, int key, const char *v)
         return true;
     case OPT_JSON:
         o->json = true;
+        return true;
+    case OPT_CHECK:
+        o->check = true;
         return true;
     case OPT_PROGRESS:
         o->progress = true;

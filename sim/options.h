@@ -27,6 +27,7 @@ struct options {
     bool given_order;
     double split, budget; /* budget < 0: as configured */
     bool values;          /* the scenario's */
+    bool check;           /* of run: the experiment is read and not played */
     bool full_history, cold, json, progress, labels;
     bool seeds_given, seed_given, rows_given;
     bool own; /* DIR/purser.json, if there is one, belongs to the table */

@@ -88,7 +88,7 @@ struct run_command {
     const char *experiment, *csv; /* csv may be NULL */
     int seeds;                    /* 0 = as the experiment says */
     int64_t first_seed;           /* -1 = as the experiment says */
-    bool json;
+    bool json, check;             /* check: nothing is played */
     struct run_plan plan;
 };
 MUST_CHECK enum status run_command_run(const struct run_command *c, struct problem *problem);

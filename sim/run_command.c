@@ -69,7 +69,11 @@ enum status run_command_run(const struct run_command *c, struct problem *problem
             e->seeds = c->seeds;
         if (c->first_seed >= 0)
             e->first_seed = c->first_seed;
-        s = play(c, e, r, problem);
+        if (c->check)
+            printf("%s: right; %zu requests, %d policies, %lld seeds\n", c->experiment, e->n,
+                   e->n_policies, (long long)e->seeds);
+        else
+            s = play(c, e, r, problem);
         experiment_free(e);
     }
     free(r);

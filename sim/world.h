@@ -94,4 +94,8 @@ struct world_family {
 const struct world_family *world_family(const char *name);
 const struct world_family *world_family_at(int i);
 
+/* world_schema writes the members of a JSON Schema of specifications. */
+struct text;
+void world_schema(struct text *out);
+
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/config.h"
+#include "sim/experiment.h"
 
 enum { DOC_CAP = 1 << 20 };
 static const char marker[] = "<!-- generated: reference --write docs/configuration.md -->\n\n";
@@ -38,7 +39,10 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     bool schema = strlen(path) > 5 && strcmp(path + strlen(path) - 5, ".json") == 0;
-    if ((schema ? config_schema : config_reference)(generated, sizeof generated) == 0)
+    size_t (*const generate)(char *, size_t) = !schema                       ? config_reference
+                                               : strstr(path, "experiment.") ? experiment_schema
+                                                                             : config_schema;
+    if (generate(generated, sizeof generated) == 0)
         return fail(path, "the reference does not fit");
     FILE *f = fopen(path, "r");
     if (!f && !(write && schema))

@@ -18,87 +18,169 @@
 #define NAME .kind = FIELD_NAME, .max = NAME_LEN, .text = ""
 #define KIND                                                                                       \
     {                                                                                              \
-        .path = "kind", .kind = FIELD_OTHER                                                        \
+        .path = "kind", .other = "required", .help = "what happens", .kind = FIELD_OTHER           \
     }
 #define AT                                                                                         \
     {                                                                                              \
-        .path = "at", REAL, D(at), .max = 1                                                        \
+        .path = "at", .help = "share of the counted requests at which it begins", REAL, D(at),     \
+        .max = 1                                                                                   \
     }
 #define UNTIL                                                                                      \
     {                                                                                              \
-        .path = "until", REAL, D(until), .max = 1, .number = 1                                     \
+        .path = "until", .help = "share at which it ends", REAL, D(until), .max = 1, .number = 1   \
     }
 #define MODEL                                                                                      \
     {                                                                                              \
-        .path = "model", NAME, D(name)                                                             \
+        .path = "model", .help = "to which it happens; none: to all", NAME, D(name)                \
     }
 #define SHARE                                                                                      \
     {                                                                                              \
-        .path = "share", REAL, D(share), .max = 1, .number = 1                                     \
+        .path = "share", .help = "of the requests concerned", REAL, D(share), .max = 1,            \
+        .number = 1                                                                                \
     }
 
 static const struct field drift[] = {
     KIND,
     AT,
     UNTIL,
-    {.path = "shape", .kind = FIELD_NAME, D(form), .max = NAME_LEN, .text = "abrupt"},
-    {.path = "over", REAL, D(over), .min = 1e-6, .max = 1, .number = 0.2},
-    {.path = "weight", REAL, D(weight), .max = 1, .number = 1},
-    {.path = "turn", INT, D(turn), .min = 1, .max = MODELS_MAX, .number = 1}};
-static const struct field regression[] = {
-    KIND, AT, UNTIL, MODEL, {.path = "shift", REAL, D(shift), .min = -1, .max = 1, .number = -0.3}};
-static const struct field price[] = {
-    KIND,
-    AT,
-    UNTIL,
-    MODEL,
-    {.path = "factor", REAL, D(factor), .min = 1e-6, .max = 1e6, .number = 10}};
-static const struct field outage[] = {
-    KIND,  AT,    UNTIL,
-    MODEL, SHARE, {.path = "factor", REAL, D(factor), .min = 1, .max = 1e3, .number = 1}};
+    {.path = "shape",
+     .help = "abrupt, gradual, seasonal or alternating",
+     .kind = FIELD_NAME,
+     D(form),
+     .max = NAME_LEN,
+     .text = "abrupt"},
+    {.path = "over",
+     .help = "share of the requests it takes, or its period",
+     REAL,
+     D(over),
+     .min = 1e-6,
+     .max = 1,
+     .number = 0.2},
+    {.path = "weight", .help = "how much is taken over", REAL, D(weight), .max = 1, .number = 1},
+    {.path = "turn",
+     .help = "how many models on",
+     INT,
+     D(turn),
+     .min = 1,
+     .max = MODELS_MAX,
+     .number = 1}};
+static const struct field regression[] = {KIND,
+                                          AT,
+                                          UNTIL,
+                                          MODEL,
+                                          {.path = "shift",
+                                           .help = "added to mean quality",
+                                           REAL,
+                                           D(shift),
+                                           .min = -1,
+                                           .max = 1,
+                                           .number = -0.3}};
+static const struct field price[] = {KIND,
+                                     AT,
+                                     UNTIL,
+                                     MODEL,
+                                     {.path = "factor",
+                                      .help = "on prices, or latency",
+                                      REAL,
+                                      D(factor),
+                                      .min = 1e-6,
+                                      .max = 1e6,
+                                      .number = 10}};
+static const struct field outage[] = {KIND,
+                                      AT,
+                                      UNTIL,
+                                      MODEL,
+                                      SHARE,
+                                      {.path = "factor",
+                                       .help = "on prices, or latency",
+                                       REAL,
+                                       D(factor),
+                                       .min = 1,
+                                       .max = 1e3,
+                                       .number = 1}};
 static const struct field absent[] = {KIND, AT, UNTIL, MODEL};
-static const struct field tokens[] = {
-    KIND, AT, UNTIL, MODEL, {.path = "tail", REAL, D(tail), .min = 1.01, .max = 100, .number = 2}};
+static const struct field tokens[] = {KIND,
+                                      AT,
+                                      UNTIL,
+                                      MODEL,
+                                      {.path = "tail",
+                                       .help = "index of the Pareto distribution of lengths",
+                                       REAL,
+                                       D(tail),
+                                       .min = 1.01,
+                                       .max = 100,
+                                       .number = 2}};
 static const struct field tenants[] = {
     KIND,
-    {.path = "n", INT, D(n), .min = 1, .max = TENANTS_MAX, .number = 10},
-    {.path = "skew", REAL, D(skew), .max = 10, .number = 1}};
+    {.path = "n", .help = "how many", INT, D(n), .min = 1, .max = TENANTS_MAX, .number = 10},
+    {.path = "skew", .help = "of the law of Zipf", REAL, D(skew), .max = 10, .number = 1}};
 static const struct field arrivals[] = {
     KIND,
-    {.path = "day", INT, D(day), .min = 2, .max = 1e7, .number = 2000},
-    {.path = "swing", REAL, D(swing), .max = 0.99, .number = 0.8},
-    {.path = "gap_s", REAL, D(gap_s), .min = 1e-3, .max = 1e5, .number = 1}};
+    {.path = "day", .help = "requests in a day", INT, D(day), .min = 2, .max = 1e7, .number = 2000},
+    {.path = "swing", .help = "of the rate over a day", REAL, D(swing), .max = 0.99, .number = 0.8},
+    {.path = "gap_s",
+     .help = "mean seconds between requests",
+     REAL,
+     D(gap_s),
+     .min = 1e-3,
+     .max = 1e5,
+     .number = 1}};
 static const struct field delay[] = {
     KIND,
     AT,
     UNTIL,
-    {.path = "law", .kind = FIELD_NAME, D(form), .max = NAME_LEN, .text = "exponential"},
-    {.path = "mean", INT, D(mean), .min = 1, .max = DISTURBED_DELAY_MAX, .number = 100},
-    {.path = "spread", REAL, D(spread), .max = 3, .number = 1}};
-static const struct field missing[] = {KIND,
-                                       AT,
-                                       UNTIL,
-                                       MODEL,
-                                       SHARE,
-                                       {.path = "low", REAL, D(low), .max = 1},
-                                       {.path = "high", REAL, D(high), .max = 1, .number = 1}};
+    {.path = "law",
+     .help = "fixed, exponential, lognormal, reward or batch",
+     .kind = FIELD_NAME,
+     D(form),
+     .max = NAME_LEN,
+     .text = "exponential"},
+    {.path = "mean",
+     .help = "requests",
+     INT,
+     D(mean),
+     .min = 1,
+     .max = DISTURBED_DELAY_MAX,
+     .number = 100},
+    {.path = "spread", .help = "of delays", REAL, D(spread), .max = 3, .number = 1}};
+static const struct field missing[] = {
+    KIND,
+    AT,
+    UNTIL,
+    MODEL,
+    SHARE,
+    {.path = "low", .help = "least quality concerned", REAL, D(low), .max = 1},
+    {.path = "high", .help = "greatest quality concerned", REAL, D(high), .max = 1, .number = 1}};
 static const struct field repeat[] = {
     KIND,
     AT,
     UNTIL,
     SHARE,
-    {.path = "mean", INT, D(mean), .max = DISTURBED_DELAY_MAX, .number = 100}};
-static const struct field judge[] = {KIND,
-                                     AT,
-                                     UNTIL,
-                                     MODEL,
-                                     {.path = "noise", REAL, D(noise), .max = 1},
-                                     {.path = "shift", REAL, D(shift), .min = -1, .max = 1}};
-static const struct field poison[] = {KIND, AT, UNTIL, SHARE, {.path = "tenant", NAME, D(tenant)}};
-static const struct field restart[] = {
-    KIND, AT, {.path = "keep", .kind = FIELD_BOOL, D(keep), .number = 1}};
-static const struct field memory[] = {
-    KIND, {.path = "open", INT, D(n), .min = 1, .max = 1e6, .number = 64}};
+    {.path = "mean", .help = "requests", INT, D(mean), .max = DISTURBED_DELAY_MAX, .number = 100}};
+static const struct field judge[] = {
+    KIND,
+    AT,
+    UNTIL,
+    MODEL,
+    {.path = "noise", .help = "of what is told", REAL, D(noise), .max = 1},
+    {.path = "shift", .help = "added to mean quality", REAL, D(shift), .min = -1, .max = 1}};
+static const struct field poison[] = {
+    KIND, AT, UNTIL, SHARE, {.path = "tenant", .help = "whose feedback it is", NAME, D(tenant)}};
+static const struct field restart[] = {KIND,
+                                       AT,
+                                       {.path = "keep",
+                                        .help = "what was learned survives",
+                                        .kind = FIELD_BOOL,
+                                        D(keep),
+                                        .number = 1}};
+static const struct field memory[] = {KIND,
+                                      {.path = "open",
+                                       .help = "decisions that are remembered",
+                                       INT,
+                                       D(n),
+                                       .min = 1,
+                                       .max = 1e6,
+                                       .number = 64}};
 
 #define TABLE(rows)                                                                                \
     {                                                                                              \
@@ -229,4 +311,16 @@ enum status disturbances_read(const json_t *v, const struct json_at *at, const s
         out->n = (int)i + 1;
     }
     return s;
+}
+
+void disturbance_schema(struct text *out)
+{
+    for (int k = 0; k < DISTURB_KINDS; k++) {
+        char name[64];
+        snprintf(name, sizeof name, "\"const\":\"%s\"", kind[k].name);
+        const struct field_shape shapes[] = {{.path = "kind", .json = name}, {0}};
+        text_put(out, k > 0 ? ",{" : "{");
+        fields_schema(kind[k].fields, shapes, out);
+        text_put(out, "}");
+    }
 }

@@ -84,4 +84,8 @@ bool disturbance_on(const struct disturbance *d, size_t i, size_t n);
 /* disturbance_at gives the request at a share of n. */
 size_t disturbance_at(double share, size_t n);
 
+/* disturbance_schema writes a JSON Schema of each kind, a comma between. */
+struct text;
+void disturbance_schema(struct text *out);
+
 #endif

@@ -6,7 +6,6 @@
  */
 #include "sim/metrics/command.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdbool.h>
@@ -15,6 +14,8 @@
 #include <string.h>
 #include "core/text.h"
 #include "sim/metrics/curve.h"
+#include "sim/csv.h"
+#include "sim/sheet.h"
 
 static const char help[] =
     "usage: purser-sim metrics FILE.csv [options]\n"
@@ -28,9 +29,10 @@ static const char help[] =
     "  --low C, --high C     range of costs of AIQ; default: of the file\n"
     "  --unit C              cost of the dearest model, for AUDC and QNC; default: the greatest\n"
     "  --quality Q           that of the dearest model, for QNC; default: at the greatest cost\n"
-    "  --json                one JSON object\n";
+    "  --json                one JSON object\n"
+    "  --csv DIR, --jsonl DIR   also DIR/numbers and DIR/curve, as rows\n";
 
-enum { COLUMNS = 5, CELLS_MAX = 64, LINE_CAP = 4096 };
+enum { COLUMNS = 5 };
 static const char *const column_name[COLUMNS] = {"score", "weak", "strong", "cost", "quality"};
 
 struct columns {
@@ -42,26 +44,13 @@ struct wish {
     const char *path;
     double low, high, unit, quality; /* NAN: of the file */
     bool json;
+    struct sheet_place sheets;
 };
 
 static int fail(const char *path, size_t line, const char *what)
 {
     fprintf(stderr, "purser-sim metrics: %s:%zu: %s\n", path, line, what);
     return EXIT_FAILURE;
-}
-
-static int split(char *line, char *cell[CELLS_MAX])
-{
-    int n = 0;
-    line[strcspn(line, "\r\n")] = '\0';
-    for (char *s = line; s && n < CELLS_MAX; n++) {
-        char *comma = strchr(s, ',');
-        cell[n] = s;
-        if (comma)
-            *comma++ = '\0';
-        s = comma;
-    }
-    return n;
 }
 
 static bool grow(struct columns *c)
@@ -78,74 +67,59 @@ static bool grow(struct columns *c)
     return true;
 }
 
-/* Which of our columns each cell of the header is; false without memory. */
-static bool read_header(char *line, struct columns *c, int of[CELLS_MAX])
+static const char *read_row(const struct csv *csv, struct columns *c, int *wrong)
 {
-    char *cell[CELLS_MAX];
-    int n = split(line, cell);
-    for (int i = 0; i < CELLS_MAX; i++)
-        of[i] = -1;
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < COLUMNS; k++)
-            if (strcmp(cell[i], column_name[k]) == 0 && !c->at[k]) {
-                of[i] = k;
-                c->at[k] = malloc(sizeof *c->at[k]);
-                if (!c->at[k])
-                    return false;
-            }
-    return true;
-}
-
-static const char *read_row(char *line, struct columns *c, const int of[CELLS_MAX])
-{
-    char *cell[CELLS_MAX], *end;
-    bool got[COLUMNS] = {false};
-    int n = split(line, cell);
     if (!grow(c))
         return "no memory";
-    for (int i = 0; i < n; i++) {
-        if (of[i] < 0)
-            continue;
-        double v = strtod(cell[i], &end);
-        if (end == cell[i] || *end != '\0' || !isfinite(v))
-            return "expected finite numbers";
-        c->at[of[i]][c->n] = v;
-        got[of[i]] = true;
+    for (int k = 0; k < COLUMNS; k++) {
+        *wrong = csv_find(csv, column_name[k]);
+        if (c->at[k] && !csv_number(csv->cell[*wrong], &c->at[k][c->n]))
+            return "expected a finite number";
     }
-    for (int k = 0; k < COLUMNS; k++)
-        if (c->at[k] && !got[k])
-            return "a cell is missing";
     c->n++;
     return NULL;
 }
 
-static int read_columns(const char *path, struct columns *c)
+static enum status read_all(struct csv *csv, struct columns *c)
 {
-    char line[LINE_CAP];
-    int of[CELLS_MAX];
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return fail(path, 0, strerror(errno));
-    const char *wrong = fgets(line, sizeof line, f) ? NULL : "is empty";
-    if (!wrong && !read_header(line, c, of))
-        wrong = "no memory";
-    size_t at = 1;
-    while (!wrong && fgets(line, sizeof line, f)) {
-        at++;
-        if (!strchr(line, '\n') && !feof(f))
-            wrong = "the line is too long";
-        else if (line[0] != '\n')
-            wrong = read_row(line, c, of);
+    enum status s = STATUS_OK;
+    int wrong = -1;
+    for (int k = 0; k < COLUMNS; k++)
+        if (csv_find(csv, column_name[k]) >= 0 && !(c->at[k] = malloc(sizeof *c->at[k])))
+            return csv_fault(csv, -1, "no memory");
+    while (s == STATUS_OK && csv_next(csv, &s)) {
+        const char *what = read_row(csv, c, &wrong);
+        s = what ? csv_fault(csv, wrong, what) : STATUS_OK;
     }
-    fclose(f);
-    if (!wrong && c->n == 0)
-        wrong = "has no rows";
-    return wrong ? fail(path, at, wrong) : EXIT_SUCCESS;
+    return s == STATUS_OK && c->n == 0 ? csv_fault(csv, -1, "has no rows") : s;
 }
 
-/* A number with its name, as a member or a line. */
-static void put(struct text *t, bool json, const char *name, const char *means, double v)
+static int read_columns(const char *path, struct columns *c)
 {
+    struct csv csv;
+    struct problem problem = {0};
+    enum status s = csv_open(&csv, path, &problem);
+    if (s == STATUS_OK)
+        s = read_all(&csv, c);
+    csv_close(&csv);
+    if (s == STATUS_OK)
+        return EXIT_SUCCESS;
+    fprintf(stderr, "purser-sim metrics: %s\n", problem.text);
+    return EXIT_FAILURE;
+}
+
+/* What is told: text, and rows of numbers and of the curve. */
+struct told {
+    struct text text;
+    struct sheet numbers, curve;
+};
+
+/* A number with its name, as a member or a line, and as a row. */
+static void put(struct told *to, bool json, const char *name, const char *means, double v)
+{
+    struct text *t = &to->text;
+    sheet_text(&to->numbers, name);
+    sheet_number(&to->numbers, v);
     if (json) {
         text_printf(t, "%s\"%s\":", t->at[t->len - 1] == '{' ? "" : ",", name);
         text_json_number(t, v, 9);
@@ -161,24 +135,27 @@ static double mean(const double *v, size_t n)
     return sum / (double)n;
 }
 
-static bool tell_deferral(const struct wish *w, const struct columns *c, struct text *t)
+static bool tell_deferral(const struct wish *w, const struct columns *c, struct told *to)
 {
+    struct text *t = &to->text;
     struct deferral curve[DEFERRAL_POINTS];
     int n = deferral_curve(c->at[0], c->at[1], c->at[2], c->n, curve);
     double weak = mean(c->at[1], c->n), strong = mean(c->at[2], c->n);
     if (n < 0)
         return false;
-    put(t, w->json, "weak", "mean quality of the weak model", weak);
-    put(t, w->json, "strong", "mean quality of the strong model", strong);
-    put(t, w->json, "apgr", "mean share of that gap recovered, over shares of strong calls",
+    put(to, w->json, "weak", "mean quality of the weak model", weak);
+    put(to, w->json, "strong", "mean quality of the strong model", strong);
+    put(to, w->json, "apgr", "mean share of that gap recovered, over shares of strong calls",
         deferral_apgr(curve, n, weak, strong));
-    put(t, w->json, "cpt50", "share of strong calls that recovers half of it",
+    put(to, w->json, "cpt50", "share of strong calls that recovers half of it",
         deferral_cpt(curve, n, weak, strong, .5));
-    put(t, w->json, "cpt80", "share of strong calls that recovers 80% of it",
+    put(to, w->json, "cpt80", "share of strong calls that recovers 80% of it",
         deferral_cpt(curve, n, weak, strong, .8));
     text_put(t, w->json ? ",\"curve\":[" : "\nstrong calls   quality       PGR\n");
     for (int i = 0; i < n; i++) {
         double pgr = metric_pgr(curve[i].quality, weak, strong);
+        sheet_number(&to->curve, curve[i].share);
+        sheet_number(&to->curve, curve[i].quality);
         if (w->json)
             text_printf(t, "%s{\"share\":%.9g,\"quality\":%.9g}", i ? "," : "", curve[i].share,
                         curve[i].quality);
@@ -195,8 +172,9 @@ static int by_cost(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static bool tell_curve(const struct wish *w, const struct columns *c, struct text *t)
+static bool tell_curve(const struct wish *w, const struct columns *c, struct told *to)
 {
+    struct text *t = &to->text;
     struct point *p = calloc(2 * c->n, sizeof *p), *hull = p ? p + c->n : NULL;
     int n = (int)c->n, vertices = -1;
     for (int i = 0; p && i < n; i++)
@@ -208,43 +186,73 @@ static bool tell_curve(const struct wish *w, const struct columns *c, struct tex
     if (vertices > 0) {
         double unit = isnan(w->unit) ? p[n - 1].cost : w->unit;
         double quality = isnan(w->quality) ? p[n - 1].quality : w->quality;
-        put(t, w->json, "aiq", "mean quality of the hull over the range of costs",
+        put(to, w->json, "aiq", "mean quality of the hull over the range of costs",
             curve_aiq(p, n, isnan(w->low) ? p[0].cost : w->low,
                       isnan(w->high) ? p[n - 1].cost : w->high));
-        put(t, w->json, "audc", "area under quality over cost / unit", curve_area(p, n, unit));
-        put(t, w->json, "qnc", "least cost / unit at which that quality is reached",
+        put(to, w->json, "audc", "area under quality over cost / unit", curve_area(p, n, unit));
+        put(to, w->json, "qnc", "least cost / unit at which that quality is reached",
             curve_neutral_cost(p, n, quality, unit));
         text_put(t, w->json ? ",\"hull\":[" : "\nhull: cost   quality\n");
-        for (int i = 0; i < vertices; i++)
+        for (int i = 0; i < vertices; i++) {
+            sheet_number(&to->curve, hull[i].cost);
+            sheet_number(&to->curve, hull[i].quality);
             text_printf(t, w->json ? "%s{\"cost\":%.9g,\"quality\":%.9g}" : "%s%10.6g %9.4f\n",
                         w->json && i ? "," : "", hull[i].cost, hull[i].quality);
+        }
         text_put(t, w->json ? "]" : "");
     }
     free(p);
     return vertices > 0;
 }
 
+static enum status begin_sheets(const struct wish *w, bool pair, struct told *to,
+                                struct problem *problem)
+{
+    static const char *const numbers[] = {"name", "value"};
+    enum status s = sheet_place_ready(&w->sheets, problem);
+    if (s == STATUS_OK)
+        s = sheet_begin(&to->numbers, &w->sheets, "numbers", problem);
+    if (s == STATUS_OK)
+        s = sheet_begin(&to->curve, &w->sheets, "curve", problem);
+    sheet_columns(&to->numbers, numbers, 2);
+    sheet_column(&to->curve, pair ? "share" : "cost");
+    sheet_column(&to->curve, "quality");
+    return s;
+}
+
+static enum status end_sheets(struct told *to, struct problem *problem)
+{
+    enum status s = sheet_end(&to->numbers, problem), t = sheet_end(&to->curve, problem);
+    return s != STATUS_OK ? s : t;
+}
+
 static int tell(const struct wish *w, const struct columns *c)
 {
     enum { ROOM = 1 << 20 };
     char *room = malloc(ROOM);
+    struct told to = {0};
+    struct problem problem = {0};
     if (!room)
         return fail(w->path, 0, "no memory");
-    struct text t = text_over(room, ROOM);
-    text_put(&t, w->json ? "{" : "");
+    to.text = text_over(room, ROOM);
+    text_put(&to.text, w->json ? "{" : "");
     bool pair = c->at[0] && c->at[1] && c->at[2], curve = c->at[3] && c->at[4];
     int code = EXIT_FAILURE;
     if (!pair && !curve)
         fail(w->path, 1, "expected columns score,weak,strong or cost,quality");
-    else if (pair ? !tell_deferral(w, c, &t) : !tell_curve(w, c, &t))
+    else if (begin_sheets(w, pair, &to, &problem) != STATUS_OK)
+        fail(w->path, 0, problem.text);
+    else if (pair ? !tell_deferral(w, c, &to) : !tell_curve(w, c, &to))
         fail(w->path, 0, "no memory");
-    else if (t.full)
+    else if (to.text.full)
         fail(w->path, 0, "more points than can be told");
+    else if (end_sheets(&to, &problem) != STATUS_OK)
+        fail(w->path, 0, problem.text);
     else
         code = EXIT_SUCCESS;
-    text_put(&t, w->json ? "}\n" : "");
+    text_put(&to.text, w->json ? "}\n" : "");
     if (code == EXIT_SUCCESS)
-        fputs(t.at, stdout);
+        fputs(to.text.at, stdout);
     free(room);
     return code;
 }
@@ -257,6 +265,8 @@ static bool read_wish(int argc, char **argv, struct wish *w, bool *helped)
                                             {"unit", required_argument, NULL, 'u'},
                                             {"quality", required_argument, NULL, 'q'},
                                             {"json", no_argument, NULL, 'j'},
+                                            {"csv", required_argument, NULL, 'c'},
+                                            {"jsonl", required_argument, NULL, 'l' + 256},
                                             {"help", no_argument, NULL, '?' + 256},
                                             {0}};
     char *end;
@@ -275,6 +285,8 @@ static bool read_wish(int argc, char **argv, struct wish *w, bool *helped)
             }
         } else if (key == 'j')
             w->json = true;
+        else if (key == 'c' || key == 'l' + 256)
+            w->sheets = (struct sheet_place){optarg, key != 'c'};
         else if (key == '?' + 256)
             *helped = true;
         else

@@ -49,6 +49,7 @@ static const char help[] =
     "  --seed S              of bootstrap and replay (default 1)\n"
     "how it is told\n"
     "  --json                one JSON object instead of tables\n"
+    "  --csv DIR, --jsonl DIR   also rows, a file each in DIR: docs/sheets.md\n"
     "  --progress            on stderr, even when that is no terminal\n";
 
 struct ask {
@@ -58,6 +59,7 @@ struct ask {
     double weights[AIM_UTILITY];
     double days;
     unsigned by;
+    struct sheet_place sheets;
     bool store, weighed, formatted, fit, json, progress, help;
 };
 
@@ -88,6 +90,8 @@ enum key {
     KEY_SG,
     KEY_SEED,
     KEY_JSON,
+    KEY_CSV,
+    KEY_JSONL,
     KEY_PROGRESS,
     KEY_HELP
 };
@@ -118,6 +122,8 @@ static const struct option options[] = {
     {"dros", required_argument, NULL, KEY_DROS},
     {"sg", required_argument, NULL, KEY_SG},
     {"seed", required_argument, NULL, KEY_SEED},
+    {"csv", required_argument, NULL, KEY_CSV},
+    {"jsonl", required_argument, NULL, KEY_JSONL},
     {"json", no_argument, NULL, KEY_JSON},
     {"progress", no_argument, NULL, KEY_PROGRESS},
     {"help", no_argument, NULL, KEY_HELP},
@@ -202,6 +208,10 @@ static bool take_source(struct ask *a, int key, const char *v)
         return whole(v, &a->source.from);
     case KEY_TO:
         return whole(v, &a->source.to);
+    case KEY_CSV:
+    case KEY_JSONL:
+        a->sheets = (struct sheet_place){v, key == KEY_JSONL};
+        return *v != '\0';
     case KEY_JSON:
         return (a->json = true);
     case KEY_PROGRESS:
@@ -331,6 +341,11 @@ static enum status prepare(const struct ask *a, struct ope_rows *rows, struct pr
 static int tell(const struct ask *a, const struct ope_rows *rows, const struct ope_report *report)
 {
     struct ope_told told = {a->source.path, a->target, a->against, rows, &a->question, report};
+    struct problem problem = {0};
+    if (ope_report_sheets(&a->sheets, &told, &problem) != STATUS_OK) {
+        fprintf(stderr, "purser-sim: %s\n", problem.text);
+        return EXIT_FAILURE;
+    }
     if (a->json && !ope_report_json(stdout, &told)) {
         fputs("purser-sim: out of memory\n", stderr);
         return EXIT_FAILURE;

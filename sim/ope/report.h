@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include "sim/ope/evaluate.h"
+#include "sim/sheet.h"
 
 /* What a report says, for people and for programs. Members of the JSON are a contract:
  * docs/ope.md. */
@@ -14,6 +15,9 @@ struct ope_told {
     const struct ope_report *report;
 };
 void ope_report_table(FILE *f, const struct ope_told *t);
+/* ope_report_sheets writes estimates, intervals, models and segments as rows. */
+MUST_CHECK enum status ope_report_sheets(const struct sheet_place *to, const struct ope_told *t,
+                                         struct problem *problem);
 /* ope_report_json gives false when memory is short. */
 bool ope_report_json(FILE *f, const struct ope_told *t);
 
