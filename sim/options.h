@@ -16,6 +16,7 @@ struct options {
     const char *history, *policies, *budgets, *csv, *resume; /* of compare; NULL = default */
     const char *store, *without_source, *without_tenant, *without_batch, *until; /* of refold */
     const char *weights, *prices, *withdraw;                                     /* of whatif */
+    const char *write;                                                           /* of tune */
     double days; /* 0 = the whole log */
     const char *set[SETS_MAX];
     int n_sets;
@@ -28,7 +29,8 @@ struct options {
     bool seeds_given, seed_given, rows_given;
     bool own; /* DIR/purser.json, if there is one, belongs to the table */
     struct delay delay;
-    long long seeds, first_seed, workers, rows, scenario_seed, monthly, dims, clusters, buckets;
+    long long seeds, first_seed, workers, trials, rows, scenario_seed, monthly, dims, clusters,
+        buckets;
     double whiten;
     int shard, shards; /* of run: shard of shards, from 1; 0 of 0 = all of it */
 };

@@ -19,6 +19,7 @@
 #include "sim/report.h"
 #include "sim/score.h"
 #include "sim/setup.h"
+#include "sim/tune/command.h"
 #include "sim/whatif_command.h"
 #include "sim/worth.h"
 
@@ -183,6 +184,29 @@ static enum status tell_worth(const struct options *o, const struct replay *r,
     }
     free(room);
     return s;
+}
+
+/* A table, or the log of a store. */
+static int tune(struct options *o, char **rest, int n)
+{
+    struct problem problem = {0};
+    struct table table = {0};
+    if (o->store != NULL)
+        return n == 0 ? tune_store_command(o)
+                      : options_refuse("tune takes one DIR, or --store DIR", rest[0]);
+    if (n != 1)
+        return options_refuse("tune takes one DIR, or --store DIR", NULL);
+    struct params *params = malloc(sizeof *params);
+    o->dir = rest[0];
+    o->own = true;
+    enum status s = params == NULL ? problem_set(&problem, STATUS_INTERNAL, "", "out of memory")
+                                   : load(o, &table, &problem);
+    if (s == STATUS_OK)
+        s = set_up(o, &table, params, &problem);
+    int code = s == STATUS_OK ? tune_table_command(o, &table, params) : command_fail(&problem);
+    free(params);
+    table_free(&table);
+    return code;
 }
 
 /* The scenario with its values: known to the router, and not. */
@@ -399,6 +423,8 @@ static int run(struct options *o, const char *command, char **rest, int n)
         return n >= 2
                    ? command_run(o, rest[0], rest + 1, n - 1)
                    : options_refuse("merge takes an EXPERIMENT and the files of its shards", NULL);
+    if (strcmp(command, "tune") == 0)
+        return tune(o, rest, n);
     if (strcmp(command, "compare") == 0)
         return compare_command(o, rest, n);
     if (strcmp(command, "refold") == 0)
