@@ -117,6 +117,13 @@ MUST_CHECK enum status router_configure(struct router *r, int64_t now_ms,
  * not have keep their slots, inactive. */
 MUST_CHECK enum status router_merge(const struct router *r, const struct params *params,
                                     struct params *merged, struct problem *problem);
+/* router_rescore chooses anew for a logged decision, with what this router has learned so far and
+ * under its params: predictions, probabilities by slot and weights go into *d, a copy of the record
+ * otherwise; pmf is by slot, 0 where not eligible. The price of a dollar stays the logged one, as
+ * do sessions and who may be chosen; guards, quotas and rules have no say. Pure. False: the record
+ * is of other features, or none of its models is there. */
+bool router_rescore(const struct router *r, const struct event *decided, struct event_decided *d,
+                    double *pmf);
 /* router_rename gives a model another name. It keeps its slot and all that was learned, and the
  * configuration follows wherever it names the model; the old name is free again. Refused: a name
  * that nobody has (UNKNOWN_MODEL), a new one that somebody has, retired or not (CONFLICT). */

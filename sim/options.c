@@ -31,6 +31,7 @@ static const char commands[] =
     "                                                  learn from prompts how texts differ\n"
     "       purser-sim refold --store DIR [options]    what a store has learned, and would have\n"
     "       purser-sim metrics FILE.csv [options]      PGR, APGR, CPT, AIQ, AUDC, QNC of a curve\n"
+    "       purser-sim tune DIR|--store DIR [options]  look for a better configuration\n"
     "       purser-sim report RESULT.json... --out FILE.html   figures of what was found\n"
     "       purser-sim ope --help                      another policy, judged on logged decisions\n"
     "       purser-sim whatif --store DIR [options]    what other settings would do, from the log\n"
@@ -93,7 +94,10 @@ static const char choices[] =
     "  --prices LIST         NAME=IN:OUT,..., USD per million tokens\n"
     "  --withdraw LIST       models that are no longer to be chosen\n"
     "  --days N              look at the decisions of the last N days (default: all)\n"
-    "  --rows N              at most the newest N (default 50000)\n";
+    "  --rows N              at most the newest N (default 50000)\n"
+    "of tune               (--split is 0.7, --seeds 3 unless given)\n"
+    "  --trials N            configurations to try, the present one among them (default 32)\n"
+    "  --write FILE          write the better one, if there is one\n";
 static const char running[] =
     "how it is run and told\n"
     "  --workers N           processes (default: one per core); changes no result\n"
@@ -152,6 +156,8 @@ enum option_key {
     OPT_JSONL,
     OPT_CHECK,
     OPT_MAX_OUTPUT_TOKENS,
+    OPT_TRIALS,
+    OPT_WRITE,
     OPT_HELP,
     OPT_VERSION
 };
@@ -204,6 +210,8 @@ static const struct option long_options[] = {
     {"trace", required_argument, NULL, OPT_TRACE},
     {"max-output-tokens", required_argument, NULL, OPT_MAX_OUTPUT_TOKENS},
     {"days", required_argument, NULL, OPT_DAYS},
+    {"trials", required_argument, NULL, OPT_TRIALS},
+    {"write", required_argument, NULL, OPT_WRITE},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -288,6 +296,8 @@ static bool take_value(struct options *o, int key, const char *v)
     case OPT_SEED:
         o->seed_given = true;
         return read_int(v, 0, INT64_MAX / 2, &o->first_seed);
+    case OPT_TRIALS:
+        return read_int(v, 2, 1000, &o->trials);
     case OPT_WORKERS:
         return read_int(v, 1, 256, &o->workers);
     case OPT_ROWS:
@@ -400,6 +410,7 @@ static bool take_store(struct options *o, int key, const char *v)
                       : key == OPT_WEIGHTS        ? &o->weights
                       : key == OPT_PRICES         ? &o->prices
                       : key == OPT_WITHDRAW       ? &o->withdraw
+                      : key == OPT_WRITE          ? &o->write
                                                   : NULL;
     if (to)
         *to = v;

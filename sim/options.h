@@ -19,7 +19,8 @@ struct options {
     const char *trace;                       /* of replay */
     const char *jsonl;                       /* of run and replay */
     long long max_output_tokens;
-    double days; /* 0 = the whole log */
+    const char *write; /* of tune */
+    double days;       /* 0 = the whole log */
     const char *set[SETS_MAX];
     int n_sets;
     struct change change[CHANGES_MAX];
@@ -32,7 +33,8 @@ struct options {
     bool seeds_given, seed_given, rows_given;
     bool own; /* DIR/purser.json, if there is one, belongs to the table */
     struct delay delay;
-    long long seeds, first_seed, workers, rows, scenario_seed, monthly, dims, clusters, buckets;
+    long long seeds, first_seed, workers, trials, rows, scenario_seed, monthly, dims, clusters,
+        buckets;
     double whiten;
     int shard, shards; /* of run: shard of shards, from 1; 0 of 0 = all of it */
 };

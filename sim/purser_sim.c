@@ -13,6 +13,7 @@
 #include "sim/lens_command.h"
 #include "sim/ope/command.h"
 #include "sim/options.h"
+#include "sim/options_setup.h"
 #include "sim/metrics/command.h"
 #include "sim/refold_command.h"
 #include "sim/replay.h"
@@ -20,6 +21,7 @@
 #include "sim/score.h"
 #include "sim/setup.h"
 #include "sim/trace.h"
+#include "sim/tune/command.h"
 #include "sim/whatif_command.h"
 #include "sim/worth.h"
 
@@ -32,55 +34,6 @@
 #include <unistd.h>
 
 enum { REPORT_CAP = 1 << 20 };
-
-static enum status load(const struct options *o, struct table *t, struct problem *problem)
-{
-    if (o->scenario != NULL)
-        return fintech_table((uint64_t)o->scenario_seed, (size_t)(o->rows ? o->rows : FINTECH_ROWS),
-                             t, problem);
-    if (o->prices != NULL && !table_is_file(o->dir))
-        return problem_set(problem, STATUS_BAD_REQUEST, "--prices",
-                           "is for CSV files: %.60s has its prices in models.json", o->dir);
-    return table_is_file(o->dir) ? table_load_csv(o->dir, o->prices, t, problem)
-                                 : table_load(o->dir, t, problem);
-}
-
-/* Patches with the part of a configuration that lies beside a table, if one does. */
-static enum status set_up_own(const struct options *o, struct params *p, struct problem *problem)
-{
-    char path[4096];
-    int n = snprintf(path, sizeof path, "%s/purser.json", o->dir);
-    if (n >= (int)sizeof path || access(path, F_OK) != 0)
-        return STATUS_OK;
-    return setup_file(p, path, problem);
-}
-
-/* Defaults, then the pool, the scenario's rules, the file, the sets, the named options. */
-static enum status set_up(const struct options *o, const struct table *t, struct params *p,
-                          struct problem *problem)
-{
-    params_default(p);
-    enum status s = setup_pool(p, t, problem);
-    if (s == STATUS_OK && o->scenario != NULL)
-        s = setup_text(p, fintech_config(), problem);
-    if (s == STATUS_OK && o->values)
-        s = setup_text(p, fintech_values(), problem);
-    if (s == STATUS_OK && o->own)
-        s = set_up_own(o, p, problem);
-    if (s == STATUS_OK && o->config != NULL)
-        s = setup_file(p, o->config, problem);
-    for (int i = 0; s == STATUS_OK && i < o->n_sets; i++)
-        s = setup_set(p, o->set[i], problem);
-    if (s == STATUS_OK && o->features != NULL)
-        s = setup_features(p, o->features, problem);
-    if (s != STATUS_OK)
-        return s;
-    if (o->policy != NULL)
-        snprintf(p->policy.name, sizeof p->policy.name, "%s", o->policy);
-    if (o->budget >= 0)
-        p->budget.usd_per_request = o->budget;
-    return setup_check(p, t, problem);
-}
 
 static void show_step(void *ctx, const char *what)
 {
@@ -170,11 +123,11 @@ static int replay_command(const struct options *o)
     struct table table = {0}, learn = {0};
     struct params *params = malloc(sizeof *params);
     enum status s = params == NULL ? problem_set(&problem, STATUS_INTERNAL, "", "out of memory")
-                                   : load(o, &table, &problem);
+                                   : options_table(o, &table, &problem);
     if (s == STATUS_OK && o->learn_from != NULL)
         s = table_load(o->learn_from, &learn, &problem);
     if (s == STATUS_OK)
-        s = set_up(o, &table, params, &problem);
+        s = options_params(o, &table, params, &problem);
     if (s == STATUS_OK)
         s = play(o, &table, &learn, params, &problem);
     free(params);
@@ -187,7 +140,7 @@ static int scenario_command(const struct options *o)
 {
     struct problem problem = {0};
     struct table table = {0};
-    enum status s = load(o, &table, &problem);
+    enum status s = options_table(o, &table, &problem);
     if (s == STATUS_OK)
         s = fintech_write(o->out, &table, &problem);
     if (s == STATUS_OK)
@@ -212,6 +165,29 @@ static enum status tell_worth(const struct options *o, const struct replay *r,
     return s;
 }
 
+/* A table, or the log of a store. */
+static int tune(struct options *o, char **rest, int n)
+{
+    struct problem problem = {0};
+    struct table table = {0};
+    if (o->store != NULL)
+        return n == 0 ? tune_store_command(o)
+                      : options_refuse("tune takes one DIR, or --store DIR", rest[0]);
+    if (n != 1)
+        return options_refuse("tune takes one DIR, or --store DIR", NULL);
+    struct params *params = malloc(sizeof *params);
+    o->dir = rest[0];
+    o->own = true;
+    enum status s = params == NULL ? problem_set(&problem, STATUS_INTERNAL, "", "out of memory")
+                                   : options_table(o, &table, &problem);
+    if (s == STATUS_OK)
+        s = options_params(o, &table, params, &problem);
+    int code = s == STATUS_OK ? tune_table_command(o, &table, params) : command_fail(&problem);
+    free(params);
+    table_free(&table);
+    return code;
+}
+
 /* The scenario with its values: known to the router, and not. */
 static int worth_command(const struct options *o)
 {
@@ -219,9 +195,9 @@ static int worth_command(const struct options *o)
     struct table table = {0};
     struct params *params = malloc(sizeof *params);
     enum status s = params == NULL ? problem_set(&problem, STATUS_INTERNAL, "", "out of memory")
-                                   : load(o, &table, &problem);
+                                   : options_table(o, &table, &problem);
     if (s == STATUS_OK)
-        s = set_up(o, &table, params, &problem);
+        s = options_params(o, &table, params, &problem);
     if (s == STATUS_OK) {
         struct replay r = {.table = &table,
                            .params = params,
@@ -278,9 +254,9 @@ static int service_command(struct options *o)
     struct params *params = malloc(sizeof *params);
     o->own = true;
     enum status s = params == NULL ? problem_set(&problem, STATUS_INTERNAL, "", "out of memory")
-                                   : load(o, &table, &problem);
+                                   : options_table(o, &table, &problem);
     if (s == STATUS_OK)
-        s = set_up(o, &table, params, &problem);
+        s = options_params(o, &table, params, &problem);
     if (s == STATUS_OK)
         s = o->choices != NULL ? tell_score(o, &table, params, &problem)
                                : tell_config(params, &problem);
@@ -329,10 +305,10 @@ static enum status compare_set_up(void *ctx, const char *dir, struct table *t, s
 {
     struct options o = *(const struct options *)ctx;
     o.dir = dir;
-    enum status s = load(&o, t, problem);
+    enum status s = options_table(&o, t, problem);
     if (s != STATUS_OK)
         return s;
-    s = set_up(&o, t, p, problem);
+    s = options_params(&o, t, p, problem);
     if (s != STATUS_OK)
         table_free(t);
     return s;
@@ -428,6 +404,8 @@ static int run(struct options *o, const char *command, char **rest, int n)
         return n >= 2
                    ? command_run(o, rest[0], rest + 1, n - 1)
                    : options_refuse("merge takes an EXPERIMENT and the files of its shards", NULL);
+    if (strcmp(command, "tune") == 0)
+        return tune(o, rest, n);
     if (strcmp(command, "compare") == 0)
         return compare_command(o, rest, n);
     if (strcmp(command, "refold") == 0)

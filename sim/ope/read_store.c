@@ -155,6 +155,8 @@ static bool visit(void *ctx, const struct event *e)
     } else if (e->kind == EVENT_FEEDBACK) {
         on_feedback(x, &e->feedback, e->seq);
     }
+    if (x->s->target && x->s->target->see && !x->s->target->see(x->s->target->ctx, e))
+        fail(x, STATUS_INTERNAL, "the fold under other settings failed", e->seq);
     if (x->s->progress && (e->seq % 16384 == 0 || e->seq == x->last))
         x->s->progress(x->s->path, e->seq, x->last);
     return x->status == STATUS_OK;

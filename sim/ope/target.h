@@ -18,6 +18,8 @@ struct ope_target {
     /* What a decision's probabilities would be, by slot: for rescoring under other weights, prices
      * or policies. Called while the log is read. False: the row is left out. */
     bool (*hook)(void *ctx, const struct event *decided, double *pmf);
+    /* Sees every record after that, in the order of the log; NULL = nobody does. False gives up. */
+    bool (*see)(void *ctx, const struct event *e);
     void *ctx;
 };
 

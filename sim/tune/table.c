@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * On a full-information table a trial is simply played, over seeds; a row's score is the mean over
+ * them, so intervals over rows hold both what other rows and what other draws would do.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include "sim/disturb/course.h"
+#include "sim/play.h"
+#include "sim/replay.h"
+#include "sim/tune/tune.h"
+
+/* Mean cost of the dearest model. */
+static double dearest(const struct table *t)
+{
+    double most = 0;
+    for (int m = 0; m < t->n_models; m++) {
+        double sum = 0;
+        for (size_t i = 0; i < t->n; i++)
+            sum += (double)t->cost_nano[table_cell(t, i, m)] * 1e-9;
+        most = fmax(most, sum / (double)t->n);
+    }
+    return most;
+}
+
+enum status tune_table_init(struct tune_table *t, double split, struct problem *problem)
+{
+    size_t n = t->table->n, first = (size_t)((double)n * split);
+    const struct objective *o = &t->current->objective;
+    t->scale_usd = o->cost_scale_usd > 0 ? o->cost_scale_usd : dearest(t->table);
+    t->earlier = malloc(n * sizeof *t->earlier);
+    t->later = malloc(n * sizeof *t->later);
+    if (t->earlier == NULL || t->later == NULL)
+        return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    for (uint32_t i = 0; i < n; i++) {
+        bool early =
+            t->given_order ? i < first : replay_learned_first(table_id(t->table, i), split);
+        if (early)
+            t->earlier[t->n_earlier++] = i;
+        else
+            t->later[t->n_later++] = i;
+    }
+    if (!t->given_order) /* so that the first of them are of all kinds */
+        course_shuffle(t->earlier, t->n_earlier, t->first_seed, ORDER_LEARN);
+    if (t->n_earlier < 8 || t->n_later < 2)
+        return problem_set(problem, STATUS_BAD_REQUEST, "",
+                           "%zu rows to search on and %zu to hold the winner against: too few",
+                           t->n_earlier, t->n_later);
+    return STATUS_OK;
+}
+
+void tune_table_fini(struct tune_table *t)
+{
+    free(t->earlier);
+    free(t->later);
+}
+
+struct sums {
+    const struct tune_table *t;
+    double *score;
+};
+
+/* The objective at hand, on what happened. */
+static void chose(void *ctx, const struct choice *c)
+{
+    uint32_t row = c->row;
+    int model = c->model;
+    const struct sums *s = ctx;
+    const struct table *t = s->t->table;
+    const struct objective *o = &s->t->current->objective;
+    double *score = s->score + (size_t)row * TUNE_AIMS, share = 1.0 / s->t->seeds;
+    if (isnan(score[0]))
+        for (int a = 0; a < TUNE_AIMS; a++)
+            score[a] = 0;
+    if (model < 0)
+        return;
+    size_t cell = table_cell(t, row, model);
+    double usd = (double)t->cost_nano[cell] * 1e-9, ms = fmax((double)t->lat_ms[cell], 0);
+    struct labels labels = {0};
+    table_identifier(labels.task, table_task(t, row));
+    double worth = o->quality * value_of(&s->t->current->value, &labels);
+    score[TUNE_QUALITY] += share * t->q[cell];
+    score[TUNE_COST] += share * usd;
+    score[TUNE_UTILITY] += share * (worth * t->q[cell] - o->cost * usd / s->t->scale_usd -
+                                    o->latency * ms / o->latency_scale_ms);
+}
+
+enum status tune_table_score(const void *ctx, const struct params *p,
+                             const struct tune_point *point, enum tune_part part, double share,
+                             double *score, struct problem *problem)
+{
+    const struct tune_table *t = ctx;
+    struct sums sums = {t, score};
+    struct phases *phases = calloc(1, sizeof *phases);
+    struct params *learn = malloc(sizeof *learn);
+    struct play play = {.learn = {t->table, t->earlier, part == TUNE_LATER ? t->n_earlier : 0},
+                        .count = {t->table, t->earlier, (size_t)((double)t->n_earlier * share)},
+                        .learn_params = learn,
+                        .count_params = p,
+                        .given_order = t->given_order,
+                        .delay = t->delay,
+                        .chose = chose,
+                        .ctx = &sums};
+    enum status s = phases != NULL && learn != NULL
+                        ? STATUS_OK
+                        : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    (void)point;
+    if (part == TUNE_LATER)
+        play.count = (struct play_rows){t->table, t->later, t->n_later};
+    if (s == STATUS_OK) {
+        *learn = *p;
+        learn->budget.usd_per_request = 0; /* history is history */
+        s = phases_build(phases, NULL, 0, t->table, play.count.row, play.count.n, problem);
+        play.phase = phases->phase;
+        play.n_phases = phases->n;
+    }
+    for (int i = 0; s == STATUS_OK && i < t->seeds; i++) {
+        struct play_result result;
+        play_seed(&play, t->first_seed + (uint64_t)i, &result, NULL);
+        s = result.status;
+        if (s != STATUS_OK)
+            *problem = result.problem;
+    }
+    if (phases != NULL)
+        phases_free(phases);
+    free(phases);
+    free(learn);
+    return s;
+}
