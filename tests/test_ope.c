@@ -298,6 +298,21 @@ static bool ever_false(uint64_t seed, double *width)
     return wrong;
 }
 
+/* By a program of its own, from the formula: a hundred numbers of a cycle, and shifted ones. */
+static void anytime_vector(void **state)
+{
+    struct anytime a = {.scale = 1, .alpha = .025};
+    struct anytime b = {.floor = -.3, .scale = 1.7, .alpha = .05};
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        double x = (i * 7 % 11) / 10.0 * 1.5;
+        anytime_add(&a, x);
+        anytime_add(&b, x - .3);
+    }
+    assert_close(anytime_lower(&a), .6290777923255585, 1e-12);
+    assert_close(anytime_lower(&b), .34322522938979466, 1e-12);
+}
+
 static void at_any_time(void **state)
 {
     (void)state;
@@ -345,9 +360,11 @@ static void gate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_log),  cmocka_unit_test(identities),  cmocka_unit_test(closed_form),
-        cmocka_unit_test(clusters),    cmocka_unit_test(differences), cmocka_unit_test(intervals),
-        cmocka_unit_test(many_rows),   cmocka_unit_test(gate),        cmocka_unit_test(boundaries),
+        cmocka_unit_test(golden_log),  cmocka_unit_test(identities),
+        cmocka_unit_test(closed_form), cmocka_unit_test(clusters),
+        cmocka_unit_test(differences), cmocka_unit_test(intervals),
+        cmocka_unit_test(many_rows),   cmocka_unit_test(anytime_vector),
+        cmocka_unit_test(gate),        cmocka_unit_test(boundaries),
         cmocka_unit_test(at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
