@@ -124,17 +124,18 @@ static void judge(const struct study *s, const struct log *l, int t, uint64_t se
     struct ope_bounds b = {0, t == 0 ? 1 : 2.4, 0, 1};
     if (strcmp(s->logger->name, "uniform") != 0)
         b.weight_high = INFINITY;
-    struct ope_interval boot[OPE_ESTIMATORS] = {{0, 0}}, end = {0, 1};
+    struct ope_interval end = {0, 1};
+    struct ope_bootstrap boot;
     for (int e = 0; e < OPE_ESTIMATORS; e++) {
         struct ope_estimate x = ope_estimate(&log, (enum ope_estimator)e, &tuning, NULL);
         struct ope_interval i = ope_student(&x, l->n, ALPHA);
         out->covers[t][e] = x.valid && within(i, truth);
         out->width[t][e] = i.high - i.low;
     }
-    bool booted = s->boot && ope_bootstrap(&log, &tuning, NULL, NULL, ALPHA, seed, boot);
+    bool booted = s->boot && ope_bootstrap(&log, NULL, &tuning, ALPHA, seed, &boot);
     bool holds = never_false(&log, truth, &end);
     const struct ope_interval all[INTERVALS] = {
-        booted ? boot[OPE_DR] : (struct ope_interval){0, 1}, ope_clopper_pearson(&log, &b, ALPHA),
+        booted ? boot.a[OPE_DR] : (struct ope_interval){0, 1}, ope_clopper_pearson(&log, &b, ALPHA),
         ope_bernstein(&log, &b, ALPHA), ope_cressie_read(&log, &b, ALPHA), end};
     for (int k = 0; k < INTERVALS; k++) {
         out->holds[t][k] = k == INTERVALS - 1 ? holds : within(all[k], truth);

@@ -167,18 +167,18 @@ static void clusters(void **state)
         m.label[i] = m.label[i / 4 * 4];
     }
     double naive = ope_estimate(&m.log, OPE_IPS, &t, NULL).variance;
-    struct ope_interval alone[OPE_ESTIMATORS], together[OPE_ESTIMATORS];
-    assert_true(ope_bootstrap(&m.log, &t, NULL, NULL, .05, 7, alone));
+    struct ope_bootstrap alone, together;
+    assert_true(ope_bootstrap(&m.log, NULL, &t, .05, 7, &alone));
     m.log.cluster = m.cluster;
     m.log.n_clusters = N / 4;
     assert_close(ope_estimate(&m.log, OPE_IPS, &t, NULL).variance / naive, 4, .02);
-    assert_true(ope_bootstrap(&m.log, &t, NULL, NULL, .05, 7, together));
-    double ratio = (together[OPE_SNIPS].high - together[OPE_SNIPS].low) /
-                   (alone[OPE_SNIPS].high - alone[OPE_SNIPS].low);
+    assert_true(ope_bootstrap(&m.log, NULL, &t, .05, 7, &together));
+    double ratio = (together.a[OPE_SNIPS].high - together.a[OPE_SNIPS].low) /
+                   (alone.a[OPE_SNIPS].high - alone.a[OPE_SNIPS].low);
     assert_close(ratio, 2, .2);
     struct ope_estimate e = ope_estimate(&m.log, OPE_SNIPS, &t, NULL);
     struct ope_interval student = ope_student(&e, N / 4, .05);
-    assert_close((together[OPE_SNIPS].high - together[OPE_SNIPS].low) /
+    assert_close((together.a[OPE_SNIPS].high - together.a[OPE_SNIPS].low) /
                      (student.high - student.low),
                  1, .08);
 }
@@ -200,10 +200,11 @@ static void differences(void **state)
                         d = ope_difference(&m.log, &x, psi_a, &y, psi_b);
     assert_close(d.value, y.value - x.value, 1e-15);
     assert_true(d.variance < x.variance / 100);
-    struct ope_interval boot[OPE_ESTIMATORS], student = ope_student(&d, N, .05);
-    assert_true(ope_bootstrap(&m.log, &t, &b, &t, .05, 7, boot));
-    assert_close(boot[OPE_IPS].low, student.low, .1 * (student.high - student.low));
-    assert_true(isnan(boot[OPE_MIPS].low));
+    struct ope_interval student = ope_student(&d, N, .05);
+    struct ope_bootstrap boot;
+    assert_true(ope_bootstrap(&m.log, &b, &t, .05, 7, &boot));
+    assert_close(boot.difference[OPE_IPS].low, student.low, .1 * (student.high - student.low));
+    assert_true(isnan(boot.difference[OPE_MIPS].low));
 }
 
 /* ---- intervals ---- */
