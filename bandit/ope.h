@@ -85,12 +85,15 @@ struct ope_interval {
 /* ope_student: Student's t, units independent clusters. */
 struct ope_interval ope_student(const struct ope_estimate *e, size_t units, double alpha);
 /* ope_bootstrap resamples clusters (gathered into at most 4096 blocks) and normalises anew in each
- * draw: percentile intervals for every estimator of log, or of b minus log when b is given (same
- * rows). Those not valid are left as NaN. False when memory is short. */
+ * draw: percentile intervals for every estimator of a, and of b and of b minus a when b is given
+ * (same rows, same tuning), from the same draws. Those not valid are left as NaN. False when memory
+ * is short. */
 enum { OPE_DRAWS = 2000 };
-bool ope_bootstrap(const struct ope_log *rows, const struct ope_tuning *t, const struct ope_log *b,
-                   const struct ope_tuning *tb, double alpha, uint64_t seed,
-                   struct ope_interval out[OPE_ESTIMATORS]);
+struct ope_bootstrap {
+    struct ope_interval a[OPE_ESTIMATORS], b[OPE_ESTIMATORS], difference[OPE_ESTIMATORS];
+};
+bool ope_bootstrap(const struct ope_log *a, const struct ope_log *b, const struct ope_tuning *t,
+                   double alpha, uint64_t seed, struct ope_bootstrap *out);
 
 /* What is known of weights and labels without looking at the sample. */
 struct ope_bounds {

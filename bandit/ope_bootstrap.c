@@ -17,7 +17,7 @@ struct boot {
     size_t blocks;
     double *rows; /* [blocks] */
     double *sums; /* [blocks][2 logs][OPE_ESTIMATORS][SUMS] */
-    double *draw; /* [OPE_ESTIMATORS][OPE_DRAWS] */
+    double *draw; /* [a, b, b - a][OPE_ESTIMATORS][OPE_DRAWS] */
     uint16_t *times;
 };
 
@@ -57,6 +57,11 @@ static double value_of(const double *s, int e, double n)
     return s[0] / n + s[1] / (ope_normalised((enum ope_estimator)e) ? s[2] : n);
 }
 
+static double *draw_at(const struct boot *k, int which, int e, int draw)
+{
+    return k->draw + (which * OPE_ESTIMATORS + e) * OPE_DRAWS + draw;
+}
+
 static void one_draw(struct boot *k, bool pair, uint64_t seed, int draw)
 {
     double total[2 * OPE_ESTIMATORS * SUMS] = {0}, n = 0;
@@ -73,10 +78,13 @@ static void one_draw(struct boot *k, bool pair, uint64_t seed, int draw)
             total[j] += times * at[j];
     }
     for (int e = 0; e < OPE_ESTIMATORS; e++) {
-        double v = value_of(total + e * SUMS, e, n);
-        if (pair)
-            v = value_of(total + (OPE_ESTIMATORS + e) * SUMS, e, n) - v;
-        k->draw[e * OPE_DRAWS + draw] = v;
+        double a = value_of(total + e * SUMS, e, n);
+        *draw_at(k, 0, e, draw) = a;
+        if (!pair)
+            continue;
+        double b = value_of(total + (OPE_ESTIMATORS + e) * SUMS, e, n);
+        *draw_at(k, 1, e, draw) = b;
+        *draw_at(k, 2, e, draw) = b - a;
     }
 }
 
@@ -106,32 +114,44 @@ static struct ope_interval percentiles(double *v, double alpha)
     return (struct ope_interval){percentile(v, n, alpha / 2), percentile(v, n, 1 - alpha / 2)};
 }
 
-bool ope_bootstrap(const struct ope_log *rows, const struct ope_tuning *t, const struct ope_log *b,
-                   const struct ope_tuning *tb, double alpha, uint64_t seed,
-                   struct ope_interval out[OPE_ESTIMATORS])
+static void summarise(const struct boot *k, const struct ope_log *a, const struct ope_log *b,
+                      double alpha, struct ope_bootstrap *out)
 {
-    size_t units = rows->cluster ? rows->n_clusters : rows->n;
+    for (int e = 0; e < OPE_ESTIMATORS; e++) {
+        bool of_a = ope_applies(a, (enum ope_estimator)e);
+        bool of_b = b != NULL && ope_applies(b, (enum ope_estimator)e);
+        if (of_a)
+            out->a[e] = percentiles(draw_at(k, 0, e, 0), alpha);
+        if (of_b)
+            out->b[e] = percentiles(draw_at(k, 1, e, 0), alpha);
+        if (of_a && of_b)
+            out->difference[e] = percentiles(draw_at(k, 2, e, 0), alpha);
+    }
+}
+
+bool ope_bootstrap(const struct ope_log *a, const struct ope_log *b, const struct ope_tuning *t,
+                   double alpha, uint64_t seed, struct ope_bootstrap *out)
+{
+    size_t units = a->cluster ? a->n_clusters : a->n;
     struct boot k = {.blocks = units < BLOCKS_MAX ? units : BLOCKS_MAX};
     for (int e = 0; e < OPE_ESTIMATORS; e++)
-        out[e] = (struct ope_interval){NAN, NAN};
-    if (rows->n == 0)
+        out->a[e] = out->b[e] = out->difference[e] = (struct ope_interval){NAN, NAN};
+    if (a->n == 0)
         return true;
     k.rows = calloc(k.blocks, sizeof *k.rows);
     k.sums = calloc(k.blocks * 2 * OPE_ESTIMATORS * SUMS, sizeof *k.sums);
-    k.draw = calloc((size_t)OPE_ESTIMATORS * OPE_DRAWS, sizeof *k.draw);
+    k.draw = calloc((size_t)3 * OPE_ESTIMATORS * OPE_DRAWS, sizeof *k.draw);
     k.times = calloc(k.blocks, sizeof *k.times);
     bool ok = k.rows && k.sums && k.draw && k.times;
     if (ok) {
-        gather(&k, rows, t, 0);
+        gather(&k, a, t, 0);
         if (b)
-            gather(&k, b, tb, 1);
+            gather(&k, b, t, 1);
     }
     for (int i = 0; ok && i < OPE_DRAWS; i++)
         one_draw(&k, b != NULL, seed, i);
-    for (int e = 0; ok && e < OPE_ESTIMATORS; e++)
-        if (ope_applies(rows, (enum ope_estimator)e) &&
-            (!b || ope_applies(b, (enum ope_estimator)e)))
-            out[e] = percentiles(k.draw + e * OPE_DRAWS, alpha);
+    if (ok)
+        summarise(&k, a, b, alpha, out);
     free(k.rows);
     free(k.sums);
     free(k.draw);

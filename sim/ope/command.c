@@ -36,6 +36,9 @@ static const char help[] =
     "                        per point, dollar, ms, failure; default: a store's as decided\n"
     "  --q fit|logged        model behind dm, dr ...: cross-fitted on the log's features, or\n"
     "                        the predictions logged (default, where there are any)\n"
+    "  --kinds LIST          ARM=KIND,...: what mips takes together (a store's: tiers)\n"
+    "  --propensity fit      of a CSV without probabilities: weights from a classifier on its\n"
+    "                        features (b-ipw); nothing is promoted by them\n"
     "how sure\n"
     "  --alpha A             1 - A is the confidence of each interval (default 0.05)\n"
     "  --candidates M        policies tried on this log: the gate asks for A/M\n"
@@ -60,6 +63,7 @@ struct ask {
     double days;
     unsigned by;
     struct sheet_place sheets;
+    const char *kinds;
     bool store, weighed, formatted, fit, json, progress, help;
 };
 
@@ -91,6 +95,8 @@ enum key {
     KEY_SEED,
     KEY_JSON,
     KEY_CSV,
+    KEY_KINDS,
+    KEY_PROPENSITY,
     KEY_JSONL,
     KEY_PROGRESS,
     KEY_HELP
@@ -122,6 +128,8 @@ static const struct option options[] = {
     {"dros", required_argument, NULL, KEY_DROS},
     {"sg", required_argument, NULL, KEY_SG},
     {"seed", required_argument, NULL, KEY_SEED},
+    {"kinds", required_argument, NULL, KEY_KINDS},
+    {"propensity", required_argument, NULL, KEY_PROPENSITY},
     {"csv", required_argument, NULL, KEY_CSV},
     {"jsonl", required_argument, NULL, KEY_JSONL},
     {"json", no_argument, NULL, KEY_JSON},
@@ -236,6 +244,12 @@ static bool take_question(struct ask *a, int key, const char *v)
         return take_by(v, &a->by);
     case KEY_WEIGHTS:
         return (a->weighed = take_weights(v, a->weights));
+    case KEY_KINDS:
+        a->kinds = v;
+        return *v != '\0';
+    case KEY_PROPENSITY:
+        a->source.lost = strcmp(v, "fit") == 0;
+        return a->source.lost || strcmp(v, "logged") == 0;
     case KEY_Q:
         a->fit = strcmp(v, "fit") == 0;
         return a->fit || strcmp(v, "logged") == 0;
@@ -308,6 +322,8 @@ static int read_ask(int argc, char **argv, struct ask *a)
         return options_refuse("ope takes only options", argv[optind]);
     if (!a->source.path || !a->target)
         return options_refuse("ope needs --store DIR or --log FILE, and --target", NULL);
+    if (a->store && a->source.lost)
+        return options_refuse("a store has its probabilities: --propensity fit is of --log", NULL);
     if (!a->store && !a->formatted && !format_by_name(a))
         return options_refuse("which --format is this", a->source.path);
     if (!a->store && a->question.target.kind == TARGET_POLICY)
@@ -333,6 +349,10 @@ static enum status prepare(const struct ask *a, struct ope_rows *rows, struct pr
     enum status s = STATUS_OK;
     if (a->fit || !rows->has_q[AIM_QUALITY])
         s = fit_crossed(rows, problem);
+    if (s == STATUS_OK && a->kinds && !rows_kinds(rows, a->kinds))
+        s = problem_set(problem, STATUS_BAD_REQUEST, "",
+                        "--kinds takes ARM=KIND,... of arms in the "
+                        "log");
     if (s == STATUS_OK)
         rows_weigh(rows, a->weighed ? a->weights : a->store ? NULL : quality);
     return s;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "sim/ope/odds.h"
 #include "sim/ope/slice.h"
 
 enum { JUDGED_ESS = 300 };           /* a smaller segment cannot show that it loses nothing */
@@ -85,10 +86,13 @@ static bool estimate_all(const struct job *k, const struct ope_slice *s, struct 
             a[side].student[e] = ope_student(&a[side].estimate[e], log[0].n_clusters, k->q->alpha);
     }
     free(psi);
-    const struct ope_tuning *t = &out->tuning;
-    return ope_bootstrap(&log[0], t, NULL, NULL, k->q->alpha, k->q->seed, out->side[0].bootstrap) &&
-           ope_bootstrap(&log[1], t, NULL, NULL, k->q->alpha, k->q->seed, out->side[1].bootstrap) &&
-           ope_bootstrap(&log[1], t, &log[0], t, k->q->alpha, k->q->seed, out->side[2].bootstrap);
+    struct ope_bootstrap boot;
+    if (!ope_bootstrap(&log[1], &log[0], &out->tuning, k->q->alpha, k->q->seed, &boot))
+        return false;
+    memcpy(out->side[SIDE_TARGET].bootstrap, boot.b, sizeof boot.b);
+    memcpy(out->side[SIDE_AGAINST].bootstrap, boot.a, sizeof boot.a);
+    memcpy(out->side[SIDE_DIFFERENCE].bootstrap, boot.difference, sizeof boot.difference);
+    return true;
 }
 
 static void tune(const struct job *k, const struct ope_slice *s, struct ope_tuning *t)
@@ -257,6 +261,8 @@ static void judge(const struct job *k)
         if (out->part[i].judged)
             g->segment_low = fmin(g->segment_low, out->part[i].difference_interval.low);
     out->faults = ope_gate(g);
+    if (k->r->lost) /* estimated weights cannot test themselves */
+        out->faults |= GATE_PROPENSITY;
 }
 
 enum status ope_evaluate(const struct ope_rows *rows, const struct ope_question *q, unsigned by,
@@ -273,6 +279,9 @@ enum status ope_evaluate(const struct ope_rows *rows, const struct ope_question 
             s = problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
         else
             s = target_fill(i == 0 ? &q->target : &q->against, rows, k.pi[i], k.weight[i], problem);
+        const struct ope_target *t = i == 0 ? &q->target : &q->against;
+        if (s == STATUS_OK && rows->lost && t->kind != TARGET_LOGGED)
+            s = odds_fill(rows, k.pi[i], k.weight[i], problem);
     }
     if (s == STATUS_OK) {
         bool ok = describe_arms(&k);

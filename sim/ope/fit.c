@@ -7,7 +7,7 @@
 #include <string.h>
 #include "bandit/rng.h"
 
-enum { FOLDS = 5, FOLD_PURPOSE = 0x666f6c64 };
+enum { FOLDS = FIT_FOLDS, FOLD_PURPOSE = 0x666f6c64 };
 static const double RIDGE = 1; /* per feature, in rows */
 
 struct fit {
@@ -18,7 +18,7 @@ struct fit {
     double mean;     /* of all labels: what an arm without rows is worth */
 };
 
-static size_t fold_of(const struct ope_rows *r, size_t i)
+size_t fit_fold(const struct ope_rows *r, size_t i)
 {
     return (size_t)(mix64(r->unit[i] ^ ((uint64_t)FOLD_PURPOSE << 32)) % FOLDS);
 }
@@ -32,7 +32,7 @@ static void accumulate(struct fit *f, enum ope_aim aim)
         double y = r->label[aim][i];
         if (isnan(y))
             continue;
-        double *s = f->sums + (fold_of(r, i) * r->arms.n + r->arm[i]) * f->width;
+        double *s = f->sums + (fit_fold(r, i) * r->arms.n + r->arm[i]) * f->width;
         for (size_t j = 0; j + 1 < f->d; j++)
             z[j] = (double)r->x[i * (size_t)r->d + j];
         z[f->d - 1] = 1;
@@ -74,7 +74,7 @@ static void predict(struct fit *f, enum ope_aim aim)
 {
     struct ope_rows *r = f->r;
     for (size_t i = 0; i < r->n; i++) {
-        const double *theta = f->theta + fold_of(r, i) * r->arms.n * f->d;
+        const double *theta = f->theta + fit_fold(r, i) * r->arms.n * f->d;
         const float *x = r->x + i * (size_t)r->d;
         for (size_t a = 0; a < r->arms.n; a++, theta += f->d) {
             double y = theta[f->d - 1];

@@ -10,4 +10,8 @@
  * aims that have labels. */
 MUST_CHECK enum status fit_crossed(struct ope_rows *r, struct problem *problem);
 
+/* fit_fold gives the fold of a row, the same for all of a unit. */
+enum { FIT_FOLDS = 5 };
+size_t fit_fold(const struct ope_rows *r, size_t i);
+
 #endif

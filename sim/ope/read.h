@@ -10,8 +10,9 @@ enum ope_format { FORMAT_STORE, FORMAT_CSV, FORMAT_JSONL, FORMAT_DSJSON, FORMATS
 struct ope_source {
     const char *path; /* directory of a store, or a file */
     enum ope_format format;
-    uint64_t from, to;               /* records of a store; 0 = all there are */
-    int64_t since_ms;                /* 0 = all */
+    uint64_t from, to; /* records of a store; 0 = all there are */
+    int64_t since_ms;  /* 0 = all */
+    bool lost;         /* of CSV: there are no probabilities, or they are not to be used */
     const struct ope_target *target; /* what must be asked while a store is read; NULL = nothing */
     void (*progress)(const char *path, uint64_t done, uint64_t of); /* may be NULL */
 };

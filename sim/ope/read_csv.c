@@ -105,13 +105,14 @@ static enum status read_header(struct sheet *c)
     }
     if (c->r->d == 0 && seen[COL_CATEGORY])
         c->r->d = CATEGORIES;
-    c->r->has_pmf = seen[COL_PMF];
+    c->r->lost = c->s->lost;
+    c->r->has_pmf = seen[COL_PMF] && !c->s->lost;
     c->r->has_given = seen[COL_PI];
     c->r->has_q[AIM_QUALITY] = seen[COL_Q];
     snprintf(text, sizeof text, "more than %d columns x_", DIM_MAX);
     if (c->r->d > DIM_MAX)
         return csv_fault(&c->csv, -1, text);
-    if (!seen[COL_ARM] || !(seen[COL_P] || seen[COL_PMF]) || !seen[COL_LABEL])
+    if (!seen[COL_ARM] || !(seen[COL_P] || seen[COL_PMF] || c->s->lost) || !seen[COL_LABEL])
         return csv_fault(&c->csv, -1,
                          "columns arm, p (or pmf_ARM) and quality, cost_usd, latency_ms or "
                          "failure are needed");
@@ -190,6 +191,10 @@ static enum status read_row(struct sheet *c)
     c->r->seq[at] = c->csv.line;
     if (c->r->p[at] == 0 && c->r->has_pmf)
         c->r->p[at] = c->r->pmf[at * (size_t)c->r->k + c->r->arm[at]];
+    if (c->s->lost) {
+        c->r->p[at] = 1;
+        return STATUS_OK;
+    }
     return read_checked(c->r, at, c->csv.problem);
 }
 

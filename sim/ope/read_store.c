@@ -230,6 +230,10 @@ enum status read_store(const struct ope_source *s, struct ope_rows *rows, struct
         status = problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
     if (status == STATUS_OK)
         settle(x);
+    const struct catalog *c = &x->params.catalog;
+    for (int a = 0; status == STATUS_OK && a < c->n; a++)
+        if (!rows_kind(rows, (size_t)a, c->tier[c->model[a].tier]))
+            status = problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
     db_close(db);
     bookshelf_fini(&x->shelf);
     free(x->row);

@@ -17,6 +17,10 @@ static void tell_scope(FILE *f, const struct ope_told *t)
         fprintf(f,
                 "%zu decisions had no choice (session, only model): the target has none either\n",
                 r->forced);
+    if (t->rows->lost)
+        fputs("no probabilities: weights are odds of a classifier on the features (b-ipw); what "
+              "follows\nis as good as these, and the mean weight tests nothing\n",
+              f);
     fprintf(f, "\nweights       mean %.4f (se %.4f, z %.1f; must be 1)   effective rows %.1f\n",
             h->mean_weight, h->mean_se, h->mean_z, h->ess);
     fprintf(f, "              greatest %.4g (%.2f%% of all)   rows without overlap %.2f%%",

@@ -104,8 +104,43 @@ int64_t rows_arm(struct ope_rows *r, const char *name)
     return ok ? (int64_t)arm : -1;
 }
 
+bool rows_kind(struct ope_rows *r, size_t arm, const char *kind)
+{
+    if (r->kind == NULL) {
+        r->kind = malloc((r->arms.n + 1) * sizeof *r->kind);
+        for (size_t a = 0; r->kind != NULL && a < r->arms.n; a++)
+            r->kind[a] = NAMES_NONE; /* of a kind of its own */
+    }
+    return r->kind != NULL && arm < r->arms.n &&
+           (r->kind[arm] = names_add(&r->kinds, kind)) != NAMES_NONE;
+}
+
+bool rows_kinds(struct ope_rows *r, const char *list)
+{
+    char item[2 * NAME_CAP];
+    while (*list != '\0') {
+        size_t n = strcspn(list, ","), arm = 0;
+        if (n == 0 || n >= sizeof item)
+            return false;
+        memcpy(item, list, n);
+        item[n] = '\0';
+        char *kind = strchr(item, '=');
+        if (kind == NULL || kind[1] == '\0')
+            return false;
+        *kind++ = '\0';
+        while (arm < r->arms.n && strcmp(r->arms.name[arm], item) != 0)
+            arm++;
+        if (!rows_kind(r, arm, kind))
+            return false;
+        list += n + (list[n] == ',');
+    }
+    return true;
+}
+
 void rows_fini(struct ope_rows *r)
 {
+    free(r->kind);
+    names_fini(&r->kinds);
     free(r->arm);
     free(r->unit);
     free(r->time_ms);

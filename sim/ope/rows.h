@@ -33,6 +33,9 @@ struct ope_rows {
     double *label[AIMS];         /* NaN = missing; quality, dollars, ms, 0/1, quality points */
     float (*scale)[AIM_UTILITY]; /* utility = sum of scale * label, as decided */
     float *x;                    /* [n][d] */
+    struct names kinds;          /* of arms: tiers, providers */
+    uint32_t *kind;              /* [arms.n]; NULL = not told */
+    bool lost;                   /* nobody has kept probabilities: p and pmf say nothing */
     int64_t skipped;             /* records that are no decisions with a probability */
 };
 
@@ -42,6 +45,10 @@ struct ope_rows {
 int64_t rows_add(struct ope_rows *r);
 int64_t rows_arm(struct ope_rows *r, const char *name);
 void rows_fini(struct ope_rows *r);
+/* rows_kind says of what kind an arm is; rows_kinds of a list ARM=KIND,... for all arms there are.
+ * False when memory is short, or the list is wrong. */
+bool rows_kind(struct ope_rows *r, size_t arm, const char *kind);
+bool rows_kinds(struct ope_rows *r, const char *list);
 /* rows_weigh makes the utility of every row: scale NULL = as decided. */
 bool rows_weigh(struct ope_rows *r, const double scale[AIM_UTILITY]);
 /* rows_week puts rows into weeks of their time (the Monday it began, UTC). */

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Off-policy evaluation of whole logs. The Open Bandit Dataset's small files are looked for in the
+ * folder obd_small below $PURSER_TEST_DATA, else skipped; what they must give is here.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "bandit/rng.h"
+#include "sim/ope/evaluate.h"
+#include "sim/ope/fit.h"
+#include "sim/ope/read.h"
+
+static void near(double got, double want, double within)
+{
+    if (!(fabs(got - want) <= within))
+        fail_msg("%.15g, not %.15g", got, want);
+}
+
+/* Answers what a target and a bound on weights come to on a log. */
+static void evaluate(const char *path, const char *target, struct ope_rows *rows,
+                     struct ope_report *report)
+{
+    struct ope_question q = {.alpha = .05, .seed = 1, .candidates = 1, .tuning = {.clip = 10}};
+    struct ope_source source = {.path = path, .format = FORMAT_CSV};
+    struct problem p = {0};
+    assert_true(target_parse(target, &q.target) && target_parse("logged", &q.against));
+    memset(rows, 0, sizeof *rows);
+    source.target = &q.target;
+    if (ope_read(&source, rows, &p) != STATUS_OK)
+        fail_msg("%s: %s", path, p.text);
+    assert_int_equal(fit_crossed(rows, &p), STATUS_OK);
+    static const double quality[AIM_UTILITY] = {1, 0, 0, 0};
+    rows_weigh(rows, quality);
+    assert_int_equal(ope_evaluate(rows, &q, 0, report, &p), STATUS_OK);
+}
+
+static double value(const struct ope_report *r, enum ope_estimator e)
+{
+    return r->aim[AIM_QUALITY].side[SIDE_TARGET].estimate[e].value;
+}
+
+/* The uniform policy from logs of Bernoulli Thompson sampling, and its own logs beside. */
+static void open_bandit(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t arms;
+        double ips, snips, ess, most, clip10;
+    } known[] = {{"men", 34, .0030086263272565, .0031894231622774, 655.71, NAN, NAN},
+                 {"women", 46, .0074375775419232, .0023730461434477, 2.08, 21740, .00438366918613}};
+    const char *data = getenv("PURSER_TEST_DATA");
+    char path[4096];
+    (void)state;
+    snprintf(path, sizeof path, "%s/obd_small/bts_men.csv", data ? data : "");
+    if (data == NULL || access(path, R_OK) != 0) {
+        print_message("skipped: PURSER_TEST_DATA names no folder with obd_small\n");
+        skip();
+    }
+    for (int k = 0; k < 2; k++) {
+        struct ope_rows rows;
+        struct ope_report r;
+        snprintf(path, sizeof path, "%s/obd_small/bts_%s.csv", data, known[k].name);
+        evaluate(path, "uniform", &rows, &r);
+        assert_int_equal(rows.n, 10000);
+        assert_int_equal(rows.arms.n, known[k].arms);
+        near(value(&r, OPE_IPS), known[k].ips, 1e-12);
+        near(value(&r, OPE_SNIPS), known[k].snips, 1e-12);
+        near(r.health[SIDE_TARGET].ess, known[k].ess, .005);
+        if (!isnan(known[k].most)) {
+            near(r.health[SIDE_TARGET].max_weight, known[k].most, 1);
+            near(value(&r, OPE_CLIPPED), known[k].clip10, 1e-12);
+        }
+        assert_true(r.faults != 0); /* nothing to promote on two effective rows */
+        ope_report_fini(&r);
+        rows_fini(&rows);
+        snprintf(path, sizeof path, "%s/obd_small/random_%s.csv", data, known[k].name);
+        evaluate(path, "logged", &rows, &r);
+        near(r.aim[AIM_QUALITY].logged, .0046, 1e-12);
+        near(value(&r, OPE_IPS), .0046, 1e-12);
+        ope_report_fini(&r);
+        rows_fini(&rows);
+    }
+}
+
+/* A log of one's own; the writer gives the file's name to whoever evaluates. */
+static FILE *begin(char path[])
+{
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    FILE *f = fdopen(fd, "w");
+    assert_non_null(f);
+    return f;
+}
+
+static void read_log(const char *path, bool lost, const char *kinds, struct ope_rows *rows,
+                     struct ope_report *report)
+{
+    struct ope_question q = {.alpha = .05, .seed = 1, .candidates = 1};
+    struct ope_source source = {.path = path, .format = FORMAT_CSV, .lost = lost};
+    struct problem p = {0};
+    static const double quality[AIM_UTILITY] = {1, 0, 0, 0};
+    assert_true(target_parse("uniform", &q.target) && target_parse("logged", &q.against));
+    source.target = &q.target;
+    memset(rows, 0, sizeof *rows);
+    if (ope_read(&source, rows, &p) != STATUS_OK)
+        fail_msg("%s", p.text);
+    assert_true(kinds == NULL || rows_kinds(rows, kinds));
+    assert_int_equal(fit_crossed(rows, &p), STATUS_OK);
+    rows_weigh(rows, quality);
+    assert_int_equal(ope_evaluate(rows, &q, 0, report, &p), STATUS_OK);
+}
+
+/* Four arms of two kinds, and only the kind matters: weights by kind are right, and far smaller. */
+static void kinds(void **state)
+{
+    enum { N = 20000 };
+    static const double mu[4] = {.02, .48, .1, .4}, rate[2] = {.3, .6};
+    char path[] = "/tmp/purser_ope_XXXXXX";
+    struct ope_rows rows;
+    struct ope_report r;
+    FILE *f = begin(path);
+    (void)state;
+    fputs("arm,quality,pmf_a,pmf_b,pmf_c,pmf_d\n", f);
+    for (int i = 0; i < N; i++) {
+        struct rng g = rng_stream(5, 1, (uint64_t)i);
+        double u = rng_uniform(&g);
+        int a = u < .02 ? 0 : u < .5 ? 1 : u < .6 ? 2 : 3;
+        fprintf(f, "%c,%d,%g,%g,%g,%g\n", "abcd"[a], rng_uniform(&g) < rate[a / 2], mu[0], mu[1],
+                mu[2], mu[3]);
+    }
+    fclose(f);
+    read_log(path, false, "a=x,b=x,c=y,d=y", &rows, &r);
+    const struct ope_estimate *e = r.aim[AIM_QUALITY].side[SIDE_TARGET].estimate;
+    near(e[OPE_MIPS].value, .45, .01);
+    near(e[OPE_MIPS].value, r.aim[AIM_QUALITY].logged, 1e-12); /* both kinds at .5 in either */
+    assert_true(e[OPE_MIPS].variance < e[OPE_IPS].variance / 4);
+    assert_false(rows_kinds(&rows, "a=x,nobody=y"));
+    ope_report_fini(&r);
+    rows_fini(&rows);
+    read_log(path, false, NULL, &rows, &r);
+    assert_false(r.aim[AIM_QUALITY].side[SIDE_TARGET].estimate[OPE_MIPS].valid);
+    ope_report_fini(&r);
+    rows_fini(&rows);
+    unlink(path);
+}
+
+/* Nobody has kept probabilities, which followed a feature that quality follows as well. */
+static void lost_probabilities(void **state)
+{
+    enum { N = 20000 };
+    char path[] = "/tmp/purser_ope_XXXXXX";
+    struct ope_rows rows;
+    struct ope_report r;
+    double truth = 0, worst = 0;
+    FILE *f = begin(path);
+    (void)state;
+    fputs("arm,quality,x_0\n", f);
+    for (int i = 0; i < N; i++) {
+        struct rng g = rng_stream(6, 1, (uint64_t)i);
+        double x = rng_normal(&g), p = 1 / (1 + exp(-1.5 * x)), good = 1 / (1 + exp(-2 * x));
+        int a = rng_uniform(&g) < p;
+        truth += .5 * (good + .5 * good) / N;
+        fprintf(f, "%c,%d,%.6f\n", "ab"[a], rng_uniform(&g) < (a ? good : .5 * good), x);
+    }
+    fclose(f);
+    read_log(path, true, NULL, &rows, &r);
+    worst = fabs(r.aim[AIM_QUALITY].logged - truth);
+    assert_true(worst > .03);
+    near(value(&r, OPE_IPS), truth, worst / 4);
+    near(value(&r, OPE_SNIPS), truth, worst / 4);
+    assert_true(r.faults != 0);
+    ope_report_fini(&r);
+    rows_fini(&rows);
+    unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(open_bandit),
+        cmocka_unit_test(kinds),
+        cmocka_unit_test(lost_probabilities),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
