@@ -834,6 +834,46 @@ static void test_pending_narrows(void **state)
     host_free(h);
 }
 
+/* A decision chosen anew by the router that made it has the same probabilities, bit for bit; by one
+ * of other settings, others; of other features, none. */
+static void test_rescore(void **state)
+{
+    (void)state;
+    static const char *const policy[] = {"lints", "greedy", "igw", "linucb", "softmax"};
+    static struct event_decided again;
+    enum route_result rr;
+    double pmf[MODELS_MAX];
+    for (size_t k = 0; k < sizeof policy / sizeof *policy; k++) {
+        char patch[128];
+        snprintf(patch, sizeof patch, "{\"policy\":{\"name\":\"%s\"},\"learner\":{\"quota\":0}}",
+                 policy[k]);
+        struct host *h = host_new(patch, 1000);
+        play(h, 150, 81, NULL, NULL);
+        struct request *dry = request_of("", "fraud", "what is it?");
+        dry->dry_run = true;
+        assert_int_equal(route(h, dry, &rr), STATUS_OK);
+        const struct event_decided *d = &h->ev.decided;
+        assert_true(router_rescore(h->router, &h->ev, &again, pmf));
+        assert_int_equal(again.eligible, d->eligible);
+        for (int a = 0; a < d->n_arms; a++) {
+            assert_memory_equal(&pmf[a], &d->view[a].pmf, sizeof *pmf);
+            assert_memory_equal(again.view[a].mean, d->view[a].mean, sizeof again.view[a].mean);
+            assert_int_equal(again.view[a].cost_nano, d->view[a].cost_nano);
+        }
+        static struct event logged;
+        logged = h->ev;
+        configure(h, "{\"objective\":{\"cost\":3}}");
+        assert_true(router_rescore(h->router, &logged, &again, pmf));
+        bool same = true;
+        for (int a = 0; a < logged.decided.n_arms; a++)
+            same = same && fabs(pmf[a] - logged.decided.view[a].pmf) < 1e-9;
+        assert_false(same);
+        configure(h, "{\"features\":{\"dim_text\":4}}");
+        assert_false(router_rescore(h->router, &logged, &again, pmf));
+        host_free(h);
+    }
+}
+
 /* Frozen, labels are kept but not learned; thawed, they are learned in order: as if nothing had
  * been. */
 static void test_freeze(void **state)
@@ -954,6 +994,7 @@ int main(void)
         cmocka_unit_test(test_unreachable_budget),
         cmocka_unit_test(test_paced_at_once),
         cmocka_unit_test(test_pending_narrows),
+        cmocka_unit_test(test_rescore),
         cmocka_unit_test(test_freeze),
         cmocka_unit_test(test_apprentice),
         cmocka_unit_test(test_guard),

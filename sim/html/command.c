@@ -77,7 +77,16 @@ static int read_results(const char *path, struct results *r)
     return r->n > before ? EXIT_SUCCESS : fail(path, "has no result");
 }
 
-enum kind { KIND_RUN, KIND_BANDITS, KIND_REPLAY, KIND_COMPARE, KIND_OPE, KIND_METRICS, KIND_OTHER };
+enum kind {
+    KIND_RUN,
+    KIND_BANDITS,
+    KIND_REPLAY,
+    KIND_COMPARE,
+    KIND_OPE,
+    KIND_METRICS,
+    KIND_TUNE,
+    KIND_OTHER
+};
 
 static enum kind kind_of(const json_t *o)
 {
@@ -93,6 +102,8 @@ static enum kind kind_of(const json_t *o)
         return KIND_REPLAY;
     if (json_object_get(o, "apgr") != NULL || json_object_get(o, "aiq") != NULL)
         return KIND_METRICS;
+    if (json_is_array(json_object_get(o, "trials")))
+        return KIND_TUNE;
     return KIND_OTHER;
 }
 
@@ -129,6 +140,8 @@ static void draw_all(struct page *p, const struct results *r, struct matrix *m)
             draw_ope(p, o);
         else if (kind == KIND_METRICS)
             draw_metrics(p, o, name);
+        else if (kind == KIND_TUNE)
+            draw_tune(p, o);
         else if (kind == KIND_COMPARE)
             cell[cells++] = o;
     }

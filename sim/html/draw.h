@@ -40,6 +40,7 @@ void draw_truth(struct page *p, const json_t *run);
 
 void draw_replay(struct page *p, const json_t *replay);
 void draw_ope(struct page *p, const json_t *ope);
+void draw_tune(struct page *p, const json_t *tune);
 void draw_metrics(struct page *p, const json_t *metrics, const char *name);
 void draw_compare(struct page *p, const json_t *const *cell, int n);
 

@@ -109,7 +109,8 @@ static bool moved(const struct tune_point *a, const struct tune_point *b, int kn
 
 static void member(struct text *t, const char *name, double v)
 {
-    text_printf(t, "%s\"%s\":%.9g", t->at[t->len - 1] == '{' ? "" : ",", name, v);
+    text_printf(t, "%s\"%s\":", t->at[t->len - 1] == '{' ? "" : ",", name);
+    text_json_number(t, v, 17);
 }
 
 void tune_point_patch(struct text *t, const struct params *p, const struct tune_point *point,
