@@ -18,6 +18,7 @@
 #define POOL_NAME "name"
 #define POOL_PARENT "parent"
 #define POOL_WINDOW "window"
+#define POOL_EACH "each"
 #define POOL_MATCH "match"
 #define POOL_LENGTH "length_s"
 #define POOL_USD "usd"
@@ -182,6 +183,8 @@ static json_t *begin(struct import_pools *all, const struct import_pool *d, cons
     if (json_object_size(match) > 0)
         json_object_set(p, POOL_MATCH, match);
     json_decref(match);
+    if (d->each)
+        json_object_set_new(p, POOL_EACH, json_string(d->each));
     json_object_set_new(p, POOL_WINDOW, json_string(w));
     if (length_s > 0)
         json_object_set_new(p, POOL_LENGTH, json_integer(length_s));
@@ -303,15 +306,129 @@ static void finish(struct import_pools *all)
     parents_first(all);
 }
 
-static void account(const struct cli *c, const struct import_pools *all)
+/* ---- into a configuration */
+
+/* Where a pool or model of a configuration stands; behind the last: nowhere. */
+static size_t index_of(const json_t *list, const char *name)
+{
+    size_t i = 0, n = json_array_size(list);
+    while (i < n && strcmp(cli_text(json_array_get(list, i), "name"), name) != 0)
+        i++;
+    return i;
+}
+
+/* As it would be written: shares are told to 15 digits. */
+static bool same_value(const json_t *a, const json_t *b)
+{
+    char x[32], y[32];
+    if (!json_is_number(a) || !json_is_number(b))
+        return json_equal(a, b);
+    snprintf(x, sizeof x, "%.15g", json_number_value(a));
+    snprintf(y, sizeof y, "%.15g", json_number_value(b));
+    return strcmp(x, y) == 0;
+}
+
+/* Sets what was imported in the pool that has this name already. Its mode is its owner's choice,
+ * and what is not imported stays: a fuse, a kill switch, a loan. */
+static char *with_pool(char *text, size_t at, const json_t *there, const json_t *pool,
+                       bool *changed)
+{
+    const char *key;
+    json_t *v;
+    struct import_span pools, one;
+    json_object_foreach((json_t *)(uintptr_t)pool, key, v)
+    {
+        const json_t *old = json_object_get(there, key);
+        bool same = same_value(old, v);
+        if (same || (old && strcmp(key, POOL_MODE) == 0) || !text ||
+            !import_member(text, import_whole(text), "pools", &pools) ||
+            !import_item(text, pools, at, &one))
+            continue;
+        *changed = true;
+        text = import_edit(text, one, key, v);
+    }
+    return text;
+}
+
+/* A pool that was there may have got a parent that is new: behind it then. Takes the text. */
+static char *sorted(char *text)
+{
+    struct import_pools all = {.pool = json_array()};
+    json_t *root = text ? json_loads(text, 0, NULL) : NULL, *p;
+    size_t i, n = json_array_size(json_object_get(root, "pools"));
+    size_t *order = calloc(n + 1, sizeof *order);
+    bool moved = false;
+    json_array_foreach(json_object_get(root, "pools"), i, p) json_array_append_new(
+        all.pool, json_pack("{s:s,s:s,s:I}", POOL_NAME, cli_text(p, POOL_NAME), POOL_PARENT,
+                            cli_text(p, POOL_PARENT), "at", (json_int_t)i));
+    parents_first(&all);
+    json_array_foreach(all.pool, i, p)
+    {
+        size_t at = (size_t)json_integer_value(json_object_get(p, "at"));
+        moved = moved || at != i;
+        if (order && i < n)
+            order[i] = at;
+    }
+    if (moved && order && json_array_size(all.pool) == n)
+        text = import_order(text, "pools", order, n);
+    free(order);
+    json_decref(all.pool);
+    json_decref(root);
+    return text;
+}
+
+/* A configuration knows its models: budgets of others are left out. */
+static void drop_unknown(struct import_pools *all, const json_t *models)
+{
+    for (size_t i = json_array_size(all->pool); i-- > 0;) {
+        const json_t *p = json_array_get(all->pool, i);
+        const char *model = cli_text(json_object_get(p, POOL_MATCH), "model");
+        if (!*model || index_of(models, model) < json_array_size(models))
+            continue;
+        import_tell(&all->report, IMPORT_REFUSED, "no_model", cli_text(p, POOL_NAME), "%s", model);
+        json_array_remove(all->pool, i);
+    }
+}
+
+static int write_into(struct cli *c, struct import_pools *all, const char *into)
+{
+    struct import_file f;
+    size_t i;
+    json_t *p;
+    bool changed = false;
+    int code = import_into_open(c, into, &f);
+    if (code != CLI_OK)
+        return code;
+    const json_t *there = json_object_get(f.root, "pools");
+    char *text = import_array(&f, "pools");
+    drop_unknown(all, json_object_get(f.root, "models"));
+    json_array_foreach(all->pool, i, p)
+    {
+        struct import_span pools;
+        size_t at = index_of(there, cli_text(p, POOL_NAME));
+        if (at < json_array_size(there)) {
+            text = with_pool(text, at, json_array_get(there, at), p, &changed);
+        } else if (text && import_member(text, import_whole(text), "pools", &pools)) {
+            text = import_edit(text, pools, NULL, p);
+            changed = true;
+        }
+    }
+    code = import_into_write(c, into, changed ? sorted(text) : text, changed);
+    import_close(&f);
+    return code;
+}
+
+static void account(const struct cli *c, const struct import_pools *all, const char *into)
 {
     json_t *out = json_pack("{s:O}", "pools", all->pool);
     if (c->json) {
         json_object_set(out, "report", all->report.line);
         cli_print_json(out);
     } else {
-        json_dumpf(out, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-        putchar('\n');
+        if (!into) {
+            json_dumpf(out, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+            putchar('\n');
+        }
         fprintf(stderr, "%zu pools, %d not imported\n", json_array_size(all->pool),
                 all->report.count[IMPORT_REFUSED]);
         import_report_print(&all->report, stderr);
@@ -319,25 +436,29 @@ static void account(const struct cli *c, const struct import_pools *all)
     json_decref(out);
 }
 
-static int import(struct cli *c, const char *path, const char *format)
+static int import(struct cli *c, const char *path, const char *format, const char *into)
 {
     struct import_file f;
     struct problem p = {0};
     if (import_open(path, &f, &p) != STATUS_OK)
         return cli_problem(c, path, &p, CLI_REFUSED);
-    struct import_pools all = {
-        .pool = json_array(), .owner = json_object(), .above = json_object()};
-    bool bifrost = format ? strcmp(format, "bifrost") == 0
-                          : json_object_get(f.root, "governance") ||
-                                json_object_get(f.root, "virtual_keys") ||
-                                json_object_get(f.root, "budgets");
+    struct import_pools all = {.pool = json_array(),
+                               .owner = json_object(),
+                               .above = json_object(),
+                               .budget = json_object()};
+    bool bifrost =
+        format ? strcmp(format, "bifrost") == 0
+               : json_object_get(f.root, "governance") || json_object_get(f.root, "virtual_keys") ||
+                     (json_object_get(f.root, "budgets") && !import_litellm_budgets(f.root));
     int code = CLI_REFUSED;
-    if (all.pool && all.owner && all.above && import_report_init(&all.report)) {
+    if (all.pool && all.owner && all.above && all.budget && import_report_init(&all.report)) {
         (bifrost ? import_bifrost : import_litellm)(&all, f.root);
         finish(&all);
-        account(c, &all);
-        code = json_array_size(all.pool) > 0 ? CLI_OK : CLI_REFUSED;
-        if (code != CLI_OK)
+        bool some = json_array_size(all.pool) > 0;
+        code = !some ? CLI_REFUSED : into ? write_into(c, &all, into) : CLI_OK;
+        if (code != CLI_CONFIG)
+            account(c, &all, into);
+        if (!some)
             fprintf(stderr, "purser pools import: %s: no budget in it that a pool can hold\n",
                     path);
     }
@@ -345,16 +466,20 @@ static int import(struct cli *c, const char *path, const char *format)
     json_decref(all.pool);
     json_decref(all.owner);
     json_decref(all.above);
+    json_decref(all.budget);
     import_close(&f);
     return code;
 }
 
 int cli_pools_import(struct cli *c)
 {
-    const char *format = cli_option(c, "--format"), *path = cli_operand(c);
+    const char *format = cli_option(c, "--format"), *into = cli_option(c, "--into"),
+               *path = cli_operand(c);
     if (format && strcmp(format, "litellm") != 0 && strcmp(format, "bifrost") != 0)
         return cli_usage(c, "--format is litellm or bifrost");
     if (!path)
         return cli_usage(c, "FILE is needed: budgets as JSON");
-    return cli_end(c) ? import(c, path, format) : CLI_USAGE;
+    if (into && c->json && strcmp(into, "-") == 0)
+        return cli_usage(c, "--into - and --json both want the output");
+    return cli_end(c) ? import(c, path, format, into) : CLI_USAGE;
 }

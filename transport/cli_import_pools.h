@@ -11,6 +11,7 @@ struct import_pool {
     char name[NAME_CAP];
     const char *key[MATCH_MAX]; /* what it applies to: key and value; NULL = no more */
     const json_t *value[MATCH_MAX];
+    const char *each;             /* a cap for each value of this label; NULL = one */
     char owner[160], parent[160]; /* "team/ID": what it is and stands below; "" = nothing */
     const json_t *usd, *soft_usd; /* NULL or null = none */
     const char *period;           /* of the dollars; NULL = never reset */
@@ -20,9 +21,10 @@ struct import_pool {
 };
 
 struct import_pools {
-    json_t *pool;  /* array */
-    json_t *owner; /* object: "team/ID" -> name of its pool */
-    json_t *above; /* object: "team/ID" -> what it stands below, with a pool or without */
+    json_t *pool;   /* array */
+    json_t *owner;  /* object: "team/ID" -> name of its pool */
+    json_t *above;  /* object: "team/ID" -> what it stands below, with a pool or without */
+    json_t *budget; /* object: LiteLLM's budgets that others name by their id */
     struct import_report report;
 };
 
@@ -33,6 +35,8 @@ void import_pool_below(struct import_pools *all, const struct import_pool *d);
 /* import_pool_name makes "what:name", as an identifier. */
 void import_pool_name(char out[NAME_CAP], const char *what, const char *name);
 void import_litellm(struct import_pools *all, const json_t *root);
+/* import_litellm_budgets tells whether what stands under "budgets" is LiteLLM's. */
+bool import_litellm_budgets(const json_t *root);
 void import_bifrost(struct import_pools *all, const json_t *root);
 
 #endif

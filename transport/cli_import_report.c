@@ -39,6 +39,7 @@ static const struct {
     {"amount", "an amount that is none"},
     {"zero_budget", "a budget of 0 stops everything"},
     {"secret", "a key known by its secret only, which must not stand in a configuration: name it"},
+    {"no_model", "no such model in the configuration: name the pool's model as it is there"},
     {"owner", "a budget that belongs to nobody"},
     {"provider", "a budget of a provider without a list of its models"},
     {"identifier", "no identifier: written as one, which requests must send"},

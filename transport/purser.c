@@ -106,9 +106,10 @@ static const struct {
      "         override/usd=20 override/until=2026-12-01T00:00:00Z; null takes one out",
      cli_pools, true},
     {"pools import", "budgets from LiteLLM's or Bifrost's definitions",
-     "pools import FILE [--format litellm|bifrost]\n"
-     "       prints {\"pools\":[...]} for a configuration; what no pool can express is told on\n"
-     "       standard error",
+     "pools import FILE [--format litellm|bifrost] [--into FILE]\n"
+     "       prints {\"pools\":[...]}, or puts them into a configuration; what no pool can "
+     "express\n"
+     "       is told on standard error",
      cli_pools_import, false},
     {"weights", "the reward weights in force, or change them",
      "weights [get]\n       purser weights set quality=1 cost=0.1 [--reason WHY]", cli_weights,
