@@ -413,7 +413,7 @@ static const struct {
     {"learners.get", learners_get, ""},
     {"learners.set", learners_set, " learners "},
     {"pools.list", pools_list, " pool from limit "},
-    {"pools.set", pools_set, " pool set rearm "},
+    {"pools.set", pools_set, " pool set add remove rearm "},
     {"config.get", config_get, ""},
     {"snapshot", snapshot, ""},
     {"backup", backup, " to "},

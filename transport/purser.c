@@ -100,7 +100,7 @@ static const struct {
     {"pools", "what budgets have used, or change one",
      "pools [list [POOL]]\n"
      "       purser pools set POOL FIELD=VALUE ... [--reason WHY]\n"
-     "       purser pools rearm POOL [--reason WHY]\n"
+     "       purser pools add POOL FIELD=VALUE ... | remove POOL | rearm POOL [--reason WHY]\n"
      "       purser pools import FILE ...   (purser pools import --help)\n"
      "         fields as in the configuration: usd=5 tokens=1000000 kill=true mode=quantile\n"
      "         override/usd=20 override/until=2026-12-01T00:00:00Z; null takes one out",
