@@ -126,7 +126,9 @@ static void test_claw_back(void **state)
 
 static void until(char out[32], int seconds)
 {
-    time_t at = time(NULL) + seconds;
+    struct timespec now; /* time() may lag some milliseconds behind */
+    clock_gettime(CLOCK_REALTIME, &now);
+    time_t at = now.tv_sec + seconds;
     struct tm tm;
     gmtime_r(&at, &tm);
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
