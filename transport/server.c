@@ -157,7 +157,7 @@ void server_flush(struct server *s)
         announce_alerts(d->filling.alerts, &d->told, s->publish, s->http);
         if (batch_held(d->filling.batch, 0)) {
             release(&d->filling, NULL);
-            batch_reset(d->filling.batch);
+            batch_let_go(d->filling.batch);
             d->filling.answered = 0;
         }
         return;
