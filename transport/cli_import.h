@@ -59,9 +59,9 @@ MUST_CHECK enum status import_replace(const char *path, const char *text, struct
 
 /* import_into_open reads it; "-" and a file that is not there yet leave the file empty.
  * import_array gives (malloc) its text, with an empty array under the key if it has none.
- * import_order takes the text and gives it with the n items of an array in another order, each as it
- * is written. import_into_write takes the text, refuses what is no configuration, and prints it for "-", else
- * replaces the file if something has changed. Exit codes; the problem is told. */
+ * import_order takes the text and gives it with the n items of an array in another order, each as
+ * it is written. import_into_write takes the text, refuses what is no configuration, and prints it
+ * for "-", else replaces the file if something has changed. Exit codes; the problem is told. */
 int import_into_open(struct cli *c, const char *path, struct import_file *f);
 char *import_array(const struct import_file *f, const char *key);
 char *import_order(char *text, const char *key, const size_t *order, size_t n);

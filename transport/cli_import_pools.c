@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * purser pools import: budgets that others define, as the "pools" of a configuration. This file
- * alone knows what a pool looks like and which windows there are; the readers of LiteLLM's and
- * Bifrost's definitions say whose budget it is and what it caps.
+ * alone knows what a pool looks like and which windows there are; the readers of LiteLLM's,
+ * Bifrost's and TensorZero's definitions say whose budget it is and what it caps.
  *
  * Money spent so far is not taken over: pools begin empty. Caps of requests per minute are told and
  * left out, a pool counts dollars and tokens.
@@ -13,21 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/json.h"
-
-/* The keys of a pool. */
-#define POOL_NAME "name"
-#define POOL_PARENT "parent"
-#define POOL_WINDOW "window"
-#define POOL_EACH "each"
-#define POOL_MATCH "match"
-#define POOL_LENGTH "length_s"
-#define POOL_USD "usd"
-#define POOL_SOFT "soft" /* a share of the cap */
-#define POOL_ENFORCE "enforce"
-#define POOL_TOKENS "tokens"
-#define POOL_MODE "mode"
-/* Both check before a call what was spent by earlier ones, as a pool of this mode does. */
-#define POOL_MODE_VALUE "quantile"
 
 /* "30d" and the like: number and unit, of LiteLLM (s m h d w mo) and Bifrost (s m h d w M Q Y). */
 static bool period_read(const char *s, long *n, char unit[4])
@@ -260,8 +245,7 @@ static const json_t *nearest(const struct import_pools *all, const char *owner)
     return NULL;
 }
 
-/* In the order that a configuration needs. */
-static void parents_first(struct import_pools *all)
+void import_pools_order(struct import_pools *all)
 {
     json_t *sorted = json_array(), *placed = json_object(), *p;
     for (size_t before = 1; json_array_size(all->pool) > 0 && before > 0;) {
@@ -303,119 +287,7 @@ static void finish(struct import_pools *all)
         json_object_set_new(names, cli_text(p, POOL_NAME), json_true());
     }
     json_decref(names);
-    parents_first(all);
-}
-
-/* ---- into a configuration */
-
-/* Where a pool or model of a configuration stands; behind the last: nowhere. */
-static size_t index_of(const json_t *list, const char *name)
-{
-    size_t i = 0, n = json_array_size(list);
-    while (i < n && strcmp(cli_text(json_array_get(list, i), "name"), name) != 0)
-        i++;
-    return i;
-}
-
-/* As it would be written: shares are told to 15 digits. */
-static bool same_value(const json_t *a, const json_t *b)
-{
-    char x[32], y[32];
-    if (!json_is_number(a) || !json_is_number(b))
-        return json_equal(a, b);
-    snprintf(x, sizeof x, "%.15g", json_number_value(a));
-    snprintf(y, sizeof y, "%.15g", json_number_value(b));
-    return strcmp(x, y) == 0;
-}
-
-/* Sets what was imported in the pool that has this name already. Its mode is its owner's choice,
- * and what is not imported stays: a fuse, a kill switch, a loan. */
-static char *with_pool(char *text, size_t at, const json_t *there, const json_t *pool,
-                       bool *changed)
-{
-    const char *key;
-    json_t *v;
-    struct import_span pools, one;
-    json_object_foreach((json_t *)(uintptr_t)pool, key, v)
-    {
-        const json_t *old = json_object_get(there, key);
-        bool same = same_value(old, v);
-        if (same || (old && strcmp(key, POOL_MODE) == 0) || !text ||
-            !import_member(text, import_whole(text), "pools", &pools) ||
-            !import_item(text, pools, at, &one))
-            continue;
-        *changed = true;
-        text = import_edit(text, one, key, v);
-    }
-    return text;
-}
-
-/* A pool that was there may have got a parent that is new: behind it then. Takes the text. */
-static char *sorted(char *text)
-{
-    struct import_pools all = {.pool = json_array()};
-    json_t *root = text ? json_loads(text, 0, NULL) : NULL, *p;
-    size_t i, n = json_array_size(json_object_get(root, "pools"));
-    size_t *order = calloc(n + 1, sizeof *order);
-    bool moved = false;
-    json_array_foreach(json_object_get(root, "pools"), i, p) json_array_append_new(
-        all.pool, json_pack("{s:s,s:s,s:I}", POOL_NAME, cli_text(p, POOL_NAME), POOL_PARENT,
-                            cli_text(p, POOL_PARENT), "at", (json_int_t)i));
-    parents_first(&all);
-    json_array_foreach(all.pool, i, p)
-    {
-        size_t at = (size_t)json_integer_value(json_object_get(p, "at"));
-        moved = moved || at != i;
-        if (order && i < n)
-            order[i] = at;
-    }
-    if (moved && order && json_array_size(all.pool) == n)
-        text = import_order(text, "pools", order, n);
-    free(order);
-    json_decref(all.pool);
-    json_decref(root);
-    return text;
-}
-
-/* A configuration knows its models: budgets of others are left out. */
-static void drop_unknown(struct import_pools *all, const json_t *models)
-{
-    for (size_t i = json_array_size(all->pool); i-- > 0;) {
-        const json_t *p = json_array_get(all->pool, i);
-        const char *model = cli_text(json_object_get(p, POOL_MATCH), "model");
-        if (!*model || index_of(models, model) < json_array_size(models))
-            continue;
-        import_tell(&all->report, IMPORT_REFUSED, "no_model", cli_text(p, POOL_NAME), "%s", model);
-        json_array_remove(all->pool, i);
-    }
-}
-
-static int write_into(struct cli *c, struct import_pools *all, const char *into)
-{
-    struct import_file f;
-    size_t i;
-    json_t *p;
-    bool changed = false;
-    int code = import_into_open(c, into, &f);
-    if (code != CLI_OK)
-        return code;
-    const json_t *there = json_object_get(f.root, "pools");
-    char *text = import_array(&f, "pools");
-    drop_unknown(all, json_object_get(f.root, "models"));
-    json_array_foreach(all->pool, i, p)
-    {
-        struct import_span pools;
-        size_t at = index_of(there, cli_text(p, POOL_NAME));
-        if (at < json_array_size(there)) {
-            text = with_pool(text, at, json_array_get(there, at), p, &changed);
-        } else if (text && import_member(text, import_whole(text), "pools", &pools)) {
-            text = import_edit(text, pools, NULL, p);
-            changed = true;
-        }
-    }
-    code = import_into_write(c, into, changed ? sorted(text) : text, changed);
-    import_close(&f);
-    return code;
+    import_pools_order(all);
 }
 
 static void account(const struct cli *c, const struct import_pools *all, const char *into)
@@ -436,6 +308,22 @@ static void account(const struct cli *c, const struct import_pools *all, const c
     json_decref(out);
 }
 
+typedef void reader(struct import_pools *all, const json_t *root);
+
+/* By the name of the format, or by what stands in the file. */
+static reader *reader_of(const char *format, const json_t *root)
+{
+    bool bifrost = json_object_get(root, "governance") || json_object_get(root, "virtual_keys") ||
+                   (json_object_get(root, "budgets") && !import_litellm_budgets(root));
+    if (!format)
+        format = bifrost                                  ? "bifrost"
+                 : json_object_get(root, "rate_limiting") ? "tensorzero"
+                                                          : "litellm";
+    return strcmp(format, "bifrost") == 0      ? import_bifrost
+           : strcmp(format, "tensorzero") == 0 ? import_tensorzero
+                                               : import_litellm;
+}
+
 static int import(struct cli *c, const char *path, const char *format, const char *into)
 {
     struct import_file f;
@@ -446,16 +334,13 @@ static int import(struct cli *c, const char *path, const char *format, const cha
                                .owner = json_object(),
                                .above = json_object(),
                                .budget = json_object()};
-    bool bifrost =
-        format ? strcmp(format, "bifrost") == 0
-               : json_object_get(f.root, "governance") || json_object_get(f.root, "virtual_keys") ||
-                     (json_object_get(f.root, "budgets") && !import_litellm_budgets(f.root));
+    reader *read = reader_of(format, f.root);
     int code = CLI_REFUSED;
     if (all.pool && all.owner && all.above && all.budget && import_report_init(&all.report)) {
-        (bifrost ? import_bifrost : import_litellm)(&all, f.root);
+        read(&all, f.root);
         finish(&all);
         bool some = json_array_size(all.pool) > 0;
-        code = !some ? CLI_REFUSED : into ? write_into(c, &all, into) : CLI_OK;
+        code = !some ? CLI_REFUSED : into ? import_pools_into(c, &all, into) : CLI_OK;
         if (code != CLI_CONFIG)
             account(c, &all, into);
         if (!some)
@@ -475,8 +360,9 @@ int cli_pools_import(struct cli *c)
 {
     const char *format = cli_option(c, "--format"), *into = cli_option(c, "--into"),
                *path = cli_operand(c);
-    if (format && strcmp(format, "litellm") != 0 && strcmp(format, "bifrost") != 0)
-        return cli_usage(c, "--format is litellm or bifrost");
+    if (format && strcmp(format, "litellm") != 0 && strcmp(format, "bifrost") != 0 &&
+        strcmp(format, "tensorzero") != 0)
+        return cli_usage(c, "--format is litellm, bifrost or tensorzero");
     if (!path)
         return cli_usage(c, "FILE is needed: budgets as JSON");
     if (into && c->json && strcmp(into, "-") == 0)

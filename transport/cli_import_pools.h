@@ -4,6 +4,21 @@
 
 #include "transport/cli_import.h"
 
+/* The keys of a pool. */
+#define POOL_NAME "name"
+#define POOL_PARENT "parent"
+#define POOL_WINDOW "window"
+#define POOL_EACH "each"
+#define POOL_MATCH "match"
+#define POOL_LENGTH "length_s"
+#define POOL_USD "usd"
+#define POOL_SOFT "soft" /* a share of the cap */
+#define POOL_ENFORCE "enforce"
+#define POOL_TOKENS "tokens"
+#define POOL_MODE "mode"
+/* Both check before a call what was spent by earlier ones, as a pool of this mode does. */
+#define POOL_MODE_VALUE "quantile"
+
 enum { MATCH_MAX = 2 };
 
 /* A cap as others define it, before it is written as a pool. */
@@ -34,7 +49,12 @@ void import_pool_add(struct import_pools *all, struct import_pool *d);
 void import_pool_below(struct import_pools *all, const struct import_pool *d);
 /* import_pool_name makes "what:name", as an identifier. */
 void import_pool_name(char out[NAME_CAP], const char *what, const char *name);
+void import_tensorzero(struct import_pools *all, const json_t *root);
 void import_litellm(struct import_pools *all, const json_t *root);
+/* import_pools_order puts parents before their children, as a configuration needs it.
+ * import_pools_into puts the pools into a configuration ("-": prints it); exit code, told. */
+void import_pools_order(struct import_pools *all);
+int import_pools_into(struct cli *c, struct import_pools *all, const char *into);
 /* import_litellm_budgets tells whether what stands under "budgets" is LiteLLM's. */
 bool import_litellm_budgets(const json_t *root);
 void import_bifrost(struct import_pools *all, const json_t *root);

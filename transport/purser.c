@@ -105,8 +105,8 @@ static const struct {
      "         fields as in the configuration: usd=5 tokens=1000000 kill=true mode=quantile\n"
      "         override/usd=20 override/until=2026-12-01T00:00:00Z; null takes one out",
      cli_pools, true},
-    {"pools import", "budgets from LiteLLM's or Bifrost's definitions",
-     "pools import FILE [--format litellm|bifrost] [--into FILE]\n"
+    {"pools import", "budgets from LiteLLM's, Bifrost's or TensorZero's definitions",
+     "pools import FILE [--format litellm|bifrost|tensorzero] [--into FILE]\n"
      "       prints {\"pools\":[...]}, or puts them into a configuration; what no pool can "
      "express\n"
      "       is told on standard error",
