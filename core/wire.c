@@ -25,14 +25,28 @@ static const struct doc_bounds bounds = {.bytes = BATCH_MESSAGE_MAX,
                                          .elements = EMBEDDING_MAX + 1024,
                                          .items = BATCH_ITEMS_MAX};
 
-static const char *const op_names[] = {
-    [WIRE_ROUTE] = "route",       [WIRE_ROUTE_MANY] = "route_many",
-    [WIRE_FEEDBACK] = "feedback", [WIRE_FEEDBACK_MANY] = "feedback_many",
-    [WIRE_TEACH] = "teach",       [WIRE_ESCALATE] = "escalate"};
+static const char *const op_names[] = {[WIRE_ROUTE] = "route",
+                                       [WIRE_ROUTE_MANY] = "route_many",
+                                       [WIRE_FEEDBACK] = "feedback",
+                                       [WIRE_FEEDBACK_MANY] = "feedback_many",
+                                       [WIRE_TEACH] = "teach",
+                                       [WIRE_ESCALATE] = "escalate",
+                                       [WIRE_ESCALATE_MANY] = "escalate_many"};
 
 bool wire_is_many(enum wire_op op)
 {
-    return op == WIRE_ROUTE_MANY || op == WIRE_FEEDBACK_MANY || op == WIRE_TEACH;
+    return op == WIRE_ROUTE_MANY || op == WIRE_FEEDBACK_MANY || op == WIRE_TEACH ||
+           op == WIRE_ESCALATE_MANY;
+}
+
+bool wire_escalates(enum wire_op op)
+{
+    return op == WIRE_ESCALATE || op == WIRE_ESCALATE_MANY;
+}
+
+bool wire_routes(enum wire_op op)
+{
+    return op == WIRE_ROUTE || op == WIRE_ROUTE_MANY || wire_escalates(op);
 }
 
 static bool is_one(const struct doc_value *v)

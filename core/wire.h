@@ -22,6 +22,7 @@ enum wire_op {
     WIRE_FEEDBACK_MANY,
     WIRE_TEACH,
     WIRE_ESCALATE,
+    WIRE_ESCALATE_MANY,
     WIRE_CONTROL
 };
 
@@ -38,6 +39,9 @@ struct message {
 
 /* wire_is_many tells whether a message of this op holds items. */
 bool wire_is_many(enum wire_op op);
+/* wire_routes: its items ask for a model; wire_escalates: for one of a higher tier. */
+bool wire_routes(enum wire_op op);
+bool wire_escalates(enum wire_op op);
 /* wire_open parses a message and finds its op: any op that is not one of those before it is
  * WIRE_CONTROL.
  * On error nothing needs closing. wire_close frees; accepts a closed message. */

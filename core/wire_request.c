@@ -358,6 +358,6 @@ enum status wire_request(const struct message *m, int i, struct request *out,
     struct wire_item it;
     enum status st = wire_item_open(m, i, &it, problem);
     if (st == STATUS_OK)
-        st = read_request(&it, m->op == WIRE_ESCALATE, out, problem);
+        st = read_request(&it, wire_escalates(m->op), out, problem);
     return st == STATUS_OK && m->tenant[0] ? speak_for(m, &it, out, problem) : st;
 }

@@ -181,6 +181,11 @@ struct meter *batch_meter(struct batch *b)
     return &b->meter;
 }
 
+void batch_let_go(struct batch *b)
+{
+    b->n_held = 0;
+}
+
 void batch_meter_due(struct batch *b)
 {
     b->meter_due = true;

@@ -52,9 +52,11 @@ bool batch_find_event(const struct batch *b, uint64_t seq, const uint8_t **bytes
 bool batch_find_book(const struct batch *b, uint64_t seq, struct label_book *out);
 
 /* batch_hold keeps an opaque pointer until the batch is durable; batch_held gives the i-th, NULL
- * past the end. */
+ * past the end. batch_let_go forgets them and keeps the rest: what is metered, of refusals say, may
+ * be in a batch that is empty. */
 MUST_CHECK enum status batch_hold(struct batch *b, void *waiter);
 void *batch_held(const struct batch *b, size_t i);
+void batch_let_go(struct batch *b);
 
 size_t batch_events(const struct batch *b);
 size_t batch_bytes(const struct batch *b);

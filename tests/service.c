@@ -249,3 +249,23 @@ int64_t service_stat(struct service *s, const char *name)
 {
     return service_int(service_call(s, PURSER_CLIENT_CONTROL, "{\"v\":1,\"op\":\"stats\"}"), name);
 }
+
+int service_begin(void **state, const char *extra)
+{
+    struct service *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    service_new(s, "", extra);
+    service_start(s);
+    *state = s;
+    return 0;
+}
+
+int service_end(void **state)
+{
+    struct service *s = *state;
+    if (s->pid > 0)
+        assert_int_equal(service_stop(s, SIGTERM), 0);
+    service_remove(s);
+    free(s);
+    return 0;
+}

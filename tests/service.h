@@ -32,6 +32,10 @@ int service_try(const struct service *s, const char *config);
 /* service_stop sends the signal and gives the exit code, or -signal; fails the test after 15 s. */
 int service_stop(struct service *s, int signal);
 void service_remove(struct service *s);
+/* service_begin gives (malloc) a service that runs, service_end stops and frees it: both for
+ * cmocka's fixtures. */
+int service_begin(void **state, const char *extra);
+int service_end(void **state);
 /* service_logged tells whether the log holds the text, waiting up to two seconds for it. */
 bool service_logged(const struct service *s, const char *text);
 

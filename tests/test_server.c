@@ -103,6 +103,35 @@ static const char *escalate(struct service *s, const char *id, const char *membe
     return service_call(s, R, json);
 }
 
+/* Many at once: each has its own answer, one that is wrong does not hurt the others, a decision is
+ * escalated once; the same message again gets the same bytes. */
+static void test_escalate_many(void **state)
+{
+    struct service *s = *state;
+    char id[2][64], json[1024], reply[8192];
+    for (int i = 0; i < 2; i++)
+        assert_true(service_string(
+            service_call(s, R,
+                         "{\"v\":1,\"op\":\"route\",\"constraints\":{\"allow\":[\"small-1\"]}}"),
+            "decision_id", id[i], sizeof id[i]));
+    snprintf(json, sizeof json,
+             "{\"v\":1,\"op\":\"escalate_many\",\"items\":["
+             "{\"decision_id\":\"%s\",\"request_id\":\"a\"},"
+             "{\"decision_id\":\"%s\",\"request_id\":\"b\"},"
+             "{\"decision_id\":\"%s\",\"request_id\":\"c\"},{\"request_id\":\"d\"}]}",
+             id[0], id[1], id[0]);
+    snprintf(reply, sizeof reply, "%s", service_call(s, R, json));
+    const char *second = strstr(reply, "\"attempt\":2");
+    assert_non_null(second);
+    assert_non_null(strstr(second + 1, "\"attempt\":2"));
+    assert_non_null(strstr(reply, "\"code\":\"conflict\""));
+    assert_non_null(strstr(reply, "\"path\":\"/items/3/decision_id\""));
+    assert_int_equal(service_stat(s, "decisions"), 4);
+    assert_int_equal(service_stat(s, "feedbacks"), 2);
+    assert_string_equal(service_call(s, R, json), reply);
+    assert_int_equal(service_stat(s, "decisions"), 4);
+}
+
 /* The answer was found wanting: by the wire, by the client, after a kill. */
 static void test_escalate(void **state)
 {
@@ -587,6 +616,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_struct_api, setup, teardown),
         cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
         cmocka_unit_test_setup_teardown(test_escalate, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_escalate_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_batches, setup, teardown),

@@ -31,7 +31,7 @@ static enum status decode(const char *json, size_t n, int i, void *out)
     enum status st = wire_open(&m, json, n, &problem);
     if (st != STATUS_OK)
         return st;
-    if (m.op == WIRE_ROUTE || m.op == WIRE_ROUTE_MANY)
+    if (wire_routes(m.op))
         st = wire_request(&m, i, out, &problem);
     else if (m.op != WIRE_CONTROL)
         st = wire_feedback(&m, i, out, &problem);

@@ -51,7 +51,8 @@ static const char focus_head[] =
     "BilledCost,EffectiveCost,ListCost,ContractedCost,BillingAccountId,BillingAccountName,"
     "BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ChargePeriodStart,ChargePeriodEnd,"
     "ChargeCategory,ChargeClass,ChargeDescription,ChargeFrequency,InvoiceIssuerName,"
-    "PricingQuantity,PricingUnit,ProviderName,PublisherName,ServiceCategory,ServiceSubcategory,"
+    "PricingCategory,PricingQuantity,PricingUnit,ProviderName,PublisherName,ServiceCategory,"
+    "ServiceSubcategory,"
     "ServiceName,SkuId,SubAccountId,SubAccountName,ConsumedQuantity,ConsumedUnit,x_Requests,"
     "x_Attempts,x_BaselineCost,x_InputTokens,x_CachedInputTokens,x_OutputTokens,x_ReasoningTokens,"
     "x_User,x_Task,x_Domain,x_Group,x_Cluster,x_Complexity,x_QualitySum,x_QualityCount,x_ValueSum,"
@@ -73,10 +74,11 @@ static void focus_row(struct export *x, const json_t *row)
         spend_time(f, times[i]);
         fputc(',', f);
     }
-    fprintf(f, "Usage,,%" PRId64 " requests to %s,Usage-Based,%s,%" PRId64 ",tokens,%s,%s,",
+    fprintf(f,
+            "Usage,,%" PRId64 " requests to %s,Usage-Based,%s,Standard,%" PRId64 ",Tokens,%s,%s,",
             spend_int(row, "requests"), model, x->provider, tokens, x->provider, x->provider);
     fprintf(f,
-            "AI and Machine Learning,Generative AI,%s,%s,%s,%s,%" PRId64 ",tokens,%" PRId64
+            "AI and Machine Learning,Generative AI,%s,%s,%s,%s,%" PRId64 ",Tokens,%" PRId64
             ",%" PRId64 ",",
             model, model, cli_text(row, "tenant"), cli_text(row, "tenant"), tokens,
             spend_int(row, "requests"), spend_int(row, "attempts"));
@@ -114,6 +116,20 @@ static void csv_row(struct export *x, const json_t *row)
     fputc('\n', x->out);
 }
 
+/* An attribute of the conventions that is left out when it is zero. */
+static void otel_count(FILE *f, const char *name, int64_t n)
+{
+    if (n > 0)
+        fprintf(f, ",\"gen_ai.usage.%s\":%" PRId64, name, n);
+}
+
+/* Whether a field of the meters has a name in the conventions. */
+static bool otel_has(int field)
+{
+    return field == METER_TOKENS_IN || field == METER_TOKENS_OUT || field == METER_TOKENS_CACHED ||
+           field == METER_TOKENS_REASON;
+}
+
 static void otel_row(struct export *x, const json_t *row)
 {
     FILE *f = x->out;
@@ -121,19 +137,22 @@ static void otel_row(struct export *x, const json_t *row)
     spend_time(f, spend_int(row, "bucket_ms"));
     fputs("\",\"end_time\":\"", f);
     spend_time(f, end_of(x, row));
-    /* names need no escapes: [A-Za-z0-9._:/@-] */
     fprintf(f,
-            "\",\"attributes\":{\"gen_ai.operation.name\":\"chat\",\"gen_ai.provider.name\":\"%s\","
-            "\"gen_ai.request.model\":\"%s\",\"gen_ai.usage.input_tokens\":%" PRId64
-            ",\"gen_ai.usage.output_tokens\":%" PRId64,
-            x->provider, cli_text(row, "model"), spend_int(row, "input_tokens"),
-            spend_int(row, "output_tokens"));
+            "\",\"attributes\":{\"gen_ai.operation.name\":\"chat\",\"gen_ai.provider.name\":\"%s\"",
+            x->provider);
+    /* names need no escapes: [A-Za-z0-9._:/@-] */
+    if (*cli_text(row, "model"))
+        fprintf(f, ",\"gen_ai.request.model\":\"%s\"", cli_text(row, "model"));
+    fprintf(f, ",\"gen_ai.usage.input_tokens\":%" PRId64 ",\"gen_ai.usage.output_tokens\":%" PRId64,
+            spend_int(row, "input_tokens"), spend_int(row, "output_tokens"));
+    otel_count(f, "cache_read.input_tokens", spend_int(row, "cached_tokens"));
+    otel_count(f, "reasoning.output_tokens", spend_int(row, "reasoning_tokens"));
     for (int i = 0; i < SPEND_DIMENSIONS; i++)
         if (strcmp(spend_dimension[i], "model") != 0)
             fprintf(f, ",\"purser.%s\":\"%s\"", spend_dimension[i],
                     cli_text(row, spend_dimension[i]));
     for (int i = 0; i < METER_FIELDS; i++)
-        if (i != METER_TOKENS_IN && i != METER_TOKENS_OUT)
+        if (!otel_has(i))
             fprintf(f, ",\"purser.%s\":%" PRId64, meter_field_name(i),
                     spend_int(row, meter_field_name(i)));
     fputs("}}\n", f);

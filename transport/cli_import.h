@@ -50,8 +50,22 @@ bool import_item(const char *text, struct import_span array, size_t index,
  * item; all other bytes stay. NULL: no memory. */
 char *import_set(const char *text, struct import_span object, const char *key, const char *value);
 char *import_append(const char *text, struct import_span array, const char *value);
+/* import_edit takes the text and gives it with a member set, or (key NULL) with a further item. */
+char *import_edit(char *text, struct import_span of, const char *key, const json_t *value);
 /* import_replace writes a file so that it is either the old or the new one, whatever happens. */
 MUST_CHECK enum status import_replace(const char *path, const char *text, struct problem *p);
+
+/* ---- a configuration to import into (cli_import_into.c) */
+
+/* import_into_open reads it; "-" and a file that is not there yet leave the file empty.
+ * import_array gives (malloc) its text, with an empty array under the key if it has none.
+ * import_order takes the text and gives it with the n items of an array in another order, each as
+ * it is written. import_into_write takes the text, refuses what is no configuration, and prints it
+ * for "-", else replaces the file if something has changed. Exit codes; the problem is told. */
+int import_into_open(struct cli *c, const char *path, struct import_file *f);
+char *import_array(const struct import_file *f, const char *key);
+char *import_order(char *text, const char *key, const size_t *order, size_t n);
+int import_into_write(struct cli *c, const char *path, char *text, bool changed);
 
 /* ---- numbers (cli_import_number.c) */
 

@@ -26,20 +26,25 @@ static const char *const not_held[] = {"rpm_limit",       "max_parallel_requests
                                        "model_rpm_limit", "model_tpm_limit",
                                        "expires",         "blocked"};
 
-static const json_t *limit(const json_t *item, const char *name)
+/* In the item, in its budget, or in the budget that it names. */
+static const json_t *limit(const struct import_pools *all, const json_t *item, const char *name)
 {
-    const json_t *v = json_object_get(item, name);
-    if (!v || json_is_null(v))
-        v = json_object_get(json_object_get(item, "litellm_budget_table"), name);
-    return v;
+    const json_t *table = json_object_get(item, "litellm_budget_table"),
+                 *named = json_object_get(all->budget, cli_text(item, "budget_id"));
+    const json_t *const places[] = {item, table, named};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        const json_t *v = json_object_get(places[i], name);
+        if (v && !json_is_null(v))
+            return v;
+    }
+    return NULL;
 }
 
 static void tell_rest(struct import_pools *all, const json_t *item, const char *name)
 {
     for (size_t i = 0; i < sizeof not_held / sizeof not_held[0]; i++) {
-        const json_t *v = limit(item, not_held[i]);
-        if (v && !json_is_null(v) && !json_is_false(v) &&
-            !(json_is_object(v) && json_object_size(v) == 0))
+        const json_t *v = limit(all, item, not_held[i]);
+        if (v && !json_is_false(v) && !(json_is_object(v) && json_object_size(v) == 0))
             import_tell(&all->report, IMPORT_LOST, not_held[i], name, "%s", "");
     }
     if (json_number_value(json_object_get(item, "spend")) > 0)
@@ -96,10 +101,12 @@ static void owned(struct import_pools *all, const json_t *item, int k)
     d.value[0] = json_object_get(item, kinds[k].id);
     if (strcmp(kinds[k].match, "key") == 0 && *alias)
         d.value[0] = json_object_get(item, kinds[k].alias);
-    d.usd = limit(item, "max_budget");
-    d.soft_usd = limit(item, "soft_budget");
-    d.period = json_string_value(limit(item, "budget_duration"));
-    d.tokens = limit(item, "tpm_limit");
+    d.usd = limit(all, item, "max_budget");
+    if (!d.usd && strcmp(kinds[k].what, "user") == 0)
+        d.usd = limit(all, item, "max_budget_in_team");
+    d.soft_usd = limit(all, item, "soft_budget");
+    d.period = json_string_value(limit(all, item, "budget_duration"));
+    d.tokens = limit(all, item, "tpm_limit");
     import_pool_name(d.name, kinds[k].what, shown);
     if (strncmp(shown, "sk-", 3) == 0) {
         import_tell(&all->report, IMPORT_REFUSED, "secret", cli_text(item, "key_name"), "%s", "");
@@ -118,18 +125,60 @@ static void owned(struct import_pools *all, const json_t *item, int k)
     }
     import_pool_below(all, &d);
     import_pool_add(all, &d);
-    model_budgets(all, limit(item, "model_max_budget"), &d);
+    model_budgets(all, limit(all, item, "model_max_budget"), &d);
     tell_rest(all, item, d.name);
+}
+
+/* "member" of a team, or several, with a budget in it: users of this tenant. */
+static bool members_read(struct import_pools *all, const json_t *item)
+{
+    const json_t *member = json_object_get(item, "member");
+    size_t i;
+    json_t *v;
+    if (!member || !json_object_get(item, "max_budget_in_team"))
+        return false;
+    json_t *list = json_is_array(member) ? json_incref((json_t *)(uintptr_t)member)
+                                         : json_pack("[O]", (json_t *)(uintptr_t)member);
+    json_array_foreach(list, i, v)
+    {
+        json_t *one = json_pack("{s:O?,s:O?,s:O?}", "user_id", json_object_get(v, "user_id"),
+                                "team_id", json_object_get(item, "team_id"), "max_budget",
+                                json_object_get(item, "max_budget_in_team"));
+        if (json_is_string(json_object_get(one, "user_id")))
+            owned(all, one, kind_of(one));
+        else
+            import_tell(&all->report, IMPORT_REFUSED, "owner", cli_text(item, "team_id"), "%s",
+                        "a member without user_id");
+        json_decref(one);
+    }
+    json_decref(list);
+    return true;
 }
 
 static void item_read(struct import_pools *all, const json_t *item)
 {
-    const json_t *usd = limit(item, "max_budget");
+    const json_t *usd = limit(all, item, "max_budget");
     int k = kind_of(item);
+    if (members_read(all, item))
+        return;
     if (k >= 0)
         owned(all, item, k);
-    else if (usd && !json_is_null(usd))
+    else if (usd && !json_object_get(all->budget, cli_text(item, "budget_id")))
         import_tell(&all->report, IMPORT_REFUSED, "owner", cli_text(item, "budget_id"), "%s", "");
+}
+
+/* Budgets that somebody names by their id stand for themselves under "budgets". */
+static void budgets_read(struct import_pools *all, const json_t *root)
+{
+    size_t i;
+    json_t *b;
+    json_array_foreach(json_object_get(root, "budgets"), i, b)
+        json_object_set(all->budget, cli_text(b, "budget_id"), b);
+}
+
+bool import_litellm_budgets(const json_t *root)
+{
+    return *cli_text(json_array_get(json_object_get(root, "budgets"), 0), "budget_id") != '\0';
 }
 
 /* An item, a list of them, or an answer that has some; answers nest a few levels at most. */
@@ -189,7 +238,7 @@ static void provider_budgets(struct import_pools *all, const json_t *root, const
 
 static void config_read(struct import_pools *all, const json_t *root)
 {
-    static const char *const defaults[] = {"max_internal_user_budget", "max_end_user_budget",
+    static const char *const defaults[] = {"max_internal_user_budget",
                                            "default_internal_user_params", "default_team_settings",
                                            "tag_budget_config"};
     const json_t *settings = json_object_get(root, "litellm_settings"),
@@ -199,6 +248,9 @@ static void config_read(struct import_pools *all, const json_t *root)
     json_t *m;
     d.period = json_string_value(json_object_get(settings, "budget_duration"));
     import_pool_add(all, &d);
+    struct import_pool user = {.name = "end_user", .each = "user"};
+    user.usd = json_object_get(settings, "max_end_user_budget");
+    import_pool_add(all, &user);
     provider_budgets(all, root, json_object_get(router, "provider_budget_config"));
     json_array_foreach(json_object_get(root, "model_list"), i, m)
     {
@@ -220,6 +272,7 @@ static void config_read(struct import_pools *all, const json_t *root)
 
 void import_litellm(struct import_pools *all, const json_t *root)
 {
+    budgets_read(all, root);
     config_read(all, root);
     items_read(all, root, 0);
 }

@@ -35,38 +35,14 @@ static int read_there(struct import *im)
         json_decref(reply);
         return code;
     }
-    FILE *f = im->into && strcmp(im->into, "-") != 0 ? fopen(im->into, "re") : NULL;
-    if (f) {
-        fclose(f);
-        if (import_open(im->into, &im->file, &p) != STATUS_OK)
-            return cli_problem(im->cli, im->into, &p, CLI_CONFIG);
-        if (!json_is_object(im->file.root)) {
-            problem_set(&p, STATUS_BAD_JSON, "", "not a configuration");
-            return cli_problem(im->cli, im->into, &p, CLI_CONFIG);
-        }
-    }
+    if (im->into && (code = import_into_open(im->cli, im->into, &im->file)) != CLI_OK)
+        return code;
     im->there = json_incref(json_object_get(im->file.root, "models"));
     im->tiers = standard_tiers(im->file.root);
     if (json_array_size(im->there) <= MODELS_MAX)
         return CLI_OK;
     problem_set(&p, STATUS_TOO_LARGE, "/models", "more than %d models", MODELS_MAX);
     return cli_problem(im->cli, im->into, &p, CLI_CONFIG);
-}
-
-static char *dumped(const json_t *v)
-{
-    return json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-}
-
-/* Takes the text and gives it with one thing changed; NULL: no memory, or it was NULL. */
-static char *edited(char *text, struct import_span of, const char *key, const json_t *value)
-{
-    char *json = dumped(value), *out = NULL;
-    if (text && json)
-        out = key ? import_set(text, of, key, json) : import_append(text, of, json);
-    free(json);
-    free(text);
-    return out;
 }
 
 /* Writes the prices of model number i into the text (taken). */
@@ -78,7 +54,7 @@ static char *with_prices(char *text, size_t i, const json_t *model)
         const json_t *price = json_object_get(model, key);
         if (price && import_member(text, import_whole(text), "models", &models) &&
             import_item(text, models, i, &at))
-            text = edited(text, at, key, price);
+            text = import_edit(text, at, key, price);
     }
     return text;
 }
@@ -89,40 +65,21 @@ static char *config_text(const struct import *im)
     size_t i;
     json_t *m;
     struct import_span models;
-    char *text = strdup(im->file.text ? im->file.text : "{}\n");
-    if (text && !import_member(text, import_whole(text), "models", &models)) {
-        json_t *none = json_array();
-        text = edited(text, import_whole(text), "models", none);
-        json_decref(none);
-    }
+    char *text = import_array(&im->file, "models");
     json_array_foreach(im->changed, i, m)
     {
         size_t at = import_model_index(im->there, cli_text(m, "name"));
         if (at < json_array_size(im->there))
             text = with_prices(text, at, m);
         else if (text && import_member(text, import_whole(text), "models", &models))
-            text = edited(text, models, NULL, m);
+            text = import_edit(text, models, NULL, m);
     }
     return text;
 }
 
 static int write_config(struct import *im)
 {
-    struct problem p = {0};
-    char *text = config_text(im);
-    struct params *params = calloc(1, sizeof *params);
-    struct settings settings;
-    enum status s = text && params ? config_parse(text, strlen(text), params, &settings, &p)
-                                   : problem_set(&p, STATUS_UNAVAILABLE, "", "no memory");
-    bool out = strcmp(im->into, "-") == 0;
-    if (s == STATUS_OK && out)
-        fputs(text, stdout);
-    else if (s == STATUS_OK && json_array_size(im->changed) > 0)
-        s = import_replace(im->into, text, &p);
-    free(params);
-    free(text);
-    return s == STATUS_OK ? CLI_OK
-                          : cli_problem(im->cli, out ? "the result" : im->into, &p, CLI_CONFIG);
+    return import_into_write(im->cli, im->into, config_text(im), json_array_size(im->changed) > 0);
 }
 
 /* Of known models the prices only: what the operator set meanwhile is not put back. */

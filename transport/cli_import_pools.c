@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * purser pools import: budgets that others define, as the "pools" of a configuration. This file
- * alone knows what a pool looks like and which windows there are; the readers of LiteLLM's and
- * Bifrost's definitions say whose budget it is and what it caps.
+ * alone knows what a pool looks like and which windows there are; the readers of LiteLLM's,
+ * Bifrost's and TensorZero's definitions say whose budget it is and what it caps.
  *
  * Money spent so far is not taken over: pools begin empty. Caps of requests per minute are told and
  * left out, a pool counts dollars and tokens.
@@ -13,20 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/json.h"
-
-/* The keys of a pool. */
-#define POOL_NAME "name"
-#define POOL_PARENT "parent"
-#define POOL_WINDOW "window"
-#define POOL_MATCH "match"
-#define POOL_LENGTH "length_s"
-#define POOL_USD "usd"
-#define POOL_SOFT "soft" /* a share of the cap */
-#define POOL_ENFORCE "enforce"
-#define POOL_TOKENS "tokens"
-#define POOL_MODE "mode"
-/* Both check before a call what was spent by earlier ones, as a pool of this mode does. */
-#define POOL_MODE_VALUE "quantile"
 
 /* "30d" and the like: number and unit, of LiteLLM (s m h d w mo) and Bifrost (s m h d w M Q Y). */
 static bool period_read(const char *s, long *n, char unit[4])
@@ -182,6 +168,8 @@ static json_t *begin(struct import_pools *all, const struct import_pool *d, cons
     if (json_object_size(match) > 0)
         json_object_set(p, POOL_MATCH, match);
     json_decref(match);
+    if (d->each)
+        json_object_set_new(p, POOL_EACH, json_string(d->each));
     json_object_set_new(p, POOL_WINDOW, json_string(w));
     if (length_s > 0)
         json_object_set_new(p, POOL_LENGTH, json_integer(length_s));
@@ -257,8 +245,7 @@ static const json_t *nearest(const struct import_pools *all, const char *owner)
     return NULL;
 }
 
-/* In the order that a configuration needs. */
-static void parents_first(struct import_pools *all)
+void import_pools_order(struct import_pools *all)
 {
     json_t *sorted = json_array(), *placed = json_object(), *p;
     for (size_t before = 1; json_array_size(all->pool) > 0 && before > 0;) {
@@ -300,18 +287,20 @@ static void finish(struct import_pools *all)
         json_object_set_new(names, cli_text(p, POOL_NAME), json_true());
     }
     json_decref(names);
-    parents_first(all);
+    import_pools_order(all);
 }
 
-static void account(const struct cli *c, const struct import_pools *all)
+static void account(const struct cli *c, const struct import_pools *all, const char *into)
 {
     json_t *out = json_pack("{s:O}", "pools", all->pool);
     if (c->json) {
         json_object_set(out, "report", all->report.line);
         cli_print_json(out);
     } else {
-        json_dumpf(out, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-        putchar('\n');
+        if (!into) {
+            json_dumpf(out, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+            putchar('\n');
+        }
         fprintf(stderr, "%zu pools, %d not imported\n", json_array_size(all->pool),
                 all->report.count[IMPORT_REFUSED]);
         import_report_print(&all->report, stderr);
@@ -319,25 +308,42 @@ static void account(const struct cli *c, const struct import_pools *all)
     json_decref(out);
 }
 
-static int import(struct cli *c, const char *path, const char *format)
+typedef void reader(struct import_pools *all, const json_t *root);
+
+/* By the name of the format, or by what stands in the file. */
+static reader *reader_of(const char *format, const json_t *root)
+{
+    bool bifrost = json_object_get(root, "governance") || json_object_get(root, "virtual_keys") ||
+                   (json_object_get(root, "budgets") && !import_litellm_budgets(root));
+    if (!format)
+        format = bifrost                                  ? "bifrost"
+                 : json_object_get(root, "rate_limiting") ? "tensorzero"
+                                                          : "litellm";
+    return strcmp(format, "bifrost") == 0      ? import_bifrost
+           : strcmp(format, "tensorzero") == 0 ? import_tensorzero
+                                               : import_litellm;
+}
+
+static int import(struct cli *c, const char *path, const char *format, const char *into)
 {
     struct import_file f;
     struct problem p = {0};
     if (import_open(path, &f, &p) != STATUS_OK)
         return cli_problem(c, path, &p, CLI_REFUSED);
-    struct import_pools all = {
-        .pool = json_array(), .owner = json_object(), .above = json_object()};
-    bool bifrost = format ? strcmp(format, "bifrost") == 0
-                          : json_object_get(f.root, "governance") ||
-                                json_object_get(f.root, "virtual_keys") ||
-                                json_object_get(f.root, "budgets");
+    struct import_pools all = {.pool = json_array(),
+                               .owner = json_object(),
+                               .above = json_object(),
+                               .budget = json_object()};
+    reader *read = reader_of(format, f.root);
     int code = CLI_REFUSED;
-    if (all.pool && all.owner && all.above && import_report_init(&all.report)) {
-        (bifrost ? import_bifrost : import_litellm)(&all, f.root);
+    if (all.pool && all.owner && all.above && all.budget && import_report_init(&all.report)) {
+        read(&all, f.root);
         finish(&all);
-        account(c, &all);
-        code = json_array_size(all.pool) > 0 ? CLI_OK : CLI_REFUSED;
-        if (code != CLI_OK)
+        bool some = json_array_size(all.pool) > 0;
+        code = !some ? CLI_REFUSED : into ? import_pools_into(c, &all, into) : CLI_OK;
+        if (code != CLI_CONFIG)
+            account(c, &all, into);
+        if (!some)
             fprintf(stderr, "purser pools import: %s: no budget in it that a pool can hold\n",
                     path);
     }
@@ -345,16 +351,21 @@ static int import(struct cli *c, const char *path, const char *format)
     json_decref(all.pool);
     json_decref(all.owner);
     json_decref(all.above);
+    json_decref(all.budget);
     import_close(&f);
     return code;
 }
 
 int cli_pools_import(struct cli *c)
 {
-    const char *format = cli_option(c, "--format"), *path = cli_operand(c);
-    if (format && strcmp(format, "litellm") != 0 && strcmp(format, "bifrost") != 0)
-        return cli_usage(c, "--format is litellm or bifrost");
+    const char *format = cli_option(c, "--format"), *into = cli_option(c, "--into"),
+               *path = cli_operand(c);
+    if (format && strcmp(format, "litellm") != 0 && strcmp(format, "bifrost") != 0 &&
+        strcmp(format, "tensorzero") != 0)
+        return cli_usage(c, "--format is litellm, bifrost or tensorzero");
     if (!path)
         return cli_usage(c, "FILE is needed: budgets as JSON");
-    return cli_end(c) ? import(c, path, format) : CLI_USAGE;
+    if (into && c->json && strcmp(into, "-") == 0)
+        return cli_usage(c, "--into - and --json both want the output");
+    return cli_end(c) ? import(c, path, format, into) : CLI_USAGE;
 }

@@ -79,24 +79,32 @@ static bool put_field(json_t *set, const char *arg)
     return json_object_set_new(json_object_get(set, name), slash + 1, cli_value(eq + 1)) == 0;
 }
 
-static int change(struct cli *c, bool rearm)
+/* The fields of set and add: FIELD=VALUE ..., or an object. */
+static json_t *fields(struct cli *c)
 {
-    const char *reason = cli_option(c, "--reason"), *pool = cli_operand(c), *arg = cli_operand(c);
-    json_t *m = json_pack("{s:i,s:s}", "v", 1, "op", "pools.set"), *set = NULL;
-    bool ok = pool != NULL && (rearm || arg != NULL);
+    const char *arg = cli_operand(c);
+    bool object = arg && arg[0] == '{', ok = arg != NULL;
+    json_t *set = object ? json_loads(arg, JSON_REJECT_DUPLICATES, NULL) : json_object();
+    for (arg = object ? NULL : arg; arg && ok; arg = cli_operand(c))
+        ok = put_field(set, arg);
+    if (ok)
+        return set;
+    json_decref(set);
+    return NULL;
+}
+
+static int change(struct cli *c, const char *verb)
+{
+    bool sets = strcmp(verb, "set") == 0 || strcmp(verb, "add") == 0;
+    const char *reason = cli_option(c, "--reason"), *pool = cli_operand(c);
+    json_t *m = json_pack("{s:i,s:s,s:s*}", "v", 1, "op", "pools.set", "pool", pool);
+    json_t *set = pool && sets ? fields(c) : NULL;
+    bool ok = pool && (!sets || set);
     int code;
-    if (ok && !rearm) {
-        set = arg[0] == '{' ? json_loads(arg, JSON_REJECT_DUPLICATES, NULL) : json_object();
-        ok = set != NULL;
-        for (arg = arg[0] == '{' ? NULL : arg; arg && ok; arg = cli_operand(c))
-            ok = put_field(set, arg);
-    }
     if (set)
         json_object_set_new(m, "set", set);
-    if (rearm)
-        json_object_set_new(m, "rearm", json_true());
-    if (pool)
-        json_object_set_new(m, "pool", json_string(pool));
+    if (strcmp(verb, "set") != 0) /* add, remove and rearm are members of these names */
+        json_object_set_new(m, verb, json_true());
     if (reason)
         json_object_set_new(m, "reason", json_string(reason));
     if (!ok || !cli_end(c)) {
@@ -109,16 +117,18 @@ static int change(struct cli *c, bool rearm)
     if (c->json)
         cli_print_json(reply);
     json_decref(reply);
-    return c->json ? CLI_OK : list(c, pool);
+    return c->json ? CLI_OK : list(c, strcmp(verb, "remove") == 0 ? NULL : pool);
 }
 
 int cli_pools(struct cli *c)
 {
     const char *verb = cli_operand(c);
-    if (verb && (strcmp(verb, "set") == 0 || strcmp(verb, "rearm") == 0))
-        return change(c, verb[0] == 'r');
+    static const char *const changes[] = {"set", "add", "remove", "rearm"};
+    for (size_t i = 0; verb && i < sizeof changes / sizeof changes[0]; i++)
+        if (strcmp(verb, changes[i]) == 0)
+            return change(c, verb);
     if (verb && strcmp(verb, "list") != 0)
-        return cli_usage(c, "list, set, rearm or import?");
+        return cli_usage(c, "list, set, add, remove, rearm or import?");
     const char *pool = cli_operand(c);
     return cli_end(c) ? list(c, pool) : CLI_USAGE;
 }

@@ -161,7 +161,7 @@ static const struct {
     {"learners.get", control_part_get, ""},
     {"learners.set", control_part_set, " learners "},
     {"pools.list", pools_list, " pool from limit "},
-    {"pools.set", control_pools_set, " pool set rearm "},
+    {"pools.set", control_pools_set, " pool set add remove rearm "},
     {"config.get", control_config_get, ""},
     {"config.set", control_config_set, " change config config_seq "},
     {"config.at", control_config_at, " entry "},

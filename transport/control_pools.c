@@ -148,41 +148,80 @@ static bool rearm(json_t *pool, int64_t now_ms)
     return fuse && json_object_set_new(fuse, "rearmed", json_string(at)) == 0;
 }
 
-static json_t *named(const json_t *list, const char *name)
+/* Where the pool of this name stands; behind the last: nowhere. */
+static size_t index_of(const json_t *list, const char *name)
 {
-    size_t i;
-    json_t *pool;
-    json_array_foreach(list, i, pool)
-    {
-        const char *its = json_string_value(json_object_get(pool, "name"));
-        if (its && strcmp(its, name) == 0)
-            return pool;
-    }
+    size_t i = 0, n = json_array_size(list);
+    const char *its;
+    while (i < n && (!(its = json_string_value(json_object_get(json_array_get(list, i), "name"))) ||
+                     strcmp(its, name) != 0))
+        i++;
+    return i;
+}
+
+/* What a message asks of a pool. */
+struct change {
+    const char *name;
+    const json_t *set;
+    bool add, remove, rearm;
+};
+
+static struct change change_of(const json_t *root)
+{
+    return (struct change){
+        .name = json_string_value(json_object_get(root, "pool")),
+        .set = json_object_get(root, "set"),
+        .add = json_is_true(json_object_get(root, "add")),
+        .remove = json_is_true(json_object_get(root, "remove")),
+        .rearm = json_is_true(json_object_get(root, "rearm")),
+    };
+}
+
+/* NULL: it can be done, to pool number `at` of n. */
+static const char *objection(const struct change *c, size_t at, size_t n, const char **path)
+{
+    *path = "/pool";
+    if (!c->name)
+        return "pool is needed: the name of the one to change";
+    if (c->add && at < n)
+        return "there is a pool of this name already: leave add out to change it";
+    if (!c->add && at == n)
+        return "there is no pool of this name; pools.list names those there are, add true makes it";
+    *path = "/set";
+    if (c->remove)
+        return c->set || c->add || c->rearm ? "not with remove" : NULL;
+    if (!c->rearm && !json_is_object(c->set))
+        return "set is needed: an object of the fields to change, null takes one out; or rearm or "
+               "remove true";
     return NULL;
 }
 
 json_t *control_pools_patch(const json_t *document, const json_t *root, int64_t now_ms,
                             struct problem *problem)
 {
-    const char *name = json_string_value(json_object_get(root, "pool"));
-    const json_t *set = json_object_get(root, "set");
-    bool close = json_is_true(json_object_get(root, "rearm"));
+    struct change c = change_of(root);
+    const char *path, *no;
     json_t *list = json_deep_copy(json_object_get(document, "pools"));
-    json_t *pool = name ? named(list, name) : NULL;
-    if (!pool)
-        problem_set(problem, STATUS_BAD_REQUEST, "/pool",
-                    name ? "there is no pool of this name; pools.list names those there are"
-                         : "pool is needed: the name of the one to change");
-    else if (!close && !json_is_object(set))
-        problem_set(problem, STATUS_BAD_REQUEST, "/set",
-                    "set is needed: an object of the fields to change, null takes one out; or "
-                    "rearm true");
-    else if (set && !merge(pool, set))
+    if (!list)
+        list = json_array();
+    size_t n = json_array_size(list), at = c.name ? index_of(list, c.name) : n;
+    if ((no = objection(&c, at, n, &path)) != NULL) {
+        problem_set(problem, STATUS_BAD_REQUEST, path, "%s", no);
+    } else if (c.remove) {
+        if (json_array_remove(list, at) == 0)
+            return list;
         problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for the change");
-    else if (close && !rearm(pool, now_ms))
-        problem_set(problem, STATUS_BAD_REQUEST, "/rearm", "this pool has no fuse");
-    else
-        return list;
+    } else {
+        if (c.add)
+            json_array_append_new(list, json_pack("{s:s}", "name", c.name));
+        json_t *pool = json_array_get(list, at);
+        if (!pool || (c.set && !merge(pool, c.set)))
+            problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for the change");
+        else if (c.rearm && !rearm(pool, now_ms))
+            problem_set(problem, STATUS_BAD_REQUEST, "/rearm", "this pool has no fuse");
+        else
+            return list;
+    }
     json_decref(list);
     return NULL;
 }

@@ -316,7 +316,7 @@ void desk_error(struct outbuf *out, const struct problem *problem)
 static void answer_item(struct desk *d, const struct message *m, int i, struct text *t)
 {
     size_t start = t->len;
-    if (m->op == WIRE_ROUTE || m->op == WIRE_ROUTE_MANY || m->op == WIRE_ESCALATE)
+    if (wire_routes(m->op))
         route_item(d, m, i, t);
     else if (m->op == WIRE_TEACH)
         desk_teach_item(d, m, i, t);

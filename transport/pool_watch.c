@@ -193,17 +193,33 @@ static bool make_room(struct pool_watch *w)
     return true;
 }
 
+static bool kills(const struct pool_config *c, const char *name)
+{
+    for (int i = 0; i < c->n; i++)
+        if (c->spec[i].kill && strcmp(c->spec[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool killed(const struct pool_watch *w, const char *name)
+{
+    for (int i = 0; i < w->n_pools; i++)
+        if (w->pool[i].kill && strcmp(w->pool[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* A pool that is gone with its switch on has let go, too. */
 static void watch_kills(struct pool_watch *w, const struct event *ev, struct alert_queue *q)
 {
     const struct pool_config *c = &router_params(w->router)->pools;
-    bool was[POOL_SPECS_MAX] = {false};
-    for (int i = 0; i < c->n; i++)
-        for (int j = 0; j < w->n_pools; j++)
-            was[i] |= w->pool[j].kill && strcmp(w->pool[j].name, c->spec[i].name) == 0;
+    for (int i = 0; q && i < w->n_pools; i++)
+        if (w->pool[i].kill && !kills(c, w->pool[i].name))
+            (void)alert_add(q, ALERT_KILL_OFF, w->pool[i].name, ev->seq, ev->time_ms);
+    for (int i = 0; q && i < c->n; i++)
+        if (c->spec[i].kill && !killed(w, c->spec[i].name))
+            (void)alert_add(q, ALERT_KILL_ON, c->spec[i].name, ev->seq, ev->time_ms);
     for (int i = 0; i < c->n; i++) {
-        if (c->spec[i].kill != was[i] && q)
-            (void)alert_add(q, was[i] ? ALERT_KILL_OFF : ALERT_KILL_ON, c->spec[i].name, ev->seq,
-                            ev->time_ms);
         memcpy(w->pool[i].name, c->spec[i].name, NAME_CAP);
         w->pool[i].kill = c->spec[i].kill;
         w->pool[i].out_until_ms = 0;

@@ -100,15 +100,16 @@ static const struct {
     {"pools", "what budgets have used, or change one",
      "pools [list [POOL]]\n"
      "       purser pools set POOL FIELD=VALUE ... [--reason WHY]\n"
-     "       purser pools rearm POOL [--reason WHY]\n"
+     "       purser pools add POOL FIELD=VALUE ... | remove POOL | rearm POOL [--reason WHY]\n"
      "       purser pools import FILE ...   (purser pools import --help)\n"
      "         fields as in the configuration: usd=5 tokens=1000000 kill=true mode=quantile\n"
      "         override/usd=20 override/until=2026-12-01T00:00:00Z; null takes one out",
      cli_pools, true},
-    {"pools import", "budgets from LiteLLM's or Bifrost's definitions",
-     "pools import FILE [--format litellm|bifrost]\n"
-     "       prints {\"pools\":[...]} for a configuration; what no pool can express is told on\n"
-     "       standard error",
+    {"pools import", "budgets from LiteLLM's, Bifrost's or TensorZero's definitions",
+     "pools import FILE [--format litellm|bifrost|tensorzero] [--into FILE]\n"
+     "       prints {\"pools\":[...]}, or puts them into a configuration; what no pool can "
+     "express\n"
+     "       is told on standard error",
      cli_pools_import, false},
     {"weights", "the reward weights in force, or change them",
      "weights [get]\n"

@@ -39,13 +39,11 @@ void server_hold(struct server *s, struct slot *slot)
 /* Whether a door serves an op. */
 static bool belongs(const struct slot *slot, const struct message *m)
 {
-    static const enum purpose purpose[] = {[WIRE_ROUTE] = PURPOSE_ROUTE,
-                                           [WIRE_ROUTE_MANY] = PURPOSE_ROUTE,
-                                           [WIRE_ESCALATE] = PURPOSE_ROUTE,
-                                           [WIRE_FEEDBACK] = PURPOSE_FEEDBACK,
-                                           [WIRE_FEEDBACK_MANY] = PURPOSE_FEEDBACK,
-                                           [WIRE_TEACH] = PURPOSE_CONTROL,
-                                           [WIRE_CONTROL] = PURPOSE_CONTROL};
+    static const enum purpose purpose[] = {
+        [WIRE_ROUTE] = PURPOSE_ROUTE,       [WIRE_ROUTE_MANY] = PURPOSE_ROUTE,
+        [WIRE_ESCALATE] = PURPOSE_ROUTE,    [WIRE_ESCALATE_MANY] = PURPOSE_ROUTE,
+        [WIRE_FEEDBACK] = PURPOSE_FEEDBACK, [WIRE_FEEDBACK_MANY] = PURPOSE_FEEDBACK,
+        [WIRE_TEACH] = PURPOSE_CONTROL,     [WIRE_CONTROL] = PURPOSE_CONTROL};
     return purpose[m->op] == slot->purpose && (!slot->op || strcmp(m->op_name, slot->op) == 0);
 }
 
@@ -157,7 +155,7 @@ void server_flush(struct server *s)
         announce_alerts(d->filling.alerts, &d->told, s->publish, s->http);
         if (batch_held(d->filling.batch, 0)) {
             release(&d->filling, NULL);
-            batch_reset(d->filling.batch);
+            batch_let_go(d->filling.batch);
             d->filling.answered = 0;
         }
         return;

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Durable events per second: feedback events through batch and db_commit, beside plain LMDB that
- * appends records of equal size, as many in each transaction. Both keep default sync. The two take
- * turns in short stretches within a round, so that a slow spell of the disk hits both.
+ * appends records of equal size, as many in each transaction. Both keep default sync. And the same
+ * feedback metered as the service does: the decision's record decoded again, its label book before
+ * and after, the sums added to the rollups in the transaction (32 combinations of labels, one
+ * hour). All take turns in short stretches within a round, so that a slow spell of the disk hits
+ * all. Beside events per second the CPU time of an event, which the disk does not hide.
  */
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "core/config.h"
+#include "core/meter.h"
+#include "core/router.h"
 #include "store/db.h"
 #include "tests/bench/bench.h"
 
-enum { TURNS = 4 };
+enum { DECIDED_MOST = 16384 };
+enum { TURNS = 4, SIDES = 3, TENANTS = 8, TASKS = 4, KEYS = 4096 };
 
 struct raw { /* LMDB and nothing else */
     MDB_env *env;
@@ -26,6 +33,11 @@ struct ours {
     struct db *db;
     struct batch *batch;
     struct event event;
+    /* metered: records of decisions, and what is made of one */
+    size_t n[TENANTS * TASKS];
+    uint8_t record[TENANTS * TASKS][DECIDED_MOST];
+    struct event decided;
+    struct label_book before, after;
 };
 
 static void check(int rc, const char *what)
@@ -79,7 +91,68 @@ static void ours_open(struct ours *o, const char *dir)
     f->prompt_tokens = 80, f->output_tokens = 200, f->latency_ms = 1500;
 }
 
-static void ours_commit(struct ours *o, int per_batch)
+/* ---- metering ---- */
+
+/* Decisions as they stand in the log, of different labels. */
+static void metered_open(struct ours *o, const char *dir)
+{
+    static const char json[] =
+        "{\"models\":[{\"name\":\"a\",\"tier\":\"small\",\"usd_per_mtok_in\":0.1,"
+        "\"usd_per_mtok_out\":0.4},{\"name\":\"b\",\"tier\":\"medium\",\"usd_per_mtok_in\":1,"
+        "\"usd_per_mtok_out\":4},{\"name\":\"c\",\"tier\":\"large\",\"usd_per_mtok_in\":3,"
+        "\"usd_per_mtok_out\":12}]}";
+    static const struct router_init init = {.seed = 42, .mac_key = {1, 2, 3}, .max_open = 64};
+    static struct params params;
+    static char scratch[CONFIG_MAX];
+    static struct request request;
+    struct problem p;
+    enum route_result result;
+    struct router *r = router_new(&init);
+    ours_open(o, dir);
+    if (!r || config_parse(json, sizeof json - 1, &params, NULL, &p) != STATUS_OK)
+        bench_fail("%s", r ? p.text : "no memory");
+    router_start(r, 1700000000000, &o->decided);
+    if (router_configure(r, 1700000000000, &params, "bench", 0, scratch, sizeof scratch,
+                         &o->decided, &p) != STATUS_OK)
+        bench_fail("%s", p.text);
+    for (int i = 0; i < TENANTS * TASKS; i++) {
+        request.prompt_tokens = 80;
+        (void)snprintf(request.labels.tenant, sizeof request.labels.tenant, "t%d", i % TENANTS);
+        (void)snprintf(request.labels.task, sizeof request.labels.task, "k%d", i / TENANTS);
+        if (router_route(r, 1700000000000, &request, &o->decided, &result, &p) != STATUS_OK)
+            bench_fail("%s", p.text);
+        o->n[i] = event_encode(&o->decided, o->record[i], sizeof o->record[i]);
+        if (o->n[i] == 0)
+            bench_fail("the decision does not fit");
+    }
+    router_free(r);
+}
+
+/* Label books as a message with quality, tokens and latency leaves them. */
+static void books(struct ours *o)
+{
+    const struct feedback *f = &o->event.feedback.feedback;
+    const double value[CELLS] = {f->quality, 0, 0, 200, 1500, 0};
+    book_init(&o->before);
+    book_init(&o->after);
+    o->after.n_sources = 1;
+    o->after.source[0] = 7;
+    for (int i = 0; i < CELLS; i++)
+        if (f->has >> i & 1)
+            o->after.cell[0][i] =
+                (struct label_cell){.version = 1, .value = value[i], .set = true, .present = true};
+}
+
+static void meter_one(struct ours *o)
+{
+    struct meter_sums delta;
+    size_t i = o->event.seq % (TENANTS * TASKS);
+    if (event_decode(o->record[i], o->n[i], &o->decided, NULL) != STATUS_OK ||
+        !meter_feedback(batch_meter(o->batch), &o->decided, &o->before, &o->after, KEYS, &delta))
+        bench_fail("cannot meter");
+}
+
+static void ours_commit(struct ours *o, int per_batch, bool metered)
 {
     struct problem p;
     batch_reset(o->batch);
@@ -91,6 +164,8 @@ static void ours_commit(struct ours *o, int per_batch)
         e->feedback.feedback.mac = e->seq * 0x9e3779b97f4a7c15u;
         if (batch_event(o->batch, e) != STATUS_OK)
             bench_fail("batch_event failed");
+        if (metered)
+            meter_one(o);
     }
     if (db_commit(o->db, o->batch, &p) != STATUS_OK)
         bench_fail("%s", p.text);
@@ -101,52 +176,73 @@ static void figure(int round, const char *what, int per_batch, double value)
     bench_figure(round, value, "store/%s/%d", what, per_batch);
 }
 
-static void measure(struct ours *o, struct raw *r, int round, int per_batch, long commits)
+struct bench {
+    struct ours ours, metered;
+    struct raw raw;
+};
+
+static void commit(struct bench *b, int side, int per_batch)
 {
-    double ns[2] = {0, 0};
-    for (int turn = 0; turn < 2 * TURNS; turn++) {
-        int side = (turn + turn / 2 + round) % 2; /* each goes first as often as the other */
-        int64_t start = bench_ns();
-        for (long i = 0; i < commits / TURNS; i++) {
-            if (side == 0)
-                ours_commit(o, per_batch);
-            else
-                raw_commit(r, per_batch);
-        }
+    if (side == 0)
+        ours_commit(&b->ours, per_batch, false);
+    else if (side == 1)
+        raw_commit(&b->raw, per_batch);
+    else
+        ours_commit(&b->metered, per_batch, true);
+}
+
+static void measure(struct bench *b, int round, int per_batch, long commits)
+{
+    static const char *const names[SIDES] = {"db_commit", "lmdb", "metered"};
+    double ns[SIDES] = {0}, cpu[SIDES] = {0};
+    for (int turn = 0; turn < SIDES * TURNS; turn++) {
+        int side = (turn + turn / SIDES + round) % SIDES; /* each is first as often as another */
+        int64_t start = bench_ns(), cpu_start = bench_cpu_ns();
+        for (long i = 0; i < commits / TURNS; i++)
+            commit(b, side, per_batch);
         ns[side] += (double)(bench_ns() - start);
+        cpu[side] += (double)(bench_cpu_ns() - cpu_start);
     }
     double events = (double)(commits / TURNS * TURNS * per_batch);
-    figure(round, "db_commit", per_batch, events / ns[0] * 1e9);
-    figure(round, "lmdb", per_batch, events / ns[1] * 1e9);
+    for (int side = 0; side < SIDES; side++) {
+        char name[32];
+        figure(round, names[side], per_batch, events / ns[side] * 1e9);
+        (void)snprintf(name, sizeof name, "cpu_us/%s", names[side]);
+        figure(round, name, per_batch, cpu[side] / events / 1e3);
+    }
 }
 
 int main(int argc, char **argv)
 {
-    static struct ours ours;
-    static struct raw raw;
+    static struct bench b;
     static const int sizes[] = {1, 8, 64};
     char path[512];
     const char *dir = bench_text(argc, argv, "--dir", ".");
     int rounds = (int)bench_number(argc, argv, "--rounds", 5);
     long commits = bench_number(argc, argv, "--commits", 400);
     (void)snprintf(path, sizeof path, "%s/ours", dir);
-    ours_open(&ours, path);
+    ours_open(&b.ours, path);
+    (void)snprintf(path, sizeof path, "%s/metered", dir);
+    metered_open(&b.metered, path);
+    books(&b.metered);
     (void)snprintf(path, sizeof path, "%s/raw", dir);
-    raw_open(&raw, path);
-    ours.event.seq = 1;
-    raw.n = event_encode(&ours.event, raw.value, sizeof raw.value);
-    ours.event.seq = 0;
-    if (raw.n == 0)
+    raw_open(&b.raw, path);
+    b.ours.event.seq = 1;
+    b.raw.n = event_encode(&b.ours.event, b.raw.value, sizeof b.raw.value);
+    b.ours.event.seq = 0;
+    if (b.raw.n == 0)
         bench_fail("the event does not fit");
-    ours_commit(&ours, 1); /* both files exist and have grown */
-    raw_commit(&raw, 1);
+    for (int side = 0; side < SIDES; side++)
+        commit(&b, side, 1); /* all files exist and have grown */
     for (int round = 0; round < rounds; round++) {
-        bench_figure(round, (double)raw.n, "store/record_bytes");
+        bench_figure(round, (double)b.raw.n, "store/record_bytes");
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-            measure(&ours, &raw, round, sizes[i], commits);
+            measure(&b, round, sizes[i], commits);
     }
-    batch_free(ours.batch);
-    db_close(ours.db);
-    mdb_env_close(raw.env);
+    batch_free(b.ours.batch);
+    batch_free(b.metered.batch);
+    db_close(b.ours.db);
+    db_close(b.metered.db);
+    mdb_env_close(b.raw.env);
     return 0;
 }

@@ -19,6 +19,8 @@ size_t fuzz_seed(int i, uint8_t *out, size_t cap)
         "{\"v\":1,\"op\":\"route\",\"features\":{\"k\":1.5,\"b\":true,\"s\":\"red\"},"
         "\"embedding\":[0.1,-2,3e-4]}",
         "{\"v\":1,\"op\":\"route\",\"embedding_b64\":\"AACAPwAAAEA=\",\"key\":\"id.secret\"}",
+        "{\"v\":1,\"op\":\"escalate_many\",\"items\":[{\"decision_id\":\"1-2-0123456789abcdef\","
+        "\"prompt\":\"a\"},{\"prompt\":\"b\"}]}",
         "{\"v\":1,\"op\":\"route_many\",\"items\":[{\"prompt\":\"a\"},{\"prompt\":\"b\",\"value\":"
         "2}]}",
         "{\"v\":1,\"op\":\"feedback\",\"decision_id\":\"1-2-0123456789abcdef\",\"feedback_id\":"
@@ -99,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     }
     PROMISE(m.items >= 1 && m.op_name[0] != '\0');
     for (int i = 0; i < m.items; i++) {
-        if (m.op == WIRE_ROUTE || m.op == WIRE_ROUTE_MANY)
+        if (wire_routes(m.op))
             request(&m, i);
         else if (m.op == WIRE_TEACH)
             lesson(&m, i);
