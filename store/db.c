@@ -11,6 +11,7 @@
 #include "store/db_inside.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,6 +283,9 @@ static int env_open(struct db *db, const struct db_options *options)
         rc = mdb_env_set_mapsize(db->env, (size_t)map * gib);
     if (rc == 0)
         rc = mdb_env_open(db->env, db->dir, MDB_NOTLS | (db->read_only ? MDB_RDONLY : 0), 0600);
+    mdb_filehandle_t fd;
+    if (rc == 0 && mdb_env_get_fd(db->env, &fd) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        rc = errno;
     int dead;
     if (rc == 0)
         rc = mdb_reader_check(db->env, &dead);

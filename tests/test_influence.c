@@ -82,7 +82,7 @@ static void one_report(enum absurdity kind, bool bound, struct moved *out)
     fold_free(f);
 }
 
-/* One absurd report, without the bound and with it. */
+/* One absurd report, without the bound and with it. covers: N13 N12 */
 static void test_one_report(void **state)
 {
     (void)state;
@@ -263,7 +263,7 @@ static double flood(const char *patch, bool hostile)
     return quality;
 }
 
-/* A tenant of share s counts as `most` against the 1 - s of the others. */
+/* A tenant of share s counts as `most` against the 1 - s of the others. covers: S18 */
 static void test_flood(void **state)
 {
     (void)state;
