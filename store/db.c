@@ -11,6 +11,7 @@
 #include "store/db_inside.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #include <unistd.h>
 #include "core/bytes.h"
 
-enum { IDENTITY_LEN = 40, HEAD_LEN = 25, NO_GENERATION = 255, READERS = 512 };
+enum { HEAD_LEN = 25, NO_GENERATION = 255, READERS = 512 };
 static const uint64_t gib = 1u << 30;
 
 enum status status_from_mdb(int rc, const struct db *db, const char *doing, struct problem *problem)
@@ -173,6 +174,12 @@ static void identity_keep(struct db *db, const uint8_t *bytes)
     db->seed = get_u64(&r);
 }
 
+int identity_put(MDB_txn *txn, struct db *db, const uint8_t identity[IDENTITY_LEN])
+{
+    identity_keep(db, identity);
+    return sealed_put(txn, db->meta, name_key("identity"), identity, IDENTITY_LEN);
+}
+
 /* Writes meta of a new store. */
 static int identity_make(struct db *db, MDB_txn *txn, uint64_t seed)
 {
@@ -187,10 +194,9 @@ static int identity_make(struct db *db, MDB_txn *txn, uint64_t seed)
     }
     int rc = sealed_put(txn, db->meta, name_key("schema"), schema, sizeof schema);
     if (rc == 0)
-        rc = sealed_put(txn, db->meta, name_key("identity"), identity, sizeof identity);
+        rc = identity_put(txn, db, identity);
     if (rc == 0)
         rc = head_put(txn, db, &(struct head){.current = -1});
-    identity_keep(db, identity);
     return rc;
 }
 
@@ -281,6 +287,9 @@ static int env_open(struct db *db, const struct db_options *options)
         rc = mdb_env_set_mapsize(db->env, (size_t)map * gib);
     if (rc == 0)
         rc = mdb_env_open(db->env, db->dir, MDB_NOTLS | (db->read_only ? MDB_RDONLY : 0), 0600);
+    mdb_filehandle_t fd;
+    if (rc == 0 && mdb_env_get_fd(db->env, &fd) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        rc = errno;
     int dead;
     if (rc == 0)
         rc = mdb_reader_check(db->env, &dead);

@@ -67,6 +67,10 @@ int audit_put(struct db *db, MDB_txn *txn, const struct batch *b);
 /* db_grow makes sure that the data file covers its last page and `more` bytes beyond. */
 int db_grow(struct db *db, uint64_t more);
 
+/* identity_put gives a new store the identity of another. */
+enum { IDENTITY_LEN = 40 };
+int identity_put(MDB_txn *txn, struct db *db, const uint8_t identity[IDENTITY_LEN]);
+
 /* place_check refuses a directory or data file that must not be opened; place_lock keeps a second
  * writer out (gives the descriptor); place_renew, under that lock, empties a data file that an
  * earlier start did not get beyond its first page of, so that it never held anything; place_seal
@@ -74,6 +78,10 @@ int db_grow(struct db *db, uint64_t more);
 enum status place_check(const char *dir, const struct db_options *options, struct problem *problem);
 enum status place_lock(const char *dir, int *fd, struct problem *problem);
 void place_renew(const char *dir);
+/* place_held keeps writers out while a store is read that nobody may write to meanwhile; it writes
+ * nothing. place_let_go ends it; -1 is let go of already. */
+enum status place_held(const char *dir, int *fd, struct problem *problem);
+void place_let_go(int fd);
 enum status place_seal(const char *dir, const char *store_id, struct problem *problem);
 enum status place_sync(const char *path, struct problem *problem);
 

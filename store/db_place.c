@@ -114,8 +114,10 @@ static bool meta_read(int fd, off_t at, uint64_t *page_size, uint64_t *last_page
            load(page + META_VERSION, 4) == lmdb_version && *page_size >= 256 && *page_size <= 65536;
 }
 
-/* Tells what is wrong with the data file, NULL if nothing is. */
-static const char *data_fault(int fd, uint64_t size)
+/* Tells what is wrong with the data file, NULL if nothing is. A transaction writes the meta page
+ * that the one before it did not, so their numbers follow; else the newest is not what it says, and
+ * LMDB would go on from the one before, without a word. */
+static const char *data_fault_once(int fd, uint64_t size)
 {
     uint64_t page_size, other_size, last[2], txn[2];
     if (size == 0)
@@ -127,7 +129,18 @@ static const char *data_fault(int fd, uint64_t size)
     uint64_t newest = txn[1] > txn[0] ? last[1] : last[0];
     if (newest >= size / page_size)
         return "data.mdb is shorter than its contents";
+    if (txn[0] + txn[1] > 0 && txn[0] + 1 != txn[1] && txn[1] + 1 != txn[0])
+        return "data.mdb has meta pages that do not follow one another";
     return NULL;
+}
+
+/* A writer may have changed one page after the other was read: what is really wrong stays. */
+static const char *data_fault(int fd, uint64_t size)
+{
+    const char *fault = data_fault_once(fd, size);
+    for (int i = 0; fault != NULL && size > 0 && i < 3; i++)
+        fault = data_fault_once(fd, size);
+    return fault;
 }
 
 /* Whether the file is what an LMDB leaves whose very first write ended early: one good page. */
@@ -240,6 +253,24 @@ enum status place_lock(const char *dir, int *out, struct problem *problem)
     }
     *out = fd;
     return STATUS_OK;
+}
+
+enum status place_held(const char *dir, int *out, struct problem *problem)
+{
+    char path[PATH_CAP];
+    *out = join(path, dir, "LOCK") ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (*out < 0 || flock(*out, LOCK_EX | LOCK_NB) == 0)
+        return STATUS_OK; /* without the file nobody has it */
+    enum status s = refuse_second(dir, *out, problem);
+    place_let_go(*out);
+    *out = -1;
+    return s;
+}
+
+void place_let_go(int fd)
+{
+    if (fd >= 0)
+        close(fd);
 }
 
 void place_renew(const char *dir)

@@ -2,7 +2,7 @@
 /*
  * Peers that misbehave below the protocol: raw TCP sockets against the real purserd. After each
  * abuse an honest client must be served within a second, and the service must still be the same
- * process. P-numbers: docs/testing.md.
+ * process. Codes: docs/faults.md.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -148,7 +148,7 @@ static void honest(struct service *s)
     assert_true(service_ms() - began < 1000);
 }
 
-/* P1, P2, P3 */
+/* covers: P1 P2 P3 */
 static void test_connect_and_go(void **state)
 {
     struct service *s = *state;
@@ -169,7 +169,7 @@ static void test_connect_and_go(void **state)
     honest(s);
 }
 
-/* P4: sockets that say nothing cost nobody else anything. */
+/* Sockets that say nothing cost nobody else anything. */
 static void test_silence(void **state)
 {
     struct service *s = *state;
@@ -181,7 +181,7 @@ static void test_silence(void **state)
         close(fd[i]);
 }
 
-/* P5, P6 */
+/* covers: P5 P6 */
 static void test_wrong_protocol(void **state)
 {
     struct service *s = *state;
@@ -200,7 +200,7 @@ static void test_wrong_protocol(void **state)
     honest(s);
 }
 
-/* P7, P8, P9 */
+/* covers: P7 P8 P9 */
 static void test_lengths(void **state)
 {
     struct service *s = *state;
@@ -222,7 +222,7 @@ static void test_lengths(void **state)
     honest(s);
 }
 
-/* P10, P11 */
+/* covers: P10 P11 */
 static void test_short_bodies(void **state)
 {
     struct service *s = *state;
@@ -249,7 +249,7 @@ static void test_short_bodies(void **state)
 
 static const char dry[] = "{\"v\":1,\"op\":\"route\",\"dry_run\":true}";
 
-/* P13: clients that never read their replies lose them, and no one else anything. */
+/* covers: P13 clients that never read their replies lose them, and no one else anything. */
 static void test_never_reads(void **state)
 {
     struct service *s = *state;
@@ -272,7 +272,7 @@ static void test_never_reads(void **state)
     honest(s);
 }
 
-/* P14: gone right after asking; the request is executed once all the same. */
+/* covers: P14 gone right after asking; the request is executed once all the same. */
 static void test_ask_and_go(void **state)
 {
     struct service *s = *state;
@@ -290,7 +290,7 @@ static void test_ask_and_go(void **state)
     assert_in_range(n, 1, 51); /* NNG may drop what the peer did not wait for; never more */
 }
 
-/* P15: 10,000 requests down one connection: each is answered once. */
+/* covers: P15 X5 10,000 requests down one connection: each is answered once. */
 static void test_pipeline(void **state)
 {
     struct service *s = *state;
@@ -315,7 +315,8 @@ static void test_pipeline(void **state)
     honest(s);
 }
 
-/* P16: beyond the cap connections are closed; those inside do not notice; places come free. */
+/* covers: P16 beyond the cap connections are closed; those inside do not notice; places come free.
+ */
 static void test_connection_cap(void **state)
 {
     struct service *s = *state;

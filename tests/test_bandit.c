@@ -143,6 +143,7 @@ static void repro_edges(void **state)
     assert_close(repro_log2(most), 1024, 1e-13);
 }
 
+/* covers: N18 U8 */
 static void repro_golden_bits(void **state)
 {
     (void)state;
@@ -295,6 +296,7 @@ static void assert_fits(const struct ridge *r, const struct dense *e, double tol
     assert_close(ridge_weight(r), e->w, tolerance * (1 + e->w));
 }
 
+/* covers: N11 */
 static void ridge_equals_dense(void **state)
 {
     (void)state;
@@ -700,7 +702,7 @@ static void ridge_saves_every_bit(void **state)
     free(two);
 }
 
-/* These bits must come out on every CPU, compiler and C library, or replay lies. */
+/* These bits must come out on every CPU, compiler and C library, or replay lies. covers: N18 U8 */
 static void ridge_golden_bits(void **state)
 {
     (void)state;
@@ -911,6 +913,7 @@ static void pmf_floors(void **state)
     assert_close(one[1], 0.1, 1e-15);
 }
 
+/* covers: N10 */
 static void pmf_edges(void **state)
 {
     (void)state;
@@ -1175,6 +1178,7 @@ static void every_policy_gives_a_pmf(void **state)
     }
 }
 
+/* covers: N17 */
 static void every_policy_is_even_among_equals(void **state)
 {
     (void)state;
@@ -1197,6 +1201,7 @@ static double chi_square_limit(int freedom)
     return freedom * pow(1 - a + 3.0902 * sqrt(a), 3);
 }
 
+/* covers: S16 */
 static void every_policy_draws_what_it_says(void **state)
 {
     (void)state;

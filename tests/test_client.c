@@ -145,6 +145,7 @@ static void test_no_retry_of_refusals(void **state)
     puppet_stop(&p);
 }
 
+/* covers: P8 */
 static void test_local_checks(void **state)
 {
     struct purser_client *c;
@@ -171,7 +172,7 @@ static void test_local_checks(void **state)
     purser_client_close(c);
 }
 
-/* A call that is under way when the service is killed ends up with one decision. */
+/* A call that is under way when the service is killed ends up with one decision. covers: R3 */
 static void test_restart_under_call(void **state)
 {
     struct service s;
@@ -220,7 +221,8 @@ static void *caller_main(void *arg)
 }
 
 /* A service that freezes, dies frozen and comes back, again and again: timeouts meet breaking
- * connections. Every call of four threads is answered in the end, and closing does not hang. */
+ * connections. Every call of four threads is answered in the end, and closing does not hang.
+ * covers: G5 G4 */
 static void test_freeze_and_kill(void **state)
 {
     struct service s;
@@ -274,7 +276,7 @@ static int run(const char *fmt, ...)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* P17: TLS with a certificate of our own authority, and without. */
+/* covers: P17 TLS with a certificate of our own authority, and without. */
 static void test_tls(void **state)
 {
     struct service s;
@@ -319,7 +321,7 @@ static void test_tls(void **state)
         purser_client_close(c);
     }
     assert_int_equal(service_stop(&s, SIGTERM), 0);
-    assert_int_equal(run("chmod o+r %s/s.key", s.dir), 0); /* C4: a key everybody may read */
+    assert_int_equal(run("chmod o+r %s/s.key", s.dir), 0); /* covers: C4 a key everybody may read */
     assert_int_equal(service_try(&s, s.config), 78);
     assert_true(service_logged(&s, "may be read by everybody"));
     service_remove(&s);
@@ -391,7 +393,7 @@ static void test_command_line(void **state)
     service_remove(&s);
 }
 
-/* K1, K2: jumps of the wall clock. */
+/* covers: K1 K2 K3 K4 K8 jumps of the wall clock. */
 static void test_wallclock(void **state)
 {
     const int64_t day = 86400000, t0 = 1700000000000;

@@ -378,7 +378,7 @@ static void seal(size_t n)
 }
 
 /* A right checksum over wrong contents: cuts, random bytes, extra bytes. Nothing is read or written
- * out of bounds (sanitizers), and what is accepted is what encode would write. */
+ * out of bounds (sanitizers), and what is accepted is what encode would write. covers: N16 */
 static void test_sealed_garbage(void **state)
 {
     (void)state;

@@ -69,6 +69,7 @@ static void check_bounds(const float *x)
     assert_true(dot(x + DECLARED, x + DECLARED, 24) < 4);
 }
 
+/* covers: N4 */
 static void test_any_text(void **state)
 {
     float x[DIM_MAX], again[DIM_MAX];
@@ -185,6 +186,7 @@ static void test_long_prompt(void **state)
     assert_int_equal(features_tokens(&request), 0);
 }
 
+/* covers: S12 */
 static void test_schema(void **state)
 {
     (void)state;

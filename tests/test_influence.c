@@ -82,7 +82,7 @@ static void one_report(enum absurdity kind, bool bound, struct moved *out)
     fold_free(f);
 }
 
-/* One absurd report, without the bound and with it. */
+/* One absurd report, without the bound and with it. covers: N13 N12 */
 static void test_one_report(void **state)
 {
     (void)state;
@@ -263,7 +263,7 @@ static double flood(const char *patch, bool hostile)
     return quality;
 }
 
-/* A tenant of share s counts as `most` against the 1 - s of the others. */
+/* A tenant of share s counts as `most` against the 1 - s of the others. covers: S18 */
 static void test_flood(void **state)
 {
     (void)state;
@@ -283,6 +283,60 @@ static void test_flood(void **state)
     assert_true(fabs(moved[0] - honest * 10 / 11) < 0.05);
     assert_true(fabs(moved[1] - honest * 0.3 / (0.3 + 1.0 / 11)) < 0.05);
     assert_true(fabs(moved[2] - honest * 0.1 / (0.1 + 1.0 / 11)) < 0.05);
+}
+
+/* One of four tenants, with a third of the traffic, from half-way on tells of so many of its
+ * answers the opposite of what it saw. Gives what the others are predicted to get from the good
+ * model, and the alarms raised. */
+static double poison(double hostile, bool trusted, int *alarms)
+{
+    struct fold *f = fold_new(trusted ? "{\"policy\":{\"name\":\"uniform\"}}"
+                                      : "{\"policy\":{\"name\":\"uniform\"},\"learner\":"
+                                        "{\"tenant_share\":0.1}}",
+                              8000);
+    struct rng g = rng_stream(33, 33, 33);
+    for (int i = 0; i < 6000; i++) {
+        static const char *const others[] = {"b", "c", "d"};
+        f->now += 1000;
+        bool bad = i % 3 == 0;
+        uint64_t seq = fold_route(f, bad ? "bad" : others[i % 9 / 3], "t");
+        double p = f->ev.decided.arm == 2 ? 0.9 : 0.5;
+        double q = rng_uniform(&g) < p ? 1 : 0, turn = rng_uniform(&g);
+        struct feedback r = fold_report(f, seq, "", bad && i > 3000 && turn < hostile ? 1 - q : q);
+        fold_feed(f, &r);
+        fold_follow(f);
+    }
+    fold_tick(f);
+    double quality = fold_predict(f, "b", "t", 2, TARGET_QUALITY);
+    *alarms = f->drifted;
+    fold_check(f);
+    fold_free(f);
+    return quality;
+}
+
+/* What a share of hostile reports can do is their share of the evidence, and less with a bound on
+ * tenants; a few of them cannot be told from noise, and so move little and alarm nobody; all of
+ * them are a change that is found. That they can be taken back: test_unlearn.c. covers: S18 */
+static void test_poison(void **state)
+{
+    static const double shares[] = {0, 0.01, 0.1, 1};
+    double q[2][4];
+    int alarms[2][4];
+    (void)state;
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < 4; i++)
+            q[k][i] = poison(shares[i], k == 0, &alarms[k][i]);
+    for (int i = 0; i < 4; i++) {
+        double most = shares[i] / 3 * 0.8 + 0.02; /* 0.9 turned over is 0.1 */
+        print_message("hostile reports of a tenant of a third: %3.0f%%: quality of the good model "
+                      "%.3f (moved %+.3f, alarms %d), with tenant_share 0.1 %.3f (%+.3f, %d)\n",
+                      shares[i] * 100, q[0][i], q[0][i] - q[0][0], alarms[0][i], q[1][i],
+                      q[1][i] - q[1][0], alarms[1][i]);
+        if (i < 3)
+            assert_true(fabs(q[0][i] - q[0][0]) < most &&
+                        fabs(q[1][i] - q[1][0]) < most / 2 + 0.01);
+    }
+    assert_true(alarms[0][0] == 0 && alarms[0][1] == 0 && alarms[0][3] > 0);
 }
 
 /* The weight of a decision is a fact of its record, the same when its label comes, changes and
@@ -379,11 +433,11 @@ static void test_drift(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_report), cmocka_unit_test(test_order),
-        cmocka_unit_test(test_cold_start), cmocka_unit_test(test_taken_back),
-        cmocka_unit_test(test_shares),     cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_weights),    cmocka_unit_test(test_weights_add_up),
-        cmocka_unit_test(test_drift),
+        cmocka_unit_test(test_one_report),     cmocka_unit_test(test_order),
+        cmocka_unit_test(test_cold_start),     cmocka_unit_test(test_taken_back),
+        cmocka_unit_test(test_shares),         cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_poison),         cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_weights_add_up), cmocka_unit_test(test_drift),
     };
     return cmocka_run_group_tests_name("influence", tests, NULL, NULL);
 }

@@ -63,6 +63,7 @@ static void file_comes_back(void **state)
     unlink(path);
 }
 
+/* covers: C4 */
 static void damaged_files_are_refused(void **state)
 {
     static const char pepper[] = "\"pepper\":"
@@ -137,7 +138,7 @@ static void keys_expire(void **state)
 
 /* ---- the table ---- */
 
-/* Written out again, on purpose: whoever changes the table says it twice. */
+/* Written out again, on purpose: whoever changes the table says it twice. covers: S17 */
 static void every_cell(void **state)
 {
     static const char *const app[] = {"route",    "route_many",    "escalate",
@@ -219,6 +220,7 @@ static const char *say(struct guarded *g, enum purser_client_door door, const ch
     return service_call(&g->s, door, json);
 }
 
+/* covers: A1 */
 static void same_answer_to_all_strangers(void **state)
 {
     struct guarded *g = *state;
@@ -248,6 +250,7 @@ static void roles_bind(void **state)
     assert_non_null(strstr(say(g, C, "weights.set", g->operator, cost), "\"cost\":1"));
 }
 
+/* covers: A3 S7 */
 static void tenant_comes_from_the_key(void **state)
 {
     struct guarded *g = *state;
@@ -307,6 +310,7 @@ static void revocation_needs_no_restart(void **state)
     assert_non_null(strstr(say(g, R, "route", fresh, ""), "decision_id"));
 }
 
+/* covers: A2 A6 */
 static void secrets_are_not_logged(void **state)
 {
     struct guarded *g = *state;

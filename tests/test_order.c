@@ -558,6 +558,7 @@ static void compare(const struct run *a, const struct run *b)
     compare_learners(&a->router->learner, &b->router->learner);
 }
 
+/* covers: R7 */
 static void test_any_order(void **state)
 {
     (void)state;

@@ -476,7 +476,7 @@ static void crowded(void **state)
     assert_false(pools_reserve(&pools, &path, &ask, 1, &hold));
 }
 
-/* Amounts out of range and sums that would overflow are refused and change nothing. */
+/* Amounts out of range and sums that would overflow are refused and change nothing. covers: N9 */
 static void overflow(void **state)
 {
     struct pool_hold hold, other;

@@ -411,6 +411,7 @@ static void run(uint64_t seed, bool changing, int64_t instances)
     assert_true(fx.admitted > OPS / 10 && fx.refused > OPS / 10 && fx.borrowed > 0);
 }
 
+/* covers: S5 S6 K7 */
 static void fixed_caps(void **state)
 {
     (void)state;

@@ -405,6 +405,7 @@ static void test_retry_and_conflict(void **state)
     host_free(h);
 }
 
+/* covers: S10 S11 */
 static void test_feedback_kinds(void **state)
 {
     (void)state;
@@ -503,7 +504,8 @@ static void test_order_does_not_matter(void **state)
     }
 }
 
-/* A decision that left memory is learned from its record, once; the fold stays the same. */
+/* A decision that left memory is learned from its record, once; the fold stays the same. covers:
+ * R10 X7 */
 static void test_recall(void **state)
 {
     (void)state;
@@ -637,6 +639,7 @@ static void test_static_mix(void **state)
     host_free(h);
 }
 
+/* covers: S4 */
 static void test_constraints(void **state)
 {
     (void)state;
@@ -684,7 +687,7 @@ static void test_price_change(void **state)
     host_free(h);
 }
 
-/* A model that leaves and comes back keeps what was learned; slots follow names. */
+/* A model that leaves and comes back keeps what was learned; slots follow names. covers: S3 */
 static void test_retired_model(void **state)
 {
     (void)state;
@@ -875,7 +878,7 @@ static void test_rescore(void **state)
 }
 
 /* Frozen, labels are kept but not learned; thawed, they are learned in order: as if nothing had
- * been. */
+ * been. covers: S14 */
 static void test_freeze(void **state)
 {
     (void)state;

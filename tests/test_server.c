@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The service as its clients, operators and vandals see it: the real purserd in a process of its
- * own. Numbers in comments (P4, R1, ...) are those of the list of faults in docs/testing.md.
+ * own. Codes (R1 and the like) are those of docs/faults.md.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -77,7 +77,7 @@ static void test_struct_api(void **state)
     assert_string_equal(e.code, "no_eligible_model");
 }
 
-/* R5, R2: a retry is the same decision; another body under the same id is not a retry. */
+/* covers: R5 R2 a retry is the same decision; another body under the same id is not a retry. */
 static void test_retry(void **state)
 {
     struct service *s = *state;
@@ -171,7 +171,7 @@ static void test_escalate(void **state)
     assert_string_equal(service_feed(s, a.decision_id, "\"quality\":1"), "applied");
 }
 
-/* S8: forged, truncated, bit-flipped. */
+/* covers: S8 forged, truncated, bit-flipped. */
 static void test_forged(void **state)
 {
     struct service *s = *state;
@@ -187,6 +187,7 @@ static void test_forged(void **state)
     assert_int_equal(service_stat(s, "feedbacks"), 0);
 }
 
+/* covers: A4 */
 static void test_errors(void **state)
 {
     static const struct {
@@ -267,7 +268,7 @@ static void *send_same(void *arg)
     return NULL;
 }
 
-/* R1, R4: the same things said by eight at once count once, and all get the same answer. */
+/* covers: R1 R4 the same things said by eight at once count once, and all get the same answer. */
 static void test_parallel_same(void **state)
 {
     struct service *s = *state;
@@ -352,7 +353,7 @@ static void test_lens_op(void **state)
     assert_non_null(strstr(r, "\"lens\":null"));
 }
 
-/* Relaxed: replies do not wait for the disk; a graceful stop still loses nothing. */
+/* Relaxed: replies do not wait for the disk; a graceful stop still loses nothing. covers: R6 */
 static void test_relaxed(void **state)
 {
     struct service *s = *state;
@@ -404,7 +405,8 @@ static void test_restart(void **state)
     assert_int_equal(service_stat(s, "feedbacks"), 61);
 }
 
-/* R14: a second service on the same directory is refused; C3: so is an address in use, and ipc. */
+/* covers: R14 C3 a second service on the same directory is refused; so is an address in use, and
+ * ipc. */
 static void test_refused_starts(void **state)
 {
     struct service *s = *state;
@@ -423,7 +425,7 @@ static void test_refused_starts(void **state)
     service_remove(&other);
 }
 
-/* C6, C7 */
+/* covers: C6 C7 */
 static void test_reload(void **state)
 {
     struct service *s = *state;
@@ -481,6 +483,7 @@ static void test_learners(void **state)
     assert_non_null(strstr(service_call(s, C, json), "\"learner\":\"shared\""));
 }
 
+/* covers: S10 */
 static void test_late(void **state)
 {
     struct service *s = calloc(1, sizeof *s);

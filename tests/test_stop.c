@@ -61,7 +61,8 @@ static void *hammer(void *arg)
     return NULL;
 }
 
-/* G1: SIGTERM under load ends in time, with exit code 0, and nothing acknowledged is lost. */
+/* covers: G1 SIGTERM under load ends in time, with exit code 0, and nothing acknowledged is lost.
+ */
 static void test_drain(void **state)
 {
     struct service *s = *state;
@@ -104,7 +105,7 @@ static void test_drain(void **state)
     service_start(s);
 }
 
-/* The disk fills up and is freed again. */
+/* The disk fills up and is freed again. covers: D7 */
 static void test_full_disk(void **state)
 {
     struct service *s = *state;

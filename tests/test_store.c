@@ -137,6 +137,7 @@ static void test_batch(void **state)
     assert_true(batch_empty(fx->batch));
 }
 
+/* covers: X7 */
 static void test_prune(void **state)
 {
     struct fx *fx = *state;
@@ -175,6 +176,7 @@ static void test_prune_needs_two_snapshots(void **state)
 
 /* ---- tests: who else is there */
 
+/* covers: R14 */
 static void test_second_writer(void **state)
 {
     struct fx *fx = *state;
@@ -238,6 +240,7 @@ static void test_reader_beside_writer(void **state)
 
 /* ---- tests: maintenance */
 
+/* covers: R15 */
 static void test_verify(void **state)
 {
     struct fx *fx = *state;
@@ -274,6 +277,7 @@ static void test_verify_wrong_snapshot(void **state)
     router_free(good);
 }
 
+/* covers: D16 D17 D18 */
 static void test_backup(void **state)
 {
     struct fx *fx = *state;

@@ -57,6 +57,7 @@ int __wrap_statfs(const char *path, struct statfs *out)
 
 /* ---- tests: full and failing disks */
 
+/* covers: D8 */
 static void test_map_full(void **state)
 {
     struct fx *fx = *state;
@@ -135,6 +136,7 @@ static void fail_and_reopen(struct fx *fx)
     assert_true(recovered_digest(fx, GENERATION_CURRENT, 0) == digest);
 }
 
+/* covers: D4 D5 D6 */
 static void test_io_errors(void **state)
 {
     struct fx *fx = *state;
@@ -221,6 +223,7 @@ static void test_begun_only(void **state)
     free(after);
 }
 
+/* covers: D9 */
 static void test_damaged_file(void **state)
 {
     struct fx *fx = *state;
@@ -312,6 +315,7 @@ static void meddle(struct fx *fx, bool log, MDB_val key, const void *value, size
     assert_int_equal(mdb_txn_commit(txn), 0);
 }
 
+/* covers: R16 */
 static void test_missing_record(void **state)
 {
     struct fx *fx = *state;
@@ -338,6 +342,7 @@ static void test_missing_record(void **state)
     router_free(r);
 }
 
+/* covers: U3 */
 static void test_newer_schema(void **state)
 {
     struct fx *fx = *state;
@@ -350,6 +355,7 @@ static void test_newer_schema(void **state)
     assert_int_equal(open_store(fx, true), STATUS_BAD_REQUEST);
 }
 
+/* covers: D12 D13 */
 static void test_bad_places(void **state)
 {
     struct fx *fx = *state;

@@ -159,6 +159,7 @@ static enum status decode_many(int items, int outcomes)
     return s;
 }
 
+/* covers: S2 */
 static void test_wire_bounds(void **state)
 {
     (void)state;

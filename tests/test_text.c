@@ -297,6 +297,7 @@ static struct model named(const char *name, uint32_t needs, int tier)
     return m;
 }
 
+/* covers: C9 */
 static void merge_keeps_slots(void **state)
 {
     (void)state;
@@ -333,6 +334,7 @@ static void merge_keeps_slots(void **state)
     assert_int_equal(catalog_tier(&now, "low"), -1);
 }
 
+/* covers: S1 */
 static void merge_refuses_too_many(void **state)
 {
     (void)state;

@@ -180,6 +180,7 @@ static const struct refusal {
      "/tenant", "unknown", STATUS_UNKNOWN_FIELD},
 };
 
+/* covers: P24 J1 J2 J3 J4 J5 J6 J7 J9 J10 J11 J12 J13 J14 J15 J16 J17 J18 N1 N6 N7 N8 S9 */
 static void refused(void **state)
 {
     (void)state;
@@ -196,7 +197,7 @@ static void refused(void **state)
     assert_int_equal(decode(raw, sizeof raw - 1, 0, out), STATUS_BAD_JSON);
 }
 
-/* J8: every field refuses every type that is not its own, and says where. */
+/* J8: every field refuses every type that is not its own, and says where. covers: J8 */
 static void wrong_types(void **state)
 {
     (void)state;
@@ -293,7 +294,7 @@ static void too_large(void **state)
     }
 }
 
-/* A batch may be larger than a request, an item of it may not. */
+/* A batch may be larger than a request, an item of it may not. covers: X13 */
 static void large_batches(void **state)
 {
     (void)state;
@@ -364,6 +365,7 @@ static void route_reads_everything(void **state)
     assert_true(request.value == 0); /* not said */
 }
 
+/* covers: N5 */
 static void embeddings_agree(void **state)
 {
     (void)state;
@@ -381,6 +383,7 @@ static void embeddings_agree(void **state)
     free(more);
 }
 
+/* covers: N2 N3 */
 static void small_numbers(void **state)
 {
     (void)state;
@@ -410,6 +413,7 @@ static void small_numbers(void **state)
     assert_int_equal(feedback.cost_nano, 1000000000000000);
 }
 
+/* covers: J19 */
 static void digests(void **state)
 {
     (void)state;
@@ -533,7 +537,8 @@ static void other_ops_are_control(void **state)
     }
 }
 
-/* Cut, flip and splice valid messages: whatever comes out, no crash and no leak (J20 in small). */
+/* Cut, flip and splice valid messages: whatever comes out, no crash and no leak (J20 in small).
+ * covers: J20 */
 static void mutations_are_survived(void **state)
 {
     (void)state;

@@ -110,6 +110,7 @@ int cli_snapshot(struct cli *c);
 int cli_log(struct cli *c);
 int cli_check(struct cli *c);
 int cli_verify(struct cli *c);
+int cli_repair(struct cli *c);
 int cli_backup(struct cli *c);
 int cli_restore(struct cli *c);
 

@@ -166,6 +166,8 @@ static const struct {
      "log --data DIR [--from SEQ] [--to SEQ] [--follow]", cli_log, false},
     {"check", "check a configuration file", "check FILE", cli_check, false},
     {"verify", "replay a store and compare, bit for bit", "verify --data DIR", cli_verify, false},
+    {"repair", "make a new store of what a damaged one still has",
+     "repair --data DIR --to NEW_DIR [--drop]", cli_repair, false},
     {"backup", "copy and verify a store, also a live one", "backup --data DIR --to NEW_DIR",
      cli_backup, false},
     {"restore", "put a backup back", "restore --from BACKUP --data DIR", cli_restore, false},

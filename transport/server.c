@@ -58,20 +58,25 @@ static enum status admit(struct server *s, const struct slot *slot, struct messa
     return gate_admit(s->gate, m, key, wallclock_now(&s->desk->clock), p);
 }
 
-/* Writes the reply; false when it will come later. */
-static bool answer(struct server *s, struct slot *slot, const void *bytes, size_t n)
+enum answered { ANSWERED, ANSWERED_AT_THE_DOOR, ANSWERED_LATER };
+
+/* Writes the reply, or it will come later. What is turned away at the door has told nothing and
+ * learns nothing of what is not yet durable: it need not wait for the disk, and does not keep a
+ * slot that somebody else could use. */
+static enum answered answer(struct server *s, struct slot *slot, const void *bytes, size_t n)
 {
     struct message m;
     struct problem p = {0};
     if (wire_open(&m, bytes, n, &p) != STATUS_OK) {
         s->desk->refused++;
         desk_error(slot_out(slot), &p);
-        return true;
+        return ANSWERED_AT_THE_DOOR;
     }
-    bool written = true;
+    enum answered done = ANSWERED;
     if (admit(s, slot, &m, &p) != STATUS_OK) {
         s->desk->refused++;
         desk_error(slot_out(slot), &p);
+        done = ANSWERED_AT_THE_DOOR;
     } else if (!belongs(slot, &m)) {
         problem_set(&p, STATUS_BAD_REQUEST, "/op",
                     "op %s is unknown here: route, route_many go to the route address, feedback, "
@@ -81,12 +86,12 @@ static bool answer(struct server *s, struct slot *slot, const void *bytes, size_
         s->desk->refused++;
         desk_error(slot_out(slot), &p);
     } else if (m.op == WIRE_CONTROL) {
-        written = control_answer(&s->desk_control, &m, slot);
+        done = control_answer(&s->desk_control, &m, slot) ? ANSWERED : ANSWERED_LATER;
     } else {
         desk_answer(s->desk, &m, slot_out(slot));
     }
     wire_close(&m);
-    return written;
+    return done;
 }
 
 bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n)
@@ -99,9 +104,12 @@ bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n
         slot_reply(slot);
         return true;
     }
-    if (!answer(s, slot, bytes, n))
+    enum answered done = answer(s, slot, bytes, n);
+    if (done == ANSWERED_LATER)
         return true;
-    if (s->settings.relaxed && slot->purpose == PURPOSE_ROUTE) {
+    if (done == ANSWERED_AT_THE_DOOR) {
+        slot_reply(slot);
+    } else if (s->settings.relaxed && slot->purpose == PURPOSE_ROUTE) {
         slot_hold(slot);
         if (slot->door->prompt)
             slot_reply(slot);

@@ -29,6 +29,7 @@ class Service:
         self.log = os.path.join(folder, "purserd.log")
         self.config = os.path.join(folder, "config.json")
         self.process: Optional[subprocess.Popen] = None
+        self.before = None  # called in the process before it becomes the service
         self._ready = threading.Event()
         self._reader: Optional[threading.Thread] = None
         ports = free_ports(len(DOORS))
@@ -60,7 +61,8 @@ class Service:
         self._ready.clear()
         self.process = subprocess.Popen(
             [self.program, "--config", self.config, "--data", self.data],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            preexec_fn=self.before)
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
 

@@ -39,7 +39,7 @@ def code(answer):
 
 
 def test_malformed(build):
-    """A status of 400 and above, or a closed connection; never an answer to half a request."""
+    """covers: P19 P20 P21 A status of 400 and above, or a closed connection; never an answer to half a request."""
     s = Service(build, http={"body_bytes": 4096, "idle_ms": 1500, "request_ms": 1500})
     post = b"POST /v1/route HTTP/1.1\r\n" + JSON
     chunked = post + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -49,6 +49,8 @@ def test_malformed(build):
             b"GET /v1/weights HTTP/1.1\r\n" + HOST + b"A: " + b"a" * 9000 + b"\r\n\r\n",
             b"GET /v1/weights HTTP/1.1\r\n" + HOST + b"A: b\r\n" * 3000 + b"\r\n",
             b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+            post + b"Content-Length: 33\r\nContent-Length: 5\r\n\r\n" + BODY,
+            post + b"Content-Length: 33\r\nTransfer-Encoding: chunked\r\n\r\n" + BODY,
             post + b"Content-Length: -1\r\n\r\n" + BODY,
             post + b"Content-Length: 99999999999999999999\r\n\r\n" + BODY,
             post + b"Content-Length: 5000\r\n\r\n" + b" " * 5000,
@@ -79,7 +81,7 @@ def test_well_formed_but_odd(build):
 
 
 def test_dripping(build):
-    """A byte now and then does not keep a connection; the bound is on the whole."""
+    """covers: P22 A byte now and then does not keep a connection; the bound is on the whole."""
     s = Service(build, http={"idle_ms": 1000, "request_ms": 1000})
     held = [s.raw() for _ in range(100)]
     before, memory, began = s.get("/v1/status"), s.rss_kb(), time.monotonic()

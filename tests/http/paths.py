@@ -210,6 +210,7 @@ def error_of(answer):
 
 
 def test_methods(build):
+    """covers: P23"""
     s = Service(build)
     for path in ("/v1/weights", "/v1/spend", "/v1/openapi.json", "/v1/events"):
         status, headers, body = s.ask("HEAD", path)
@@ -310,6 +311,7 @@ def test_metrics(build):
 
 
 def test_no_tenants_unless_asked(build):
+    """covers: A8"""
     s = Service(build)
     s.post("/v1/route", route(tenant="acme-secret"))
     assert b"acme" not in s.ask("GET", "/metrics", door="metrics")[2]
@@ -317,6 +319,7 @@ def test_no_tenants_unless_asked(build):
 
 
 def test_json_log(build):
+    """covers: J15 A2 A6"""
     s = Service(build, log={"format": "json"})
     s.ask("PUT", "/v1/weights", control("weights.set", weights={"cost": 0.1},
                                         reason='a "reason"\n\u202e' + "x" * 150))

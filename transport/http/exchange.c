@@ -325,6 +325,24 @@ static void read_body_head(struct exchange *x)
         x->too_long = true;
 }
 
+static enum MHD_Result count_length(void *ctx, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
+{
+    int *n = ctx;
+    (void)kind, (void)value;
+    *n += strcasecmp(key, "Content-Length") == 0 || strcasecmp(key, "Transfer-Encoding") == 0;
+    return MHD_YES;
+}
+
+/* Whether it is said more than once how long the body is: a proxy in front may have believed the
+ * other one, and taken for a body what would be a request here. */
+static bool ambiguous(struct exchange *x)
+{
+    int n = 0;
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, count_length, &n);
+    return n > 1;
+}
+
 static void read_head(struct exchange *x, const char *url, const char *method)
 {
     const char *value;
@@ -333,6 +351,10 @@ static void read_head(struct exchange *x, const char *url, const char *method)
         MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (head && head->header_size > x->http->options.limits.head_bytes) {
         refuse(x, 431, STATUS_TOO_LARGE, "the headers are too long");
+        return;
+    }
+    if (ambiguous(x)) {
+        refuse(x, 400, STATUS_BAD_REQUEST, "more than one header says how long the body is");
         return;
     }
     if (!r) {

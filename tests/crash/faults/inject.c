@@ -3,9 +3,9 @@
  * LD_PRELOAD: the k-th call of one kind fails. PURSER_FAULT=KIND:K[:ERRNO], where KIND is alloc
  * (malloc, calloc, realloc and their like), write (pwrite, writev to files), short (such a write
  * that ends half-way), sync, open, grow (ftruncate) or thread; ERRNO a number, else what is usual
- * for the call. Calls are counted from the process's start, over all threads. With
- * PURSER_FAULT_COUNT naming a file, nothing fails, and the number of calls of the kind is kept in
- * that file, as a long.
+ * for the call. With KIND slow each fdatasync takes K milliseconds longer. Calls are counted from
+ * the process's start, over all threads. With PURSER_FAULT_COUNT naming a file, nothing fails, and
+ * the number of calls of the kind is kept in that file, as a long.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -132,6 +132,10 @@ API int fdatasync(int fd)
 {
     int (*real)(int);
     REAL(fdatasync);
+    if (kind[0] == '\0')
+        read_wish();
+    if (strcmp(kind, "slow") == 0)
+        usleep((useconds_t)(at_call * 1000));
     return chosen("sync", EIO) ? -1 : real(fd);
 }
 
