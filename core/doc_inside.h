@@ -17,6 +17,8 @@ enum doc_fault {
     FAULT_ZERO,
     FAULT_DUPLICATE,
     FAULT_OVERFLOW,
+    FAULT_INFINITE,
+    FAULT_BOUND, /* told apart by its status, and in the problem already */
     FAULT_MEMORY
 };
 
@@ -49,5 +51,9 @@ size_t doc_utf8(const unsigned char *s, size_t n);
 MUST_CHECK enum status doc_scan_json(const void *bytes, size_t n, const struct doc_bounds *bounds,
                                      struct problem *problem);
 enum doc_fault doc_read_json(struct doc_builder *b, const void *bytes, size_t n, int *line);
+/* doc_read_packed reads the whole of MessagePack, within bounds; *status: of FAULT_BOUND. */
+enum doc_fault doc_read_packed(struct doc_builder *b, const void *bytes, size_t n,
+                               const struct doc_bounds *bounds, struct problem *problem,
+                               enum status *status);
 
 #endif

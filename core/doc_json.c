@@ -397,8 +397,8 @@ static bool take_container(struct reader *r, bool object)
 {
     const char close = object ? '}' : ']';
     uint32_t at = doc_add(r->b, object ? DOC_OBJECT : DOC_ARRAY, 0);
-    if ((at == 0 && r->b->doc->n > 1) || ++r->depth > DOC_DEPTH_MAX) {
-        blame(r, r->depth > DOC_DEPTH_MAX ? FAULT_SYNTAX : FAULT_MEMORY);
+    if ((at == 0 && r->b->doc->n > 1) || ++r->depth > DOC_DEPTH_OWN) {
+        blame(r, r->depth > DOC_DEPTH_OWN ? FAULT_SYNTAX : FAULT_MEMORY);
         return false;
     }
     next(r);

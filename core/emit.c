@@ -83,6 +83,20 @@ void emit_key_n(struct emit *e, const char *key, size_t n)
     text_put_n(e->t, quoted + first, n + 4 - first);
 }
 
+/* A key that may need escaping, or be long. */
+static void emit_any_key(struct emit *e, const char *key, size_t n)
+{
+    bool first = e->level[e->depth - 1].n == 0;
+    if (e->t->packed) {
+        emit_key_n(e, key, n);
+        return;
+    }
+    e->level[e->depth - 1].n++;
+    text_put(e->t, first ? "" : ",");
+    text_json_string(e->t, key);
+    text_put(e->t, ":");
+}
+
 /* Gives n bytes, with a question mark for each that is no UTF-8. */
 static void pack_string(struct emit *e, const char *s)
 {
@@ -143,4 +157,46 @@ void emit_usd(struct emit *e, int64_t nano)
         msgpack_pack_double(&p, (double)nano / 1e9);
     else
         text_usd(e->t, nano);
+}
+
+static void emit_null(struct emit *e)
+{
+    begin_value(e);
+    text_put(e->t, e->t->packed ? "\xc0" : "null");
+}
+
+void emit_doc(struct emit *e, const struct doc_value *v)
+{
+    const struct doc_value *in = v + 1;
+    switch (v->kind) {
+    case DOC_OBJECT:
+    case DOC_ARRAY:
+        open(e, v->kind == DOC_ARRAY);
+        for (uint32_t i = 0; i < v->n; i++, in = doc_next(in)) {
+            if (v->kind == DOC_OBJECT) {
+                emit_any_key(e, in->text, in->n);
+                in++;
+            }
+            emit_doc(e, in);
+        }
+        emit_end(e);
+        break;
+    case DOC_STRING:
+        emit_string(e, v->text);
+        break;
+    case DOC_INT:
+        emit_int(e, v->integer);
+        break;
+    case DOC_REAL:
+        emit_real(e, v->real, 17);
+        break;
+    case DOC_TRUE:
+    case DOC_FALSE:
+        emit_bool(e, v->kind == DOC_TRUE);
+        break;
+    case DOC_BYTES: /* nothing of ours has it */
+    case DOC_NULL:
+        emit_null(e);
+        break;
+    }
 }

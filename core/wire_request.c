@@ -198,6 +198,14 @@ static enum status read_embedding_b64(const struct doc_value *v, const struct js
     return read_floats(bytes, n / 4, at, r, p);
 }
 
+static enum status read_embedding_bytes(const struct doc_value *v, const struct json_at *at,
+                                        struct request *r, struct problem *p)
+{
+    if (v->n < 4 || v->n > 4 * EMBEDDING_MAX || v->n % 4 != 0)
+        return expected(p, at, "1 to 4096 little-endian float32", v);
+    return read_floats((const unsigned char *)v->text, v->n / 4, at, r, p);
+}
+
 static enum status read_embeddings(const struct wire_item *it, const struct request_parts *parts,
                                    struct request *r, struct problem *p)
 {
@@ -206,6 +214,8 @@ static enum status read_embeddings(const struct wire_item *it, const struct requ
     if (parts->embedding && parts->embedding_b64)
         return json_fail(p, STATUS_BAD_REQUEST, &b64_at,
                          "give embedding or embedding_b64, not both");
+    if (doc_is(parts->embedding, DOC_BYTES))
+        return read_embedding_bytes(parts->embedding, &array_at, r, p);
     if (parts->embedding)
         return read_embedding(parts->embedding, &array_at, r, p);
     return parts->embedding_b64 ? read_embedding_b64(parts->embedding_b64, &b64_at, r, p)
