@@ -13,7 +13,7 @@
 #include <string.h>
 #include "bandit/rng.h"
 
-enum { VALUES_FIRST = 64, SEEN_FIRST = 1024, LOOKED_THROUGH = 16 };
+enum { VALUES_FIRST = 40, SEEN_FIRST = 1024, LOOKED_THROUGH = 16 };
 
 uint32_t doc_add(struct doc_builder *b, enum doc_kind kind, uint32_t n)
 {

@@ -2,6 +2,7 @@
 #ifndef PURSER_CORE_DOC_INSIDE_H
 #define PURSER_CORE_DOC_INSIDE_H
 
+#include <string.h>
 #include "core/doc.h"
 
 enum { DOC_SCALAR_MAX = 64 }; /* bytes of a number; no double needs more than 25 */
@@ -41,6 +42,29 @@ struct doc_builder {
 uint32_t doc_add(struct doc_builder *b, enum doc_kind kind, uint32_t n);
 /* doc_key notes that value `key` was just added to `object`, and counts it. */
 enum doc_fault doc_key(struct doc_builder *b, uint32_t object, uint32_t key);
+
+/* Eight bytes at once: exact about whether there is such a byte, whichever end comes first. */
+static inline uint64_t doc_word(const unsigned char *s)
+{
+    uint64_t w;
+    memcpy(&w, s, sizeof w);
+    return w;
+}
+#define DOC_EACH(byte) (0x0101010101010101u * (uint64_t)(byte))
+/* Of words whose bytes are all below 0x80: whether some byte is below `least` (1..0x80), or is c.
+ */
+static inline bool doc_has_less(uint64_t w, unsigned char least)
+{
+    return (w - DOC_EACH(least)) & ~w & DOC_EACH(0x80);
+}
+static inline bool doc_has(uint64_t w, unsigned char c)
+{
+    return doc_has_less(w ^ DOC_EACH(c), 1);
+}
+static inline bool doc_has_high(uint64_t w)
+{
+    return w & DOC_EACH(0x80);
+}
 
 /* doc_utf8 gives the bytes of the UTF-8 sequence at s, 0 when it is none (Unicode 15, table 3-7).
  */

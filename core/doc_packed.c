@@ -95,6 +95,11 @@ static enum doc_fault add_real(struct reader *r, double v)
 static enum doc_fault check_string(const unsigned char *s, size_t n)
 {
     for (size_t i = 0; i < n;) {
+        uint64_t w = n - i >= 8 ? doc_word(s + i) : 0;
+        if (!doc_has_high(w) && !doc_has_less(w, 1)) {
+            i += 8;
+            continue;
+        }
         size_t len = s[i] < 0x80 ? 1 : doc_utf8(s + i, n - i);
         if (s[i] == 0 || len == 0)
             return len == 0 ? FAULT_UTF8 : FAULT_ZERO;

@@ -8,11 +8,10 @@
  * arithmetic that no exact method avoids, as plain loops: for decide 4 K quadratic forms of half a
  * matrix and as many dot products, for learn 4 rank-1 updates (that the call did not fail is
  * implied). All in CPU time of the thread, so that other load of the machine counts little. Kernels
- * beside a plain loop or GSL, and the wire beside jansson alone and one snprintf.
+ * beside a plain loop or GSL.
  */
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_linalg.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -381,7 +380,7 @@ static void measure_kernels(struct kernels *k, int round, int n)
         time_kernel(round, kernel[i].name, k->d, kernel[i].step, k, 20 * n / kernel[i].share);
 }
 
-/* ---- features and wire ---- */
+/* ---- features and records ---- */
 
 static void measure_features(const struct engine *e, int round, int n)
 {
@@ -452,68 +451,6 @@ static void measure_lenses(int round, int n)
     }
 }
 
-static void measure_decode(int round, int n)
-{
-    static struct request out;
-    struct message m;
-    struct problem p;
-    int64_t start = bench_cpu_ns();
-    for (int i = 0; i < n; i++) {
-        if (wire_open(&m, requests[i % REQUESTS].json, MESSAGE, &p) != STATUS_OK ||
-            wire_request(&m, 0, &out, &p) != STATUS_OK)
-            bench_fail("request: %s %s", p.path, p.text);
-        wire_close(&m);
-    }
-    bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "wire/decode");
-    start = bench_cpu_ns();
-    for (int i = 0; i < n; i++)
-        json_decref(json_loadb(requests[i % REQUESTS].json, MESSAGE, 0, NULL));
-    bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "wire/jansson");
-}
-
-/* What one snprintf takes for a reply of as many members. */
-static void snprintf_reply(const struct event *ev, char *out, size_t cap)
-{
-    const struct event_decided *d = &ev->decided;
-    const struct arm_view *v = &d->view[d->arm];
-    (void)snprintf(
-        out, cap,
-        "{\"v\":1,\"decision_id\":\"%x-%llx-%016llx\",\"request_id\":\"%s\","
-        "\"model\":\"m%d\",\"tier\":\"small\",\"propensity\":%.6g,\"policy\":\"lints\","
-        "\"quality\":{\"mean\":%.6g,\"low\":%.6g,\"high\":%.6g},"
-        "\"cost_usd\":{\"mean\":%.6g,\"low\":%.6g,\"high\":%.6g},"
-        "\"latency_ms\":{\"mean\":%.6g,\"low\":%.6g,\"high\":%.6g},"
-        "\"output_tokens\":{\"mean\":%.6g,\"low\":%.6g,\"high\":%.6g}}",
-        d->epoch, (unsigned long long)ev->seq, (unsigned long long)d->request_digest, d->request_id,
-        d->arm, v->pmf, (double)v->mean[0], (double)(v->mean[0] - v->sd[0]),
-        (double)(v->mean[0] + v->sd[0]), (double)v->cost_nano * 1e-9, (double)v->cost_nano * 0.8e-9,
-        (double)v->cost_nano * 1.2e-9, (double)v->mean[2], (double)(v->mean[2] - v->sd[2]),
-        (double)(v->mean[2] + v->sd[2]), (double)v->mean[1], (double)(v->mean[1] - v->sd[1]),
-        (double)(v->mean[1] + v->sd[1]));
-}
-
-static void measure_reply(struct engine *e, int round, int n)
-{
-    static char out[8192];
-    struct text t;
-    decide_one(e, fresh_request(e, 0));
-    int64_t start = bench_cpu_ns();
-    for (int i = 0; i < n; i++) {
-        t = text_over(out, sizeof out);
-        reply_decision(&t, &e->ev, &router_params(e->router)->catalog, INIT.mac_key,
-                       &(struct reply_ask){.explain = false});
-        sink = (double)t.len;
-    }
-    bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "wire/reply");
-    bench_figure(round, (double)t.len, "wire/reply_bytes");
-    start = bench_cpu_ns();
-    for (int i = 0; i < n; i++) {
-        snprintf_reply(&e->ev, out, sizeof out);
-        sink = (double)out[20];
-    }
-    bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "wire/snprintf");
-}
-
 /* The record that is logged; its checksum is the part that no encoding avoids. */
 static void measure_event(struct engine *e, int round, int n)
 {
@@ -576,8 +513,6 @@ int main(int argc, char **argv)
             }
         }
         measure_lenses(round, n);
-        measure_decode(round, n);
-        measure_reply(&engine[0], round, n);
         measure_event(&engine[0], round, n);
         measure_event(&engine[2], round, n);
     }
