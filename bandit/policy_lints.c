@@ -15,10 +15,11 @@
  * some F_k is 0 there, and arms whose upper end lies under it get probability 0.
  *
  * The normal CDF is a rational approximation instead of libm's erfc: it has no branches, so the
- * loop over arms vectorises, and as it is + - * / only the pmf does not depend on the C library.
+ * loop over nodes vectorises, and as it is + - * / only the pmf does not depend on the C library.
  */
 #include "bandit/policy.h"
 
+#include "bandit/clones.h"
 #include "bandit/pmf.h"
 
 #include <assert.h>
@@ -172,48 +173,71 @@ static int nodes_fill(const struct field *f, double *u)
     return total;
 }
 
-static void cdf_all(const struct field *f, double u, double *cdf)
+/* A stretch of nodes, and what each arm makes of it: loops run over nodes, of which there are many
+ * even for few arms. The last node of a stretch is the first of the next. */
+enum { STRETCH = 32 };
+struct stretch {
+    int n; /* intervals */
+    double cdf[PMF_MAX][STRETCH + 1], middle[PMF_MAX][STRETCH], before[PMF_MAX][STRETCH];
+};
+
+static inline void cdf_nodes(const double *restrict u, int n, double mean, double per_sd,
+                             double *restrict cdf)
 {
-    double z[PMF_MAX];
-    for (int a = 0; a < f->n; a++) { /* a loop of its own: gcc does not vectorise the clamping */
-        double plain = (u - f->mean[a]) * f->per_sd[a];
+    double z[STRETCH + 1];
+    for (int i = 0; i < n; i++) { /* a loop of its own: gcc does not vectorise the clamping */
+        double plain = (u[i] - mean) * per_sd;
         double capped = plain < cdf_reach ? plain : cdf_reach;
-        z[a] = capped > -cdf_reach ? capped : -cdf_reach;
+        z[i] = capped > -cdf_reach ? capped : -cdf_reach;
     }
-    for (int a = 0; a < f->n; a++)
-        cdf[a] = normal_cdf(z[a]);
+    for (int i = 0; i < n; i++)
+        cdf[i] = normal_cdf(z[i]);
 }
 
-/* Adds one interval: prefix products times suffix products give every leave-one-out product. */
-static void add_interval(int n, const double *from, const double *to, double *p)
+/* Adds the intervals: prefix products times suffix products give every leave-one-out product. */
+static inline void add_intervals(struct stretch *s, int arms, double *p)
 {
-    double middle[PMF_MAX], before[PMF_MAX];
-    for (int a = 0; a < n; a++)
-        middle[a] = 0.5 * (from[a] + to[a]);
-    double product = 1;
-    for (int a = 0; a < n; a++) {
-        before[a] = product;
-        product *= middle[a];
+    double product[STRETCH];
+    for (int i = 0; i < s->n; i++)
+        product[i] = 1;
+    for (int a = 0; a < arms; a++) {
+        const double *restrict cdf = s->cdf[a];
+        double *restrict middle = s->middle[a], *restrict before = s->before[a];
+        for (int i = 0; i < s->n; i++) {
+            middle[i] = 0.5 * (cdf[i] + cdf[i + 1]);
+            before[i] = product[i];
+            product[i] *= middle[i];
+        }
     }
-    product = 1;
-    for (int a = n - 1; a >= 0; a--) {
-        p[a] += (to[a] - from[a]) * (before[a] * product);
-        product *= middle[a];
+    for (int i = 0; i < s->n; i++)
+        product[i] = 1;
+    for (int a = arms - 1; a >= 0; a--) {
+        const double *restrict cdf = s->cdf[a], *restrict middle = s->middle[a];
+        double *restrict term = s->before[a];
+        for (int i = 0; i < s->n; i++) {
+            term[i] = (cdf[i + 1] - cdf[i]) * (term[i] * product[i]);
+            product[i] *= middle[i];
+        }
+        double sum = p[a];
+        for (int i = 0; i < s->n; i++)
+            sum += term[i];
+        p[a] = sum;
     }
 }
 
-static void integrate(const struct field *f, double *p)
+WIDE_CLONES static void integrate(const struct field *f, double *p)
 {
-    double u[NODES_MAX], cdf[2][PMF_MAX];
+    double u[NODES_MAX];
+    struct stretch s;
     assert(f->n > 0); /* the arm that sets low is always in, and low is one of its nodes */
-    int total = nodes_fill(f, u);
-    int i = 0;
+    int total = nodes_fill(f, u), i = 0;
     while (i < total - 1 && u[i] < f->low)
         i++;
-    cdf_all(f, u[i], cdf[i % 2]);
-    for (i++; i < total; i++) {
-        cdf_all(f, u[i], cdf[i % 2]);
-        add_interval(f->n, cdf[(i - 1) % 2], cdf[i % 2], p);
+    for (; i < total - 1; i += STRETCH) {
+        s.n = total - 1 - i < STRETCH ? total - 1 - i : STRETCH;
+        for (int a = 0; a < f->n; a++)
+            cdf_nodes(u + i, s.n + 1, f->mean[a], f->per_sd[a], s.cdf[a]);
+        add_intervals(&s, f->n, p);
     }
 }
 

@@ -11,6 +11,7 @@
  */
 #include "bandit/ridge.h"
 
+#include "bandit/clones.h"
 #include "bandit/packed.h"
 #include "bandit/repro.h"
 #include "bandit/ridge_inside.h"
@@ -166,7 +167,7 @@ void ridge_set_half_life(struct ridge *r, int64_t half_life_ms, int64_t now_ms)
 
 /* ---- rows ---- */
 
-static void add_weighted(struct ridge *r, const float *x, double y, double w)
+WIDE_CLONES static void add_weighted(struct ridge *r, const float *x, double y, double w)
 {
     int d = r->d;
     for (int i = 0; i < d; i++)
@@ -211,7 +212,7 @@ void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, in
     r->stale++;
 }
 
-void ridge_pend(struct ridge *r, const float *x, int rows, double v)
+WIDE_CLONES void ridge_pend(struct ridge *r, const float *x, int rows, double v)
 {
     for (int i = 0; i < r->d; i++)
         r->row[i] = (double)x[i];
@@ -275,7 +276,7 @@ double ridge_mean(const struct ridge *r, const double *x)
     return dot(r->theta, x, r->d);
 }
 
-double ridge_width(const struct ridge *r, const double *x, double *work)
+WIDE_CLONES double ridge_width(const struct ridge *r, const double *x, double *work)
 {
     memcpy(work, x, (size_t)r->d * sizeof *x);
     packed_solve_lower_from(r->wide, r->d, 0, work);

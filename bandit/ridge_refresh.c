@@ -8,6 +8,7 @@
  * Considered: the lender's estimate as prior mean. It says where to start, but not in which
  * directions it is known and in which it is guessed.
  */
+#include "bandit/clones.h"
 #include "bandit/packed.h"
 #include "bandit/ridge_inside.h"
 
@@ -43,7 +44,7 @@ static struct loan loan_of(const struct ridge *lender, double rows, int64_t now_
 }
 
 /* s S, and what is lent. */
-static void sums(const struct ridge *r, double s, const struct loan *loan, double *out)
+static inline void sums(const struct ridge *r, double s, const struct loan *loan, double *out)
 {
     for (size_t i = 0; i < r->packed; i++)
         out[i] = s * r->s[i];
@@ -52,8 +53,8 @@ static void sums(const struct ridge *r, double s, const struct loan *loan, doubl
             out[i] += loan->scale * loan->from->s[i];
 }
 
-static bool factor(const struct ridge *r, const double *precision, double s,
-                   const struct loan *loan, double *out)
+WIDE_CLONES static bool factor(const struct ridge *r, const double *precision, double s,
+                               const struct loan *loan, double *out)
 {
     double most = 0, jitter = 0;
     for (int attempt = 0; attempt < 4; attempt++) {
@@ -80,7 +81,8 @@ bool ridge_factor(const struct ridge *r, const double *precision, double s, doub
 }
 
 /* s (yy - 2 theta'b + theta'S theta). Rounding or removed rows can leave it a little below 0. */
-static double residual(const struct ridge *r, double s, const double *theta, double *work)
+WIDE_CLONES static double residual(const struct ridge *r, double s, const double *theta,
+                                   double *work)
 {
     packed_multiply(r->s, r->d, theta, work);
     double rss = r->yy - 2 * dot(theta, r->b, r->d) + dot(theta, work, r->d);
@@ -90,7 +92,7 @@ static double residual(const struct ridge *r, double s, const double *theta, dou
 /* The factor that widths use: pending rows count as if a share of them were labelled already (the
  * idea of GP-BUCB, Desautels, Krause, Burdick 2014), so that one arm is not hammered while its
  * labels are out. */
-static void widen(struct ridge *r, double s, const struct loan *loan)
+WIDE_CLONES static void widen(struct ridge *r, double s, const struct loan *loan)
 {
     memcpy(r->wide, r->l, r->packed * sizeof *r->l);
     if (r->pending <= 0 || !(r->label_rate > 0))
@@ -108,7 +110,8 @@ static void widen(struct ridge *r, double s, const struct loan *loan)
 }
 
 /* theta = A^-1 (L0 m0 + s b + what is lent of b), with A's factor in work. */
-static void solve(const struct ridge *r, double s, const struct loan *loan, double *theta)
+WIDE_CLONES static void solve(const struct ridge *r, double s, const struct loan *loan,
+                              double *theta)
 {
     for (int i = 0; i < r->d; i++)
         theta[i] = r->prior[i] * r->mean[i] + s * r->b[i];

@@ -11,13 +11,6 @@
 
 static const uint64_t golden = 0x9e3779b97f4a7c15u; /* 2^64 / phi, the increment of SplitMix64 */
 
-uint64_t mix64(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 /* Reads n <= 8 bytes, little end first, so that the hash does not depend on the CPU. */
 static uint64_t load_le(const unsigned char *p, uint64_t n)
 {

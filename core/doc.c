@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Documents as arrays of values. What an encoding's reader adds is in doc_json.c; this owns the
- * memory and knows when a key comes twice.
+ * Documents as arrays of values. The encodings are read in doc_json.c and doc_packed.c; this
+ * owns the memory and knows when a key comes twice.
  *
  * Keys of an object with more than a few members go into a table of all such keys of the document,
  * as comparing each with each would let a message of 8 MiB keep the loop busy for seconds.
@@ -13,7 +13,7 @@
 #include <string.h>
 #include "bandit/rng.h"
 
-enum { VALUES_FIRST = 64, SEEN_FIRST = 1024, LOOKED_THROUGH = 16 };
+enum { VALUES_FIRST = 40, SEEN_FIRST = 1024, LOOKED_THROUGH = 16 };
 
 uint32_t doc_add(struct doc_builder *b, enum doc_kind kind, uint32_t n)
 {
@@ -111,7 +111,7 @@ size_t doc_utf8(const unsigned char *s, size_t n)
     return overlong || surrogate || beyond ? 0 : len;
 }
 
-static const char *fault_text(enum doc_fault fault)
+static const char *fault_text(enum doc_fault fault, bool packed)
 {
     switch (fault) {
     case FAULT_UTF8:
@@ -126,35 +126,63 @@ static const char *fault_text(enum doc_fault fault)
         return "duplicate key in an object";
     case FAULT_OVERFLOW:
         return "a number that is too large";
+    case FAULT_INFINITE:
+        return "a number that is not finite";
     default:
-        return "not valid JSON";
+        return packed ? "not valid MessagePack" : "not valid JSON";
     }
 }
 
-static enum status build(struct doc *d, const void *bytes, size_t n, struct problem *problem)
+bool doc_is_packed(const void *bytes, size_t n)
 {
-    struct doc_builder b = {.doc = d};
-    int line = 0;
+    unsigned char first = n > 0 ? *(const unsigned char *)bytes : 0;
+    return (first >= 0x80 && first <= 0x8f) || first == 0xde || first == 0xdf;
+}
+
+/* Closes the document if there is a fault, and tells it. */
+static enum status judge(struct doc *d, enum doc_fault fault, bool packed, int line,
+                         struct problem *problem)
+{
+    char found[DOC_FOUND_CAP];
+    enum status st = STATUS_OK;
+    if (fault == FAULT_MEMORY) {
+        st = problem_set(problem, STATUS_OVERLOADED, "", "no memory to parse the document");
+    } else if (fault != FAULT_NONE) {
+        st = problem_set(problem, STATUS_BAD_JSON, "", "%s", fault_text(fault, packed));
+        if (problem)
+            problem->line = line;
+    } else if (d->value->kind != DOC_OBJECT) {
+        st = problem_set(problem, STATUS_BAD_JSON, "", "expected an object, found %s",
+                         doc_found(found, d->value));
+    }
+    if (st != STATUS_OK)
+        doc_close(d);
+    return st;
+}
+
+static bool begin(struct doc *d, size_t n)
+{
     *d = (struct doc){.value = malloc(VALUES_FIRST * sizeof *d->value),
                       .cap = VALUES_FIRST,
                       .text = malloc(n + 1)};
-    enum doc_fault fault = d->value && d->text ? doc_read_json(&b, bytes, n, &line) : FAULT_MEMORY;
-    char found[DOC_FOUND_CAP];
+    return d->value && d->text;
+}
+
+static enum status build(struct doc *d, const void *bytes, size_t n,
+                         const struct doc_bounds *bounds, struct problem *problem)
+{
+    struct doc_builder b = {.doc = d};
+    bool packed = doc_is_packed(bytes, n);
+    int line = 0;
+    enum status bound = STATUS_OK;
+    enum doc_fault fault = !begin(d, n) ? FAULT_MEMORY
+                           : packed     ? doc_read_packed(&b, bytes, n, bounds, problem, &bound)
+                                        : doc_read_json(&b, bytes, n, &line);
     free(b.seen.slot);
-    if (fault == FAULT_NONE && d->value->kind == DOC_OBJECT)
-        return STATUS_OK;
-    if (fault == FAULT_NONE)
-        problem_set(problem, STATUS_BAD_JSON, "", "expected an object, found %s",
-                    doc_found(found, d->value));
+    if (fault != FAULT_BOUND)
+        return judge(d, fault, packed, line, problem);
     doc_close(d);
-    if (fault == FAULT_NONE)
-        return STATUS_BAD_JSON;
-    if (fault == FAULT_MEMORY)
-        return problem_set(problem, STATUS_OVERLOADED, "", "no memory to parse the document");
-    problem_set(problem, STATUS_BAD_JSON, "", "%s", fault_text(fault));
-    if (problem)
-        problem->line = line;
-    return STATUS_BAD_JSON;
+    return bound;
 }
 
 enum status doc_open(struct doc *d, const void *bytes, size_t n, const struct doc_bounds *bounds,
@@ -165,8 +193,14 @@ enum status doc_open(struct doc *d, const void *bytes, size_t n, const struct do
     if (n > bounds->bytes)
         return problem_set(problem, STATUS_TOO_LARGE, "", "%zu bytes, at most %zu are allowed", n,
                            bounds->bytes);
-    enum status st = doc_scan_json(bytes, n, bounds, problem);
-    return st == STATUS_OK ? build(d, bytes, n, problem) : st;
+    enum status st = doc_is_packed(bytes, n) ? STATUS_OK : doc_scan_json(bytes, n, bounds, problem);
+    return st == STATUS_OK ? build(d, bytes, n, bounds, problem) : st;
+}
+
+enum status doc_open_own(struct doc *d, const void *bytes, size_t n)
+{
+    static const struct doc_bounds most = {SIZE_MAX, SIZE_MAX, SIZE_MAX, INT32_MAX};
+    return build(d, bytes, n, &most, NULL);
 }
 
 void doc_close(struct doc *d)

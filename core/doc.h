@@ -51,13 +51,22 @@ struct doc_bounds {
     int items;
 };
 
-enum { DOC_DEPTH_MAX = 8, DOC_FOUND_CAP = 48 };
+enum {
+    DOC_DEPTH_MAX = 8,
+    DOC_DEPTH_OWN = 16, /* of replies; emit.h writes no more */
+    DOC_FOUND_CAP = 48
+};
 
-/* doc_open reads a document whose top is an object. Strict: no duplicate keys, nothing behind it.
- * Errors never quote it; on error nothing needs closing. doc_close frees; accepts a closed one. */
+/* doc_open reads a document, JSON or MessagePack, whose top is an object. Strict: no duplicate
+ * keys, nothing behind it. Errors never quote it; on error nothing needs closing. doc_close frees;
+ * accepts a closed one. */
 MUST_CHECK enum status doc_open(struct doc *d, const void *bytes, size_t n,
                                 const struct doc_bounds *bounds, struct problem *problem);
 void doc_close(struct doc *d);
+/* doc_is_packed tells whether bytes are taken for MessagePack: they begin with a map of it, which
+ * no JSON does. doc_open_own reads what this program has written, without bounds but on depth. */
+bool doc_is_packed(const void *bytes, size_t n);
+MUST_CHECK enum status doc_open_own(struct doc *d, const void *bytes, size_t n);
 
 /* doc_get gives an object's member, doc_at an array's entry; NULL if there is none, or v is NULL or
  * no such thing. doc_next gives the neighbour: of a key its value. */

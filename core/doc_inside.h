@@ -2,6 +2,7 @@
 #ifndef PURSER_CORE_DOC_INSIDE_H
 #define PURSER_CORE_DOC_INSIDE_H
 
+#include <string.h>
 #include "core/doc.h"
 
 enum { DOC_SCALAR_MAX = 64 }; /* bytes of a number; no double needs more than 25 */
@@ -17,6 +18,8 @@ enum doc_fault {
     FAULT_ZERO,
     FAULT_DUPLICATE,
     FAULT_OVERFLOW,
+    FAULT_INFINITE,
+    FAULT_BOUND, /* told apart by its status, and in the problem already */
     FAULT_MEMORY
 };
 
@@ -40,6 +43,29 @@ uint32_t doc_add(struct doc_builder *b, enum doc_kind kind, uint32_t n);
 /* doc_key notes that value `key` was just added to `object`, and counts it. */
 enum doc_fault doc_key(struct doc_builder *b, uint32_t object, uint32_t key);
 
+/* Eight bytes at once: exact about whether there is such a byte, whichever end comes first. */
+static inline uint64_t doc_word(const unsigned char *s)
+{
+    uint64_t w;
+    memcpy(&w, s, sizeof w);
+    return w;
+}
+#define DOC_EACH(byte) (0x0101010101010101u * (uint64_t)(byte))
+/* Of words whose bytes are all below 0x80: whether some byte is below `least` (1..0x80), or is c.
+ */
+static inline bool doc_has_less(uint64_t w, unsigned char least)
+{
+    return (w - DOC_EACH(least)) & ~w & DOC_EACH(0x80);
+}
+static inline bool doc_has(uint64_t w, unsigned char c)
+{
+    return doc_has_less(w ^ DOC_EACH(c), 1);
+}
+static inline bool doc_has_high(uint64_t w)
+{
+    return w & DOC_EACH(0x80);
+}
+
 /* doc_utf8 gives the bytes of the UTF-8 sequence at s, 0 when it is none (Unicode 15, table 3-7).
  */
 size_t doc_utf8(const unsigned char *s, size_t n);
@@ -49,5 +75,9 @@ size_t doc_utf8(const unsigned char *s, size_t n);
 MUST_CHECK enum status doc_scan_json(const void *bytes, size_t n, const struct doc_bounds *bounds,
                                      struct problem *problem);
 enum doc_fault doc_read_json(struct doc_builder *b, const void *bytes, size_t n, int *line);
+/* doc_read_packed reads the whole of MessagePack, within bounds; *status: of FAULT_BOUND. */
+enum doc_fault doc_read_packed(struct doc_builder *b, const void *bytes, size_t n,
+                               const struct doc_bounds *bounds, struct problem *problem,
+                               enum status *status);
 
 #endif

@@ -143,6 +143,19 @@ static bool plain(unsigned char c)
     return c >= ' ' && c != '"' && c != '\\' && c < 0x80;
 }
 
+static size_t plain_run(const struct reader *r)
+{
+    size_t i = r->i;
+    for (; r->n - i >= 8; i += 8) {
+        uint64_t w = doc_word(r->s + i);
+        if (doc_has_high(w) || doc_has_less(w, ' ') || doc_has(w, '"') || doc_has(w, '\\'))
+            break;
+    }
+    while (i < r->n && plain(r->s[i]))
+        i++;
+    return i - r->i;
+}
+
 static char *take_other(struct reader *r, char *out, bool *lone)
 {
     unsigned char c = r->s[r->i];
@@ -165,11 +178,10 @@ static void take_string(struct reader *r)
     r->zero = false;
     r->i++;
     for (;;) {
-        size_t from = r->i;
-        while (r->i < r->n && plain(r->s[r->i]))
-            r->i++;
-        memcpy(out, r->s + from, r->i - from);
-        out += r->i - from;
+        size_t run = plain_run(r);
+        memcpy(out, r->s + r->i, run);
+        r->i += run;
+        out += run;
         if (r->i == r->n || r->s[r->i] == '"')
             break;
         out = take_other(r, out, &lone);
@@ -397,8 +409,8 @@ static bool take_container(struct reader *r, bool object)
 {
     const char close = object ? '}' : ']';
     uint32_t at = doc_add(r->b, object ? DOC_OBJECT : DOC_ARRAY, 0);
-    if ((at == 0 && r->b->doc->n > 1) || ++r->depth > DOC_DEPTH_MAX) {
-        blame(r, r->depth > DOC_DEPTH_MAX ? FAULT_SYNTAX : FAULT_MEMORY);
+    if ((at == 0 && r->b->doc->n > 1) || ++r->depth > DOC_DEPTH_OWN) {
+        blame(r, r->depth > DOC_DEPTH_OWN ? FAULT_SYNTAX : FAULT_MEMORY);
         return false;
     }
     next(r);

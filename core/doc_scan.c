@@ -17,8 +17,16 @@ struct scan {
 /* Gives the index of the quote that ends the string beginning at i, or n. */
 static size_t scan_string(const char *s, size_t n, size_t i)
 {
-    for (i++; i < n && s[i] != '"'; i++)
+    for (i++; i < n && s[i] != '"'; i++) {
+        uint64_t w = n - i >= 8 ? doc_word((const unsigned char *)s + i) : DOC_EACH(0x80);
+        while (!doc_has_high(w) && !doc_has(w, '"') && !doc_has(w, '\\')) {
+            i += 8;
+            w = n - i >= 8 ? doc_word((const unsigned char *)s + i) : DOC_EACH(0x80);
+        }
+        if (i == n || s[i] == '"')
+            break;
         i += s[i] == '\\';
+    }
     return i < n ? i : n;
 }
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include "core/doc.h"
 #include "core/text.h"
 
 /*
@@ -12,7 +13,7 @@
  * caller says what comes, in order; commas, headers and counts are this file's. A piece that does
  * not fit leaves the text `full`.
  */
-enum { EMIT_DEPTH = 8 };
+enum { EMIT_DEPTH = DOC_DEPTH_OWN };
 
 struct emit {
     struct text *t; /* borrowed */
@@ -44,5 +45,7 @@ void emit_real(struct emit *e, double v, int digits);
 void emit_int(struct emit *e, int64_t v);
 void emit_bool(struct emit *e, bool v);
 void emit_usd(struct emit *e, int64_t nano);
+/* emit_doc writes what was read. */
+void emit_doc(struct emit *e, const struct doc_value *v);
 
 #endif

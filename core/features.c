@@ -16,8 +16,8 @@
  */
 #include "core/features.h"
 
-#include <ctype.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 #include "bandit/rng.h"
 #include "core/shape.h"
@@ -139,24 +139,84 @@ static void build_declared(const struct labels *l, int m, float *x)
 
 /* ---- text ---- */
 
+/* Sums of many codes of equal size, counted: eight entries in the bytes of a word, so that a code
+ * costs one addition for eight of them. A byte holds how often the sign was +; before it could
+ * overflow, bytes are emptied into the counts. */
+enum { TALLY_MOST = 255 };
+struct tally {
+    int m, codes, pending;
+    uint64_t bytes[DIM_MAX / 8];
+    int32_t plus[DIM_MAX];
+};
+
+static void tally_empty(struct tally *t)
+{
+    for (int i = 0; i < t->m; i++)
+        t->plus[i] += (int32_t)(t->bytes[i / 8] >> 8 * (i % 8) & 0xff);
+    memset(t->bytes, 0, sizeof t->bytes);
+    t->codes += t->pending;
+    t->pending = 0;
+}
+
+/* Bit i of the low eight to byte i, as 0 or 1. */
+static uint64_t spread(uint64_t bits)
+{
+    uint64_t each = (bits & 0xff) * 0x0101010101010101u & 0x8040201008040201u;
+    return (each + 0x00406070787c7e7fu) >> 7 & 0x0101010101010101u;
+}
+
+/* Counts what add_code would add. */
+static inline void tally_code(struct tally *t, uint64_t hash)
+{
+    uint64_t bits = 0;
+    for (int k = 0; 8 * k < t->m; k++) {
+        if (k % 8 == 0)
+            bits = mix64(hash + 8 * (uint64_t)k);
+        t->bytes[k] += spread(bits);
+        bits >>= 8;
+    }
+    if (++t->pending == TALLY_MOST)
+        tally_empty(t);
+}
+
+/* x += unit times (how often + less how often -). */
+static void tally_add(struct tally *t, double unit, double *x)
+{
+    tally_empty(t);
+    for (int i = 0; i < t->m; i++)
+        x[i] += unit * (2 * t->plus[i] - t->codes);
+}
+
 static uint64_t word_hash(const char *s, size_t n)
 {
     char low[32];
     size_t k = n < sizeof low ? n : sizeof low;
-    for (size_t i = 0; i < k; i++)
-        low[i] = (char)tolower((unsigned char)s[i]);
-    return hash64(low, k, 21);
+    uint64_t word = 0;
+    for (size_t i = 0; i < k; i++) {
+        unsigned char c = (unsigned char)s[i];
+        c = (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+        low[i] = (char)c;
+        word |= k <= 8 ? (uint64_t)c << 8 * i : 0;
+    }
+    return k <= 8 ? hash64_word(word, k, 21) : hash64(low, k, 21);
 }
 
-static double hash_words(float *x, int m, const char *s, size_t n)
+/* Letters and digits of ASCII, and whatever is beyond it. */
+static bool in_word(char c)
 {
-    double count = 0, unit = code_unit(m, 1);
+    unsigned char u = (unsigned char)c, low = u | 0x20;
+    return (low >= 'a' && low <= 'z') || (u >= '0' && u <= '9') || u >= 0x80;
+}
+
+static double hash_words(struct tally *t, const char *s, size_t n)
+{
+    double count = 0;
     for (size_t i = 0; i < n;) {
         size_t from = i;
-        while (i < n && (isalnum((unsigned char)s[i]) || (unsigned char)s[i] >= 0x80))
+        while (i < n && in_word(s[i]))
             i++;
         if (i - from >= 3) { /* shorter words are mostly function words */
-            add_code(x, m, word_hash(s + from, i - from), unit);
+            tally_code(t, word_hash(s + from, i - from));
             count++;
         }
         i += i == from;
@@ -164,11 +224,14 @@ static double hash_words(float *x, int m, const char *s, size_t n)
     return count;
 }
 
-static double hash_grams(float *x, int m, const char *s, size_t n)
+static double hash_grams(struct tally *t, const char *s, size_t n)
 {
-    double count = 0, unit = code_unit(m, 0.5);
+    double count = 0;
     for (size_t i = 0; i + 4 <= n; i += 4) {
-        add_code(x, m, hash64(s + i, 4, 22), unit);
+        const unsigned char *p = (const unsigned char *)s + i;
+        uint64_t word =
+            (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint64_t)p[3] << 24;
+        tally_code(t, hash64_word(word, 4, 22));
         count += 0.25;
     }
     return count;
@@ -176,14 +239,17 @@ static double hash_grams(float *x, int m, const char *s, size_t n)
 
 static void build_text(const struct excerpt *e, int m, float *x)
 {
-    double count = 0;
+    struct tally words = {.m = m}, grams = {.m = m};
+    double count = 0, sum[DIM_MAX] = {0};
     for (int k = 0; k < 2; k++) {
-        count += hash_words(x, m, e->part[k], e->len[k]);
-        count += hash_grams(x, m, e->part[k], e->len[k]);
+        count += hash_words(&words, e->part[k], e->len[k]);
+        count += hash_grams(&grams, e->part[k], e->len[k]);
     }
     double scale = count > 0 ? 1 / sqrt(count) : 0;
+    tally_add(&words, code_unit(m, 1), sum);
+    tally_add(&grams, code_unit(m, 0.5), sum);
     for (int i = 0; i < m; i++)
-        x[i] = (float)((double)x[i] * scale);
+        x[i] = (float)(sum[i] * scale);
 }
 
 /* ---- the caller's own ---- */

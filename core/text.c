@@ -18,15 +18,23 @@ struct text text_over(char *at, size_t cap)
     return (struct text){.at = at, .cap = cap};
 }
 
-void text_put_n(struct text *t, const char *s, size_t n)
+char *text_room(struct text *t, size_t n)
 {
     if (t->full || n >= t->cap - t->len) {
         t->full = true;
-        return;
+        return NULL;
     }
-    memcpy(t->at + t->len, s, n);
+    char *at = t->at + t->len;
     t->len += n;
-    t->at[t->len] = '\0';
+    at[n] = '\0';
+    return at;
+}
+
+void text_put_n(struct text *t, const char *s, size_t n)
+{
+    char *at = text_room(t, n);
+    if (at)
+        memcpy(at, s, n);
 }
 
 void text_put(struct text *t, const char *s)

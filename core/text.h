@@ -17,6 +17,9 @@ struct text {
 
 /* text_over gives an empty text over cap >= 1 bytes at `at` (borrowed). */
 struct text text_over(char *at, size_t cap);
+/* text_room appends n bytes for the caller to write at once, and gives where; NULL if they do not
+ * fit. */
+char *text_room(struct text *t, size_t n);
 void text_put(struct text *t, const char *s);
 void text_put_n(struct text *t, const char *s, size_t n);
 void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -11,7 +11,8 @@
 #include "core/text.h"
 
 /*
- * The protocol's bytes: JSON, version 1, one object a message, the same over every door. Strict: an
+ * The protocol's bytes: JSON or MessagePack, told apart by the first byte, version 1, one object a
+ * message, the same over every door, answered in the encoding it came in. Strict: an
  * unknown field is refused (a typo in max_cost_usd must not cost money) unless it begins with x_.
  * Depth (8), elements (4096; batches 4096 per item) and size are bounded before a value is read.
  */

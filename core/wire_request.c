@@ -198,6 +198,14 @@ static enum status read_embedding_b64(const struct doc_value *v, const struct js
     return read_floats(bytes, n / 4, at, r, p);
 }
 
+static enum status read_embedding_bytes(const struct doc_value *v, const struct json_at *at,
+                                        struct request *r, struct problem *p)
+{
+    if (v->n < 4 || v->n > 4 * EMBEDDING_MAX || v->n % 4 != 0)
+        return expected(p, at, "1 to 4096 little-endian float32", v);
+    return read_floats((const unsigned char *)v->text, v->n / 4, at, r, p);
+}
+
 static enum status read_embeddings(const struct wire_item *it, const struct request_parts *parts,
                                    struct request *r, struct problem *p)
 {
@@ -206,6 +214,8 @@ static enum status read_embeddings(const struct wire_item *it, const struct requ
     if (parts->embedding && parts->embedding_b64)
         return json_fail(p, STATUS_BAD_REQUEST, &b64_at,
                          "give embedding or embedding_b64, not both");
+    if (doc_is(parts->embedding, DOC_BYTES))
+        return read_embedding_bytes(parts->embedding, &array_at, r, p);
     if (parts->embedding)
         return read_embedding(parts->embedding, &array_at, r, p);
     return parts->embedding_b64 ? read_embedding_b64(parts->embedding_b64, &b64_at, r, p)
@@ -257,7 +267,7 @@ static uint64_t digest_set(uint64_t h, const char *const *names, int n)
     uint64_t sum = 0;
     for (int i = 0; i < n; i++)
         sum += digest_name(0, names[i]);
-    return digest_int(digest_int(h, n), (int64_t)sum);
+    return digest_int(h + (uint64_t)n, (int64_t)sum);
 }
 
 static uint64_t digest_features(uint64_t h, const struct request *r)
@@ -267,9 +277,8 @@ static uint64_t digest_features(uint64_t h, const struct request *r)
         sum += digest_real(r->feature[i].hash, r->feature[i].value);
     h = digest_int(digest_int(h, r->n_features), (int64_t)sum);
     h = digest_int(h, r->n_embedding);
-    for (int i = 0; i < r->n_embedding; i++)
-        h = digest_real(h, (double)r->embedding[i]);
-    return h;
+    return digest_text(h, (const char *)r->embedding,
+                       (size_t)r->n_embedding * sizeof *r->embedding);
 }
 
 static uint64_t request_digest(const struct request *r)
@@ -278,9 +287,14 @@ static uint64_t request_digest(const struct request *r)
                                  r->labels.domain,       r->labels.user_tier, r->labels.group,
                                  r->labels.session,      r->labels.user,      r->labels.outcome,
                                  r->constraints.min_tier};
-    uint64_t h = 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    uint64_t h = 0, said = 0; /* most are not: which are tells "a","" from "","a" */
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (names[i][0] == '\0')
+            continue;
+        said |= 1u << i;
         h = digest_name(h, names[i]);
+    }
+    h = digest_int(h, (int64_t)said);
     h = digest_int(h, r->prompt != NULL);
     h = r->prompt ? digest_text(h, r->prompt, r->prompt_len) : h;
     h = digest_features(h, r);

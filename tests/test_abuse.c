@@ -363,9 +363,10 @@ static void test_garbage(void **state)
                 r ^= r << 13, r ^= r >> 7, r ^= r << 17;
                 body[k] = i % 2 ? (unsigned char)r : (unsigned char)"{}[]\",:\\0e-v"[r % 12];
             }
+            memset(reply, 0, sizeof reply); /* some bytes begin MessagePack, and so the reply */
             assert_true(put_request(fd, i, body, r % sizeof body));
             assert_int_equal(get_reply(fd, reply, sizeof reply), i);
-            assert_non_null(strstr(reply, "\"error\""));
+            assert_non_null(memmem(reply, sizeof reply, "error", 5));
         }
         close(fd);
     }

@@ -116,8 +116,9 @@ static void test_retries(void **state)
     puppet_start(&p, replies);
     assert_int_equal(ask(p.url, 300, 5, &d, &e), 0);
     assert_int_equal(p.asked, 3);
-    assert_int_equal(p.connections, 2); /* a fresh one after the timeout, and only then */
-    assert_non_null(strstr(p.last, "\"request_id\":\"")); /* made once, for all three */
+    assert_int_equal(p.connections, 2);       /* a fresh one after the timeout, and only then */
+    assert_int_equal(p.last[0] & 0xf0, 0x80); /* MessagePack */
+    assert_non_null(strstr(p.last, "request_id\xd9 ")); /* made once, for all three */
     assert_string_equal(d.model, "m");
     assert_int_equal(d.n_fallbacks, 2);
     assert_true(d.quality.high == 1 && d.cost_usd.mean != d.cost_usd.mean); /* not said: NaN */
@@ -198,6 +199,54 @@ static void test_restart_under_call(void **state)
         service_int(service_call(&s, PURSER_CLIENT_CONTROL, "{\"v\":1,\"op\":\"stats\"}"),
                     "decisions"),
         5);
+    assert_int_equal(service_stop(&s, SIGTERM), 0);
+    service_remove(&s);
+}
+
+/* What is said in either encoding is the same: the second is known for a retry of the first. */
+static void test_encodings(void **state)
+{
+    static const char *const some[] = {"small-1", "mid-1", "large-1", NULL};
+    float embedding[384];
+    struct service s;
+    (void)state;
+    for (int i = 0; i < 384; i++)
+        embedding[i] = (float)i / 7 - 20;
+    service_new(&s, "", "");
+    service_start(&s);
+    const struct purser_client_request q = {.request_id = "r",
+                                            .tenant = "acme",
+                                            .prompt = "h\xc3\xa9 \"x\"\n",
+                                            .value = 2.5,
+                                            .max_cost_usd = 0.1,
+                                            .allow = some,
+                                            .embedding = embedding,
+                                            .n_embedding = 384};
+    struct purser_client_decision d[2];
+    for (int i = 0; i < 2; i++) {
+        struct purser_client *c;
+        struct purser_client_error e;
+        struct purser_client_options o = {.json = i};
+        char status[16];
+        assert_int_equal(purser_client_open(s.url[0], s.url[1], &o, &c, NULL), 0);
+        if (purser_client_route(c, &q, &d[i], &e) != 0)
+            fail_msg("%s: %s", e.code, e.message);
+        struct purser_client_report r = {.decision_id = d[i].decision_id,
+                                         .has = PURSER_CLIENT_QUALITY | PURSER_CLIENT_COST,
+                                         .quality = 0.1,
+                                         .cost_usd = 0.0012};
+        assert_int_equal(purser_client_feedback(c, &r, status, &e), 0);
+        assert_string_equal(status, i ? "duplicate" : "applied");
+        r.quality = 7;
+        assert_int_equal(purser_client_feedback(c, &r, status, &e), -1);
+        assert_string_equal(e.path, "/quality");
+        purser_client_close(c);
+    }
+    assert_string_equal(d[0].decision_id, d[1].decision_id);
+    assert_string_equal(d[0].model, d[1].model);
+    assert_true(d[0].propensity == d[1].propensity && d[0].propensity > 0);
+    double off = d[0].cost_usd.mean - d[1].cost_usd.mean;
+    assert_true(off < 1e-9 && off > -1e-9 && d[0].n_fallbacks == d[1].n_fallbacks);
     assert_int_equal(service_stop(&s, SIGTERM), 0);
     service_remove(&s);
 }
@@ -429,11 +478,11 @@ static void test_wallclock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wallclock),       cmocka_unit_test(test_absent),
-        cmocka_unit_test(test_retries),         cmocka_unit_test(test_no_retry_of_refusals),
-        cmocka_unit_test(test_local_checks),    cmocka_unit_test(test_restart_under_call),
-        cmocka_unit_test(test_freeze_and_kill), cmocka_unit_test(test_tls),
-        cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_wallclock),    cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_retries),      cmocka_unit_test(test_no_retry_of_refusals),
+        cmocka_unit_test(test_local_checks), cmocka_unit_test(test_restart_under_call),
+        cmocka_unit_test(test_encodings),    cmocka_unit_test(test_freeze_and_kill),
+        cmocka_unit_test(test_tls),          cmocka_unit_test(test_command_line),
     };
     cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@
  * then the next one starts, with the same bytes and thus the same id. REQ's own resend is off: it
  * repeats at once when a connection breaks, without bound and without jitter. Considered:
  * asynchronous calls. Whoever needs them has an event loop of its own and the wire format is one
- * JSON message each way; this is for the many who want one blocking call.
+ * message each way; this is for the many who want one blocking call.
  */
 #include "transport/client.h"
 
@@ -21,6 +21,7 @@
 #include <nng/protocol/reqrep0/req.h>
 #include "transport/client_json.h"
 #include "transport/client_line.h"
+#include "transport/client_pack.h"
 
 enum {
     DEFAULT_TIMEOUT_MS = 2000,
@@ -50,6 +51,7 @@ int purser_client_open(const char *route_url, const char *feedback_url,
     }
     c->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
     c->retries = o->retries == 0 ? DEFAULT_RETRIES : o->retries < 0 ? 0 : o->retries;
+    c->json = o->json;
     bool copied = copy_text(&c->key, o->key) && copy_text(&c->tls_ca, o->tls_ca) &&
                   copy_text(&c->tls_cert, o->tls_cert);
     for (int i = 0; i < DOORS; i++)
@@ -106,9 +108,16 @@ static int64_t mono_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* A message to send. */
+struct letter {
+    char *bytes; /* NULL: could not be made */
+    size_t n;
+    bool batch;
+};
+
 /* One attempt within timeout_ms. Gives the reply message, or an NNG error. */
-static int attempt(const struct purser_client *c, const struct line *line, const char *json,
-                   size_t n, nng_msg **reply)
+static int attempt(const struct purser_client *c, const struct line *line, const struct letter *l,
+                   nng_msg **reply)
 {
     nng_ctx ctx = NNG_CTX_INITIALIZER;
     nng_aio *aio = NULL;
@@ -118,7 +127,7 @@ static int attempt(const struct purser_client *c, const struct line *line, const
     if ((e = nng_ctx_open(&ctx, line->socket)) != 0 ||
         (e = nng_ctx_set_ms(ctx, NNG_OPT_REQ_RESENDTIME, -1)) != 0 ||
         (e = nng_aio_alloc(&aio, NULL, NULL)) != 0 || (e = nng_msg_alloc(&msg, 0)) != 0 ||
-        (e = nng_msg_append(msg, json, n)) != 0)
+        (e = nng_msg_append(msg, l->bytes, l->n)) != 0)
         goto out;
     nng_aio_set_timeout(aio, c->timeout_ms);
     nng_aio_set_msg(aio, msg);
@@ -188,13 +197,21 @@ static void back_off(int attempts, long advised_ms)
     nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
-/* One attempt, judged. Gives the parsed reply, NULL with e filled. */
-static json_t *ask(struct purser_client *c, enum purser_client_door door, const char *json,
-                   size_t n, char **bytes, struct purser_client_error *e)
+/* The service answers in the encoding of the request, but for what never got as far. */
+static json_t *parse(const char *bytes, size_t n)
+{
+    bool packed = n > 0 && (unsigned char)bytes[0] >= 0x80;
+    return packed ? client_unpack(bytes, n) : json_loadb(bytes, n, 0, NULL);
+}
+
+/* One attempt, judged. Gives the parsed reply, and its bytes if they are wanted; NULL with e
+ * filled. */
+static json_t *ask(struct purser_client *c, enum purser_client_door door, const struct letter *l,
+                   char **bytes, struct purser_client_error *e)
 {
     nng_msg *msg = NULL;
     struct line *line = client_line_take(c, door);
-    int r = attempt(c, line, json, n, &msg);
+    int r = attempt(c, line, l, &msg);
     client_line_give(c, door, line, r == NNG_ETIMEDOUT);
     if (r == NNG_ETIMEDOUT)
         client_fail(e, "timeout", true, "no answer within %d ms: is purserd up at this address?",
@@ -203,40 +220,47 @@ static json_t *ask(struct purser_client *c, enum purser_client_door door, const 
         client_fail(e, r == NNG_ENOMEM ? "no_memory" : "connection", true, "%s", nng_strerror(r));
     if (r != 0)
         return NULL;
-    json_t *root = json_loadb(nng_msg_body(msg), nng_msg_len(msg), 0, NULL);
-    *bytes = root ? strndup(nng_msg_body(msg), nng_msg_len(msg)) : NULL;
+    json_t *root = parse(nng_msg_body(msg), nng_msg_len(msg));
+    char *copy = root && bytes ? strndup(nng_msg_body(msg), nng_msg_len(msg)) : NULL;
     nng_msg_free(msg);
-    if (!*bytes)
+    bool readable = root && (copy || !bytes);
+    if (!readable)
         client_fail(e, "bad_reply", false,
-                    "the answer is no JSON: does this address belong to purserd?");
-    if (*bytes && !reply_error_of(root, e))
+                    "the answer cannot be read: does this address belong to purserd?");
+    if (readable && !reply_error_of(root, e)) {
+        if (bytes)
+            *bytes = copy;
         return root;
+    }
     json_decref(root);
-    free(*bytes);
-    *bytes = NULL;
+    free(copy);
     return NULL;
 }
 
-/* Sends with retries. Gives the parsed reply (and its bytes), NULL with *error filled. */
-static json_t *exchange(struct purser_client *c, enum purser_client_door door, const char *json,
-                        bool batch, char **bytes, struct purser_client_error *error)
+/* Sends l (taken) with retries. Gives the parsed reply, and its bytes if they are wanted; NULL with
+ * *error filled. */
+static json_t *exchange(struct purser_client *c, enum purser_client_door door, struct letter l,
+                        char **bytes, struct purser_client_error *error)
 {
     struct purser_client_error e = {{0}, {0}, {0}, 0, false};
-    size_t n = strlen(json);
+    const size_t most = l.batch ? BATCH_MAX : SINGLE_MAX;
     json_t *root = NULL;
-    if (!c->url[door])
+    if (!l.bytes)
+        client_fail(&e, "no_memory", true, "no memory for the message");
+    else if (!c->url[door])
         client_fail(&e, "bad_request", false,
                     "this client was opened without an address for this call");
-    else if (n > (batch ? BATCH_MAX : SINGLE_MAX))
-        client_fail(&e, "too_large", false, "the message has %zu bytes, %d are allowed", n,
-                    batch ? BATCH_MAX : SINGLE_MAX);
+    else if (l.n > most)
+        client_fail(&e, "too_large", false, "the message has %zu bytes, %zu are allowed", l.n,
+                    most);
     else
         for (int i = 0;; i++) {
-            root = ask(c, door, json, n, bytes, &e);
+            root = ask(c, door, &l, bytes, &e);
             if (root || i >= c->retries || !worth_retrying(&e))
                 break;
             back_off(i, e.retry_after_ms);
         }
+    free(l.bytes);
     if (!root && error)
         *error = e;
     return root;
@@ -251,13 +275,12 @@ static void add_id(json_t *route)
     json_object_set_new(route, "request_id", json_string(id));
 }
 
-/* The message to send: with ids and key where they are missing. NULL with *error filled. */
-static char *complete(const struct purser_client *c, json_t *root, bool *batch,
-                      struct purser_client_error *error)
+/* Adds ids and key where they are missing. Gives whether it is a batch. */
+static bool complete(const struct purser_client *c, json_t *root)
 {
     const char *op = json_string_value(json_object_get(root, "op"));
-    *batch = op && (strcmp(op, "route_many") == 0 || strcmp(op, "feedback_many") == 0 ||
-                    strcmp(op, "teach") == 0);
+    bool batch = op && (strcmp(op, "route_many") == 0 || strcmp(op, "feedback_many") == 0 ||
+                        strcmp(op, "teach") == 0);
     if (op && (strcmp(op, "route") == 0 || strcmp(op, "escalate") == 0))
         add_id(root);
     if (op && strcmp(op, "route_many") == 0) {
@@ -268,18 +291,19 @@ static char *complete(const struct purser_client *c, json_t *root, bool *batch,
     }
     if (c->key && !json_object_get(root, "key"))
         json_object_set_new(root, "key", json_string(c->key));
+    return batch;
+}
+
+static struct letter write_json(const json_t *root, bool batch)
+{
     char *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    if (!text)
-        client_fail(error, "no_memory", true, "no memory for the message");
-    return text;
+    return (struct letter){text, text ? strlen(text) : 0, batch};
 }
 
 int purser_client_call(struct purser_client *c, enum purser_client_door door, const char *json,
                        char **reply, struct purser_client_error *error)
 {
     json_error_t where;
-    bool batch;
-    char *bytes = NULL;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &where);
     *reply = NULL;
     if (!json_is_object(root)) {
@@ -287,32 +311,29 @@ int purser_client_call(struct purser_client *c, enum purser_client_door door, co
         return client_fail(error, "bad_request", false, "not a JSON object: line %d: %s",
                            where.line, where.text);
     }
-    char *text = complete(c, root, &batch, error);
+    bool batch = complete(c, root);
+    struct letter l = write_json(root, batch);
     json_decref(root);
-    if (!text)
-        return -1;
-    root = exchange(c, door, text, batch, &bytes, error);
-    free(text);
+    root = exchange(c, door, l, reply, error);
     if (!root)
         return -1;
     json_decref(root);
-    *reply = bytes;
     return 0;
 }
 
-/* Sends a built message (taken) and gives the parsed reply. */
+/* Sends a built message (taken), with the embedding of q (may be NULL); gives the parsed reply. */
 static json_t *send_built(struct purser_client *c, enum purser_client_door door, json_t *o,
-                          struct purser_client_error *error)
+                          const struct purser_client_request *q, struct purser_client_error *error)
 {
-    bool batch;
-    char *text = complete(c, o, &batch, error), *bytes = NULL;
+    struct letter l = {.batch = complete(c, o)};
+    if (c->json && q)
+        client_embedding_json(o, q);
+    if (c->json)
+        l = write_json(o, l.batch);
+    else
+        l.bytes = client_pack(o, q ? q->embedding : NULL, q ? q->n_embedding : 0, &l.n);
     json_decref(o);
-    if (!text)
-        return NULL;
-    json_t *root = exchange(c, door, text, false, &bytes, error);
-    free(text);
-    free(bytes);
-    return root;
+    return exchange(c, door, l, NULL, error);
 }
 
 int purser_client_route(struct purser_client *c, const struct purser_client_request *request,
@@ -328,7 +349,7 @@ int purser_client_escalate(struct purser_client *c, const char *decision_id,
     json_t *o = client_request_json(request, decision_id);
     if (!o)
         return client_fail(error, "bad_request", false, "the prompt is not valid UTF-8");
-    json_t *root = send_built(c, PURSER_CLIENT_ROUTE, o, error);
+    json_t *root = send_built(c, PURSER_CLIENT_ROUTE, o, request, error);
     if (!root)
         return -1;
     client_decision_read(root, out);
@@ -339,7 +360,7 @@ int purser_client_escalate(struct purser_client *c, const char *decision_id,
 int purser_client_feedback(struct purser_client *c, const struct purser_client_report *report,
                            char status[16], struct purser_client_error *error)
 {
-    json_t *root = send_built(c, PURSER_CLIENT_FEEDBACK, client_report_json(report), error);
+    json_t *root = send_built(c, PURSER_CLIENT_FEEDBACK, client_report_json(report), NULL, error);
     if (!root)
         return -1;
     if (status)

@@ -26,7 +26,7 @@
  * when its last call has left it; with NNG before 1.7.3, where closing may hang, by a thread of its
  * own, of which a process has at most 8: beyond that connections are not replaced any more, and an
  * unresponsive one is left open by purser_client_close.
- * Needs libnng and jansson; nothing else of purser, and no GPL code.
+ * Needs libnng, jansson and msgpack-c; nothing else of purser, and no GPL code.
  */
 #ifdef __cplusplus
 extern "C" {
@@ -46,6 +46,7 @@ struct purser_client_options {
     const char *key;         /* sent with each request; NULL = none */
     const char *tls_ca;      /* PEM file that vouches for the service, for tls+tcp:// */
     const char *tls_cert;    /* PEM file with our certificate and its key; NULL = none */
+    bool json;               /* route, escalate and feedback speak JSON instead of MessagePack */
 };
 
 /* Why a call failed. code is the service's error code, or one of the client's own: "timeout",
@@ -144,8 +145,8 @@ PURSER_CLIENT_API int purser_client_feedback(struct purser_client *c,
                                              const struct purser_client_report *report,
                                              char status[16], struct purser_client_error *error);
 
-/* purser_client_call sends one JSON message as it is (a missing request_id is added to route
- * and escalate requests, also within route_many) and gives the reply, to be freed with
+/* purser_client_call sends one JSON message as it is, always as JSON (a missing request_id is added
+ * to route and escalate requests, also within route_many) and gives the reply, to be freed with
  * purser_client_free. An error that the service reports counts as failure; *reply is then NULL. */
 enum purser_client_door { PURSER_CLIENT_ROUTE, PURSER_CLIENT_FEEDBACK, PURSER_CLIENT_CONTROL };
 PURSER_CLIENT_API int purser_client_call(struct purser_client *c, enum purser_client_door door,

@@ -86,13 +86,16 @@ json_t *client_request_json(const struct purser_client_request *q, const char *e
     if (json_object_size(k) > 0)
         json_object_set(o, "constraints", k);
     json_decref(k);
-    if (q->n_embedding) {
-        json_t *a = json_array();
-        for (size_t i = 0; i < q->n_embedding; i++)
-            json_array_append_new(a, json_real((double)q->embedding[i]));
-        json_object_set_new(o, "embedding", a);
-    }
     return o;
+}
+
+void client_embedding_json(json_t *o, const struct purser_client_request *q)
+{
+    json_t *a = q->n_embedding ? json_array() : NULL;
+    for (size_t i = 0; i < q->n_embedding; i++)
+        json_array_append_new(a, json_real((double)q->embedding[i]));
+    if (a)
+        json_object_set_new(o, "embedding", a);
 }
 
 void client_copy(char *out, size_t cap, const json_t *o, const char *name)

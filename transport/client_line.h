@@ -22,6 +22,7 @@ struct purser_client {
     char *url[DOORS];
     char *key, *tls_ca, *tls_cert;
     int timeout_ms, retries;
+    bool json;
 };
 
 /* client_fail fills e (may be NULL) and gives -1. */

@@ -233,6 +233,7 @@ bool control_answer(struct control *c, const struct message *m, struct slot *slo
     json_t *root = json_tree(m->doc.value);
     struct call call = {
         .control = c, .slot = slot, .message = m, .root = root, .tenant = m->tenant};
+    slot_out(slot)->text.packed = false; /* what is written here is JSON */
     outbuf_clear(slot_out(slot));
     if (!root || !control_room(&call, OUTBUF_ITEM)) {
         json_decref(root);

@@ -7,6 +7,7 @@
 #include "transport/outbuf.h"
 
 #include <stdlib.h>
+#include "core/emit.h"
 
 bool outbuf_reserve(struct outbuf *o, size_t n)
 {
@@ -31,8 +32,10 @@ bool outbuf_reserve(struct outbuf *o, size_t n)
 
 void outbuf_clear(struct outbuf *o)
 {
+    bool packed = o->text.packed;
     if (o->text.cap > OUTBUF_KEEP)
         outbuf_fini(o);
+    o->text.packed = packed;
     o->text.len = 0;
     o->text.full = false;
     if (o->text.at)
@@ -43,4 +46,23 @@ void outbuf_fini(struct outbuf *o)
 {
     free(o->text.at);
     o->text = (struct text){0};
+}
+
+void outbuf_pack(struct outbuf *o)
+{
+    struct doc d;
+    size_t cap = 3 * o->text.len + OUTBUF_ITEM; /* "0.5," becomes 9 bytes: no more than threefold */
+    if (o->text.len == 0 || doc_open_own(&d, o->text.at, o->text.len) != STATUS_OK) {
+        outbuf_clear(o);
+        return;
+    }
+    char *at = malloc(cap);
+    struct text packed = {.at = at, .cap = cap, .packed = true};
+    struct emit e = emit_over(&packed);
+    if (at)
+        emit_doc(&e, d.value);
+    doc_close(&d);
+    outbuf_fini(o);
+    if (at)
+        o->text = packed;
 }

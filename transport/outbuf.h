@@ -25,5 +25,7 @@ bool outbuf_reserve(struct outbuf *o, size_t n);
 /* outbuf_clear empties it, keeping at most OUTBUF_KEEP bytes of memory. */
 void outbuf_clear(struct outbuf *o);
 void outbuf_fini(struct outbuf *o);
+/* outbuf_pack turns JSON into MessagePack; empties it when memory is short. */
+void outbuf_pack(struct outbuf *o);
 
 #endif

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One REP socket, N contexts. A slot walks IDLE -> RECV -> OPEN -> HELD -> SEND -> IDLE; every move
+ * One REP socket, N contexts. A slot walks IDLE -> RECV -> OPEN -> HELD -> SEND -> RECV; every move
  * goes through slot_move, which knows the allowed ones.
- * Invariant: every NNG operation is started by the loop thread, and each started operation comes
- * back through the mailbox exactly once. The upstream demo re-arms inside the callback; then "set
- * draining, cancel" races with "callback re-arms" and a slot may sleep for ever.
+ * When a reply has gone, NNG's own thread has the slot listen again: the loop hears of requests
+ * only, once for each. Two operations, one to receive and one to send, so that draining can cancel
+ * the first without hitting the second. Draining races with the thread that begins to receive:
+ * both first write what the other then reads, so at least one of them cancels.
+ * Invariant: each slot that is not IDLE is with the loop, or comes back through the mailbox exactly
+ * once: with a request, or, draining, with nothing.
  * Timeouts are set before each operation, because an aio remembers its first one. A send needs one:
  * a client that does not read would keep its slot for ever.
- * Considered: NNG_OPT_RECVFD with uv_poll. It does not mix with contexts (nng#938).
+ * Considered: listening again at once, while the reply is still leaving. A client that does not
+ * read would hold up the reply to another's request. NNG_OPT_RECVFD with uv_poll: it does not mix
+ * with contexts (nng#938).
  */
 #include "transport/rpc.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +30,9 @@ struct rpc_slot {
     struct mail mail; /* first: a mail is its slot */
     struct slot slot;
     struct rpc *rpc;
-    enum slot_state state;
+    _Atomic enum slot_state state;
     nng_ctx ctx;
-    nng_aio *aio;
+    nng_aio *receive, *send;
     nng_msg *msg; /* the request, while OPEN and put off */
     int pipe;     /* where it came from */
 };
@@ -39,12 +45,15 @@ struct rpc {
     struct rpc_slot *slot;
     int n, idle;
     struct mail *late, **late_tail; /* requests put off */
-    bool draining, resuming;
-    int64_t requests, replies, send_failures;
+    atomic_bool draining;
+    bool resuming;
+    int64_t requests, replies;
+    atomic_llong send_failures;
     void (*on_closed)(void *ctx);
     void *closed_ctx;
 };
 
+/* The loop, but for SEND -> RECV. */
 static void slot_move(struct rpc_slot *s, enum slot_state to)
 {
     static const unsigned char allowed[SLOT_STATES] = {
@@ -52,27 +61,47 @@ static void slot_move(struct rpc_slot *s, enum slot_state to)
         [SLOT_RECV] = 1 << SLOT_OPEN | 1 << SLOT_IDLE,
         [SLOT_OPEN] = 1 << SLOT_HELD | 1 << SLOT_SEND,
         [SLOT_HELD] = 1 << SLOT_SEND,
-        [SLOT_SEND] = 1 << SLOT_IDLE,
+        [SLOT_SEND] = 1 << SLOT_IDLE | 1 << SLOT_RECV,
     };
-    assert(allowed[s->state] & 1 << to);
-    s->rpc->idle += (to == SLOT_IDLE) - (s->state == SLOT_IDLE);
-    s->state = to;
+    enum slot_state from = atomic_load(&s->state);
+    assert(allowed[from] & 1 << to);
+    if (from == SLOT_IDLE || to == SLOT_IDLE)
+        s->rpc->idle += (to == SLOT_IDLE) - (from == SLOT_IDLE);
+    atomic_store(&s->state, to);
+}
+
+/* The loop or an NNG thread. */
+static void rpc_listen(struct rpc_slot *s)
+{
+    slot_move(s, SLOT_RECV);
+    nng_aio_set_timeout(s->receive, NNG_DURATION_INFINITE);
+    nng_ctx_recv(s->ctx, s->receive);
+    if (atomic_load(&s->rpc->draining))
+        nng_aio_cancel(s->receive);
 }
 
 /* NNG thread: sometimes the poller itself, so nothing but the hand-over. */
-static void rpc_on_aio(void *arg)
+static void rpc_on_received(void *arg)
 {
     struct rpc_slot *s = arg;
     mailbox_push(&s->rpc->box, &s->mail);
 }
 
-static void rpc_listen(struct rpc_slot *s)
+/* NNG thread. */
+static void rpc_on_sent(void *arg)
 {
-    if (s->rpc->draining)
-        return;
-    slot_move(s, SLOT_RECV);
-    nng_aio_set_timeout(s->aio, NNG_DURATION_INFINITE);
-    nng_ctx_recv(s->ctx, s->aio);
+    struct rpc_slot *s = arg;
+    int e = nng_aio_result(s->send);
+    nng_msg *msg = e != 0 ? nng_aio_get_msg(s->send) : NULL; /* a failed send leaves it with us */
+    nng_aio_set_msg(s->send, NULL);
+    if (msg)
+        nng_msg_free(msg);
+    if (e != 0)
+        atomic_fetch_add(&s->rpc->send_failures, 1);
+    if (e != NNG_ECLOSED && !atomic_load(&s->rpc->draining))
+        rpc_listen(s);
+    else
+        mailbox_push(&s->rpc->box, &s->mail);
 }
 
 static bool rpc_offer(struct rpc_slot *s)
@@ -97,34 +126,24 @@ static void rpc_on_request(struct rpc_slot *s)
 {
     slot_move(s, SLOT_OPEN);
     s->rpc->requests++;
-    s->msg = nng_aio_get_msg(s->aio);
-    nng_aio_set_msg(s->aio, NULL);
+    s->msg = nng_aio_get_msg(s->receive);
+    nng_aio_set_msg(s->receive, NULL);
     s->pipe = endpoint_begin(&s->rpc->gate, s->msg);
     outbuf_clear(&s->slot.out);
     if (s->rpc->late || !rpc_offer(s)) /* nobody overtakes who was put off */
         put_off(s);
 }
 
-/* An operation of the slot has ended: what NNG had is ours again. */
+/* The slot is the loop's again: with a request, or to rest. */
 static void rpc_settle(struct rpc_slot *s)
 {
-    int e = nng_aio_result(s->aio);
-    if (s->state == SLOT_RECV && e == 0) {
+    int e = atomic_load(&s->state) == SLOT_RECV ? nng_aio_result(s->receive) : NNG_ECLOSED;
+    if (e == 0) {
         rpc_on_request(s);
         return;
     }
-    if (s->state == SLOT_SEND && e != 0) {
-        s->rpc->send_failures++;
-        nng_msg *msg = nng_aio_get_msg(s->aio); /* a failed send leaves the message with us */
-        nng_aio_set_msg(s->aio, NULL);
-        if (msg)
-            nng_msg_free(msg);
-    }
-    if (s->state == SLOT_SEND)
-        endpoint_end(&s->rpc->gate, s->pipe);
-    bool closed = e == NNG_ECLOSED;
     slot_move(s, SLOT_IDLE);
-    if (!closed)
+    if (e != NNG_ECLOSED && !atomic_load(&s->rpc->draining))
         rpc_listen(s);
 }
 
@@ -155,19 +174,20 @@ static void rpc_reply(struct slot *slot)
     struct text *t = &s->slot.out.text;
     slot_move(s, SLOT_SEND);
     s->rpc->replies++;
+    endpoint_end(&s->rpc->gate, s->pipe); /* from here on the client may be idle, or not read */
     if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, t->at ? t->at : "", t->len) != 0) {
         /* No memory to answer: the client times out and retries by its id. */
         nng_msg_free(msg);
-        s->rpc->send_failures++;
-        endpoint_end(&s->rpc->gate, s->pipe);
+        atomic_fetch_add(&s->rpc->send_failures, 1);
         slot_move(s, SLOT_IDLE);
-        rpc_listen(s);
+        if (!atomic_load(&s->rpc->draining))
+            rpc_listen(s);
         return;
     }
     outbuf_clear(&s->slot.out);
-    nng_aio_set_timeout(s->aio, s->rpc->options.send_timeout_ms);
-    nng_aio_set_msg(s->aio, msg);
-    nng_ctx_send(s->ctx, s->aio);
+    nng_aio_set_timeout(s->send, s->rpc->options.send_timeout_ms);
+    nng_aio_set_msg(s->send, msg);
+    nng_ctx_send(s->ctx, s->send);
 }
 
 static const struct slot_door rpc_door = {rpc_hold, rpc_reply, .prompt = false};
@@ -193,11 +213,10 @@ void rpc_drain(struct rpc *r)
 {
     if (!r)
         return;
-    r->draining = true;
+    atomic_store(&r->draining, true);
     endpoint_shut(&r->gate);
     for (int i = 0; i < r->n; i++)
-        if (r->slot[i].state == SLOT_RECV)
-            nng_aio_cancel(r->slot[i].aio); /* if a request wins the race, it is served */
+        nng_aio_cancel(r->slot[i].receive); /* if a request wins the race, it is served */
 }
 
 void rpc_sweep(struct rpc *r)
@@ -214,21 +233,29 @@ bool rpc_idle(const struct rpc *r)
 void rpc_stop(struct rpc *r)
 {
     for (int i = 0; r && i < r->n; i++)
-        if (r->slot[i].aio)
-            nng_aio_stop(r->slot[i].aio);
+        if (r->slot[i].send) /* before what its end may begin */
+            nng_aio_stop(r->slot[i].send);
+    for (int i = 0; r && i < r->n; i++)
+        if (r->slot[i].receive)
+            nng_aio_stop(r->slot[i].receive);
+}
+
+/* A stopped operation leaves its message with us: unsent, or not yet settled. */
+static void free_aio(nng_aio *aio)
+{
+    nng_msg *msg = aio ? nng_aio_get_msg(aio) : NULL;
+    if (msg)
+        nng_msg_free(msg);
+    if (aio)
+        nng_aio_free(aio);
 }
 
 static void free_slots(struct rpc *r)
 {
     for (int i = 0; i < r->n; i++) {
         struct rpc_slot *s = &r->slot[i];
-        if (s->aio) {
-            /* A stopped operation leaves its message with us: unsent, or not yet settled. */
-            nng_msg *msg = nng_aio_get_msg(s->aio);
-            if (msg)
-                nng_msg_free(msg);
-            nng_aio_free(s->aio);
-        }
+        free_aio(s->receive);
+        free_aio(s->send);
         if (s->msg)
             nng_msg_free(s->msg);
         outbuf_fini(&s->slot.out);
@@ -271,7 +298,9 @@ static enum status open_slots(struct rpc *r, struct problem *problem)
         s->slot.purpose = r->options.purpose;
         int e = nng_ctx_open(&s->ctx, r->socket);
         if (e == 0)
-            e = nng_aio_alloc(&s->aio, rpc_on_aio, s);
+            e = nng_aio_alloc(&s->receive, rpc_on_received, s);
+        if (e == 0)
+            e = nng_aio_alloc(&s->send, rpc_on_sent, s);
         if (e != 0)
             return problem_set(problem, endpoint_status(e), "", "cannot open %d contexts: %s", r->n,
                                nng_strerror(e));
@@ -317,10 +346,13 @@ void rpc_stats(const struct rpc *r, struct rpc_stats *out)
 {
     int busy = 0;
     for (int i = 0; i < r->n; i++)
-        busy += r->slot[i].state != SLOT_IDLE && r->slot[i].state != SLOT_RECV;
+        busy +=
+            1 << atomic_load(&r->slot[i].state) & (1 << SLOT_OPEN | 1 << SLOT_HELD | 1 << SLOT_SEND)
+                ? 1
+                : 0;
     *out = (struct rpc_stats){.requests = r->requests,
                               .replies = r->replies,
-                              .send_failures = r->send_failures,
+                              .send_failures = atomic_load(&r->send_failures),
                               .busy = busy,
                               .connections = atomic_load(&r->gate.open),
                               .refused = atomic_load(&r->gate.refused),

@@ -99,6 +99,7 @@ bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n
     struct server *s = ctx;
     if (!s->desk->broken && !s->desk->full && desk_crowded(s->desk))
         return false;
+    slot_asked(slot, bytes, n);
     if (s->desk->broken) {
         refuse(slot, STATUS_UNAVAILABLE, "the service is about to restart: retry");
         slot_reply(slot);

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "transport/slot.h"
 
+#include "core/doc.h"
+
+void slot_asked(struct slot *s, const void *bytes, size_t n)
+{
+    s->packed = s->out.text.packed = doc_is_packed(bytes, n);
+}
+
 struct outbuf *slot_out(struct slot *s)
 {
     return &s->out;
@@ -13,5 +20,7 @@ void slot_hold(struct slot *s)
 
 void slot_reply(struct slot *s)
 {
+    if (s->packed && !s->out.text.packed)
+        outbuf_pack(&s->out);
     s->door->reply(s);
 }

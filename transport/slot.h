@@ -26,10 +26,14 @@ struct slot {
     enum purpose purpose;
     const char *op;  /* of the purpose only this one; NULL = all */
     const char *key; /* who asks, if the door was told beside the message; NULL = not */
+    bool packed;     /* asked in MessagePack, so answered in it */
     struct outbuf out;
 };
 
-/* slot_out gives where the reply is written. */
+/* slot_asked takes over the encoding of the request. slot_out gives where the reply is written;
+ * what is JSON there though MessagePack was asked for (out.text.packed says) is turned into it at
+ * last. */
+void slot_asked(struct slot *s, const void *bytes, size_t n);
 struct outbuf *slot_out(struct slot *s);
 void slot_hold(struct slot *s);
 void slot_reply(struct slot *s);

@@ -4,15 +4,14 @@
  *   decide   what a route request costs before anything is recorded (a dry run)
  *   route    the same and applied
  *   learn    feedback with quality, tokens and latency, applied; refreshes and pooling included
- * at (d=26, K=3) and (d=64, K=8), trained on a few thousand decisions first. Their limit is the
- * arithmetic that no exact method avoids, as plain loops: for decide 4 K quadratic forms of half a
- * matrix and as many dot products, for learn 4 rank-1 updates (that the call did not fail is
+ * at (d=26, K=3), (64, 8) and (128, 32), trained on a few thousand decisions first. Their limit is
+ * the arithmetic that no exact method avoids, as plain loops: for decide 4 K quadratic forms of
+ * half a matrix and as many dot products, for learn 4 rank-1 updates (that the call did not fail is
  * implied). All in CPU time of the thread, so that other load of the machine counts little. Kernels
- * beside a plain loop or GSL, and the wire beside jansson alone and one snprintf.
+ * beside a plain loop or GSL.
  */
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_linalg.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +24,7 @@
 #include "core/wire.h"
 #include "tests/bench/bench.h"
 
-enum { REQUESTS = 64, MESSAGE = 406, D_MOST = 64 };
+enum { REQUESTS = 64, MESSAGE = 406, D_MOST = 128, K_MOST = 32 };
 
 static struct text_of {
     char json[MESSAGE + 1];
@@ -65,7 +64,8 @@ static void requests_make(void)
     }
 }
 
-/* The switches that give d: 26 = 1 + 17 declared + 8 text, 64 = 1 + 28 shape + 19 + 8 + 8. */
+/* The switches that give d: 26 = 1 + 17 declared + 8 text, 64 = 1 + 28 shape + 19 + 8 + 8, 128 = 1
+ * + 28 + 35 + 32 + 32. */
 static void configure(struct engine *e, const char *policy)
 {
     static char json[16384], scratch[CONFIG_MAX];
@@ -73,7 +73,8 @@ static void configure(struct engine *e, const char *policy)
     struct text t = text_over(json, sizeof json);
     text_printf(&t, "{\"policy\":{\"name\":\"%s\"},\"features\":%s,\"models\":[", policy,
                 e->d == 26 ? "{\"shape\":false,\"caller\":false,\"dim_declared\":17,\"dim_text\":8}"
-                           : "{\"dim_declared\":19,\"dim_text\":8,\"dim_caller\":8}");
+                : e->d == 64 ? "{\"dim_declared\":19,\"dim_text\":8,\"dim_caller\":8}"
+                             : "{\"dim_declared\":35,\"dim_text\":32,\"dim_caller\":32}");
     for (int a = 0; a < e->k; a++)
         text_printf(&t,
                     "%s{\"name\":\"m%d\",\"tier\":\"%s\",\"usd_per_mtok_in\":%g,"
@@ -82,7 +83,7 @@ static void configure(struct engine *e, const char *policy)
                     a < e->k / 3       ? "small"
                     : a < e->k * 2 / 3 ? "medium"
                                        : "large",
-                    0.1 * (1 << a), 0.4 * (1 << a));
+                    0.1 * (1 << a % 8), 0.4 * (1 << a % 8));
     text_put(&t, "]}");
     must(e, config_parse(json, t.len, &params, NULL, &e->problem));
     must(e, router_configure(e->router, e->now_ms, &params, "bench", 0, scratch, sizeof scratch,
@@ -262,7 +263,7 @@ static void plain_rank1(double *restrict l, const double *restrict x, double w, 
 
 /* A matrix for each model and target, as the engine has: they share the cache alike. */
 static struct plain {
-    double l[8][TARGETS][D_MOST * (D_MOST + 1) / 2], theta[8][TARGETS][D_MOST], x[D_MOST];
+    double l[K_MOST][TARGETS][D_MOST * (D_MOST + 1) / 2], theta[K_MOST][TARGETS][D_MOST], x[D_MOST];
 } plain;
 
 static void plain_decide(int d, int k)
@@ -381,7 +382,7 @@ static void measure_kernels(struct kernels *k, int round, int n)
         time_kernel(round, kernel[i].name, k->d, kernel[i].step, k, 20 * n / kernel[i].share);
 }
 
-/* ---- features and wire ---- */
+/* ---- features and records ---- */
 
 static void measure_features(const struct engine *e, int round, int n)
 {
@@ -452,68 +453,6 @@ static void measure_lenses(int round, int n)
     }
 }
 
-static void measure_decode(int round, int n)
-{
-    static struct request out;
-    struct message m;
-    struct problem p;
-    int64_t start = bench_cpu_ns();
-    for (int i = 0; i < n; i++) {
-        if (wire_open(&m, requests[i % REQUESTS].json, MESSAGE, &p) != STATUS_OK ||
-            wire_request(&m, 0, &out, &p) != STATUS_OK)
-            bench_fail("request: %s %s", p.path, p.text);
-        wire_close(&m);
-    }
-    bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "wire/decode");
-    start = bench_cpu_ns();
-    for (int i = 0; i < n; i++)
-        json_decref(json_loadb(requests[i % REQUESTS].json, MESSAGE, 0, NULL));
-    bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "wire/jansson");
-}
-
-/* What one snprintf takes for a reply of as many members. */
-static void snprintf_reply(const struct event *ev, char *out, size_t cap)
-{
-    const struct event_decided *d = &ev->decided;
-    const struct arm_view *v = &d->view[d->arm];
-    (void)snprintf(
-        out, cap,
-        "{\"v\":1,\"decision_id\":\"%x-%llx-%016llx\",\"request_id\":\"%s\","
-        "\"model\":\"m%d\",\"tier\":\"small\",\"propensity\":%.6g,\"policy\":\"lints\","
-        "\"quality\":{\"mean\":%.6g,\"low\":%.6g,\"high\":%.6g},"
-        "\"cost_usd\":{\"mean\":%.6g,\"low\":%.6g,\"high\":%.6g},"
-        "\"latency_ms\":{\"mean\":%.6g,\"low\":%.6g,\"high\":%.6g},"
-        "\"output_tokens\":{\"mean\":%.6g,\"low\":%.6g,\"high\":%.6g}}",
-        d->epoch, (unsigned long long)ev->seq, (unsigned long long)d->request_digest, d->request_id,
-        d->arm, v->pmf, (double)v->mean[0], (double)(v->mean[0] - v->sd[0]),
-        (double)(v->mean[0] + v->sd[0]), (double)v->cost_nano * 1e-9, (double)v->cost_nano * 0.8e-9,
-        (double)v->cost_nano * 1.2e-9, (double)v->mean[2], (double)(v->mean[2] - v->sd[2]),
-        (double)(v->mean[2] + v->sd[2]), (double)v->mean[1], (double)(v->mean[1] - v->sd[1]),
-        (double)(v->mean[1] + v->sd[1]));
-}
-
-static void measure_reply(struct engine *e, int round, int n)
-{
-    static char out[8192];
-    struct text t;
-    decide_one(e, fresh_request(e, 0));
-    int64_t start = bench_cpu_ns();
-    for (int i = 0; i < n; i++) {
-        t = text_over(out, sizeof out);
-        reply_decision(&t, &e->ev, &router_params(e->router)->catalog, INIT.mac_key,
-                       &(struct reply_ask){.explain = false});
-        sink = (double)t.len;
-    }
-    bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "wire/reply");
-    bench_figure(round, (double)t.len, "wire/reply_bytes");
-    start = bench_cpu_ns();
-    for (int i = 0; i < n; i++) {
-        snprintf_reply(&e->ev, out, sizeof out);
-        sink = (double)out[20];
-    }
-    bench_figure(round, (double)(bench_cpu_ns() - start) / 1000 / n, "wire/snprintf");
-}
-
 /* The record that is logged; its checksum is the part that no encoding avoids. */
 static void measure_event(struct engine *e, int round, int n)
 {
@@ -539,7 +478,7 @@ static void plain_fill(void)
     struct rng g = rng_stream(5, 5, 5);
     for (int i = 0; i < D_MOST; i++)
         plain.x[i] = rng_uniform(&g) - 0.5;
-    for (int a = 0; a < 8; a++)
+    for (int a = 0; a < K_MOST; a++)
         for (int t = 0; t < TARGETS; t++) {
             for (int i = 0; i < D_MOST; i++)
                 plain.theta[a][t][i] = rng_uniform(&g) - 0.5;
@@ -550,38 +489,46 @@ static void plain_fill(void)
 
 int main(int argc, char **argv)
 {
-    static struct engine engine[4];
+    static const struct {
+        const char *policy;
+        int d, k;
+    } kinds[] = {
+        {"lints", 26, 3}, {"igw", 26, 3}, {"lints", 64, 8}, {"igw", 64, 8}, {"lints", 128, 32}};
+    enum { ENGINES = sizeof kinds / sizeof *kinds };
+    static struct engine engine[ENGINES];
     static struct kernels kernels[2];
     int rounds = (int)bench_number(argc, argv, "--rounds", 9);
     int n = (int)bench_number(argc, argv, "--calls", 2000);
     int trained = (int)bench_number(argc, argv, "--train", 6000);
+    const char *only = bench_text(argc, argv, "--only", NULL); /* lints/d26K3: for a profile */
     gsl_set_error_handler_off();
     requests_make();
     plain_fill();
-    engine_new(&engine[0], "lints", 26, 3);
-    engine_new(&engine[1], "greedy", 26, 3);
-    engine_new(&engine[2], "lints", 64, 8);
-    engine_new(&engine[3], "greedy", 64, 8);
+    for (int i = 0; i < ENGINES; i++) {
+        engine_new(&engine[i], kinds[i].policy, kinds[i].d, kinds[i].k);
+        if (!only || strcmp(only, engine[i].name) == 0)
+            train(&engine[i], trained);
+    }
     kernels_new(&kernels[0], 26);
     kernels_new(&kernels[1], 64);
-    for (int i = 0; i < 4; i++)
-        train(&engine[i], trained);
     for (int round = 0; round < rounds; round++) {
-        for (int i = 0; i < 4; i++) {
-            measure_engine(&engine[i], round, n);
-            if (i % 2 == 0) {
-                measure_plain(round, &engine[i], n);
-                measure_features(&engine[i], round, n);
-                measure_kernels(&kernels[i / 2], round, n);
-            }
+        for (int i = 0; i < ENGINES; i++) {
+            if (only && strcmp(only, engine[i].name) != 0)
+                continue;
+            measure_engine(&engine[i], round, i == ENGINES - 1 ? (n + 9) / 10 : n);
+            if (strcmp(kinds[i].policy, "lints") == 0)
+                measure_plain(round, &engine[i], n / (1 + i * i));
+        }
+        if (only)
+            continue;
+        for (int i = 0; i < 2; i++) {
+            measure_features(&engine[2 * i], round, n);
+            measure_kernels(&kernels[i], round, n);
+            measure_event(&engine[2 * i], round, n);
         }
         measure_lenses(round, n);
-        measure_decode(round, n);
-        measure_reply(&engine[0], round, n);
-        measure_event(&engine[0], round, n);
-        measure_event(&engine[2], round, n);
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < ENGINES; i++)
         router_free(engine[i].router);
     return 0;
 }

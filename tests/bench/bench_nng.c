@@ -5,7 +5,8 @@
  * libuv loop by the service's own mailbox.
  *
  *   bench_nng echo URL | mailbox URL
- *   bench_nng load --kind echo|route --url URL [--feedback URL] --inflight N --connections C ...
+ *   bench_nng load --kind echo|route --url URL [--feedback URL] [--packed 1]
+ *                  --inflight N --connections C ...
  *
  * The load is closed: N contexts over C sockets of one connection each, a context sends the next
  * request when its reply is in; the server's CPU time a message is read from outside. Everything
@@ -25,6 +26,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
+#include "core/emit.h"
 #include "tests/bench/bench.h"
 #include "transport/mailbox.h"
 
@@ -113,6 +115,7 @@ enum kind { KIND_ECHO, KIND_ROUTE, KIND_FEEDBACK };
 struct load {
     enum kind kind;
     const char *name; /* of the figures */
+    bool packed;      /* MessagePack */
     uint64_t base;    /* of request ids: no two runs share one */
     int64_t from, until;
     pid_t server;       /* whose CPU time is measured */
@@ -133,6 +136,67 @@ struct lane {
     size_t n, cap;
 };
 
+/* Route requests made beforehand, so that the client's work is little and the same for every
+ * server; only the request id is put in. */
+enum { TEMPLATES = 64, ID_DIGITS = 16 };
+static struct template
+{
+    char at[MESSAGE + 1];
+    size_t n, id;
+}
+templates[TEMPLATES];
+
+static void templates_make(bool packed)
+{
+    for (uint64_t i = 0; i < TEMPLATES; i++) {
+        struct template *t = &templates[i];
+        char json[MESSAGE + 1], id[ID_DIGITS + 2];
+        struct doc d;
+        bench_route(json, MESSAGE, i);
+        struct text text = text_over(t->at, sizeof t->at);
+        struct emit e = emit_over(&text);
+        text.packed = true;
+        if (doc_open_own(&d, json, MESSAGE) != STATUS_OK)
+            bench_fail("a message cannot be read");
+        if (packed)
+            emit_doc(&e, d.value);
+        else
+            text_put_n(&text, json, MESSAGE);
+        doc_close(&d);
+        t->n = text.len;
+        (void)snprintf(id, sizeof id, "b%016llx", (unsigned long long)i);
+        const char *at = memmem(t->at, t->n, id, ID_DIGITS + 1);
+        if (!at)
+            bench_fail("a message without an id");
+        t->id = (size_t)(at - t->at) + 1;
+    }
+}
+
+static void template_fill(char *text, uint64_t i, uint64_t id, size_t *n)
+{
+    const struct template *t = &templates[i % TEMPLATES];
+    memcpy(text, t->at, t->n);
+    *n = t->n;
+    for (int k = ID_DIGITS - 1; k >= 0; k--, id >>= 4)
+        text[t->id + (size_t)k] = "0123456789abcdef"[id & 15];
+}
+
+/* A report in MessagePack, of the bytes that its members take. */
+static size_t packed_feedback(char *text, const char *decision_id, uint64_t i)
+{
+    char json[MESSAGE + 1];
+    struct doc d;
+    struct text t = text_over(text, MESSAGE + 1);
+    struct emit e = emit_over(&t);
+    t.packed = true;
+    bench_feedback(json, MESSAGE, decision_id, i);
+    if (doc_open_own(&d, json, MESSAGE) != STATUS_OK)
+        bench_fail("a message cannot be read");
+    emit_doc(&e, d.value);
+    doc_close(&d);
+    return t.len;
+}
+
 static bool lane_fill(struct lane *l, nng_msg **out)
 {
     struct load *d = l->load;
@@ -140,12 +204,15 @@ static bool lane_fill(struct lane *l, nng_msg **out)
     uint64_t i = atomic_fetch_add(&d->next, 1);
     if (d->kind == KIND_FEEDBACK && i >= atomic_load(&d->ids))
         return false;
-    if (d->kind == KIND_FEEDBACK)
+    size_t n = MESSAGE;
+    if (d->kind == KIND_FEEDBACK && d->packed)
+        n = packed_feedback(text, d->id[i], i);
+    else if (d->kind == KIND_FEEDBACK)
         bench_feedback(text, MESSAGE, d->id[i], i);
     else
-        bench_route(text, MESSAGE, d->base + i);
+        template_fill(text, i, d->base + i, &n);
     check(nng_msg_alloc(out, 0), "nng_msg_alloc");
-    check(nng_msg_append(*out, text, MESSAGE), "nng_msg_append");
+    check(nng_msg_append(*out, text, n), "nng_msg_append");
     return true;
 }
 
@@ -165,14 +232,17 @@ static void lane_next(struct lane *l)
 /* Keeps the decision id of a reply for the feedback load; false when it is not what was asked. */
 static bool take_reply(struct load *d, const char *body, size_t n)
 {
-    static const char mark[] = "\"decision_id\":\"";
+    static const char plain[] = "\"decision_id\":\"", packed[] = "\xab"
+                                                                 "decision_id";
     if (d->kind == KIND_ECHO)
-        return n == MESSAGE;
-    const char *at = memmem(body, n, mark, sizeof mark - 1);
+        return n > MESSAGE / 2;
+    const char *at = d->packed ? memmem(body, n, packed, sizeof packed - 1)
+                               : memmem(body, n, plain, sizeof plain - 1);
     if (!at || d->kind == KIND_FEEDBACK)
         return at != NULL;
-    at += sizeof mark - 1;
-    const char *end = memchr(at, '"', n - (size_t)(at - body));
+    at += d->packed ? sizeof packed : sizeof plain - 1; /* behind the quote, or the length */
+    const char *end =
+        d->packed ? at + ((unsigned char)at[-1] & 0x1f) : memchr(at, '"', n - (size_t)(at - body));
     if (!end || end - at >= ID_CAP)
         return false;
     uint64_t k = atomic_load(&d->ids);
@@ -301,6 +371,8 @@ static int load(int argc, char **argv)
     (void)snprintf(name[0], sizeof name[0], "%s", label);
     (void)snprintf(name[1], sizeof name[1], "%s_feedback", label);
     d.kind = strcmp(bench_text(argc, argv, "--kind", "echo"), "echo") == 0 ? KIND_ECHO : KIND_ROUTE;
+    d.packed = back.packed = bench_number(argc, argv, "--packed", 0) != 0;
+    templates_make(d.packed);
     d.name = name[0];
     d.server = back.server = (pid_t)bench_number(argc, argv, "--server", 0);
     d.base = (uint64_t)bench_ns(); /* runs are longer than requests are many */

@@ -150,6 +150,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     struct doc d;
     struct problem p = {0};
     json_error_t error = {.line = 0};
+    if (doc_is_packed(bytes, n))
+        return 0;
     json_t *tree = json_loadb((const char *)bytes, n, JSON_REJECT_DUPLICATES, &error);
     enum status s = doc_open(&d, bytes, n, &bounds, &p);
     if (s == STATUS_OK) {

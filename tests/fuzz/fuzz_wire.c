@@ -4,7 +4,24 @@
 
 #include <string.h>
 #include "core/decision_id.h"
+#include "core/emit.h"
 #include "core/wire.h"
+
+/* The same in MessagePack. */
+static size_t packed(const char *const *texts, int i, uint8_t *out, size_t cap)
+{
+    struct doc d;
+    size_t n = fuzz_text(texts, i, out, cap);
+    if (n == 0)
+        return 0;
+    PROMISE(doc_open_own(&d, out, n) == STATUS_OK);
+    struct text t = text_over((char *)out, cap);
+    t.packed = true;
+    struct emit e = emit_over(&t);
+    emit_doc(&e, d.value);
+    doc_close(&d);
+    return t.len;
+}
 
 size_t fuzz_seed(int i, uint8_t *out, size_t cap)
 {
@@ -34,7 +51,8 @@ size_t fuzz_seed(int i, uint8_t *out, size_t cap)
         "\"outcomes\":[{\"model\":\"m\",\"quality\":1,\"cost_usd\":0.1}]}]}",
         "{\"v\":1,\"op\":\"weights.set\",\"weights\":{\"cost\":1},\"reason\":\"why\"}",
         NULL};
-    return fuzz_text(texts, i, out, cap);
+    const int n = sizeof texts / sizeof *texts - 1;
+    return i < n ? fuzz_text(texts, i, out, cap) : packed(texts, i - n, out, cap);
 }
 
 static void request(const struct message *m, int i)

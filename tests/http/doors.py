@@ -36,7 +36,7 @@ def spoil(rng, raw):
     if what == 0:
         return raw[:rng.randrange(len(raw))]
     if what == 1:
-        at = rng.randrange(len(raw))
+        at = rng.randrange(1, len(raw))  # the first byte tells the encoding
         return raw[:at] + bytes([rng.randrange(256)]) + raw[at + 1:]
     if what == 2:
         return raw.replace(b'"v": 1', b'"v": 2', 1)

@@ -15,32 +15,13 @@
 #include <strings.h>
 #include "core/wire.h"
 #include "transport/http/openapi.h"
+#include "transport/http/verdict.h"
 
 enum { FREE_MOST = 256, SECOND_MS = 1000 };
 
 /* ---- replies ---- */
 
-static const char json_type[] = "application/json";
-
-/* The HTTP status of a reply, and when to come again: of the error object it is, or 200. */
-static unsigned status_of(const struct text *t, long *retry_ms)
-{
-    static const char head[] = "{\"v\":1,\"error\":{\"code\":\"", retry[] = "\"retry_after_ms\":";
-    *retry_ms = 0;
-    if (!t->at || strncmp(t->at, head, sizeof head - 1) != 0)
-        return t->len > 0 ? 200 : 503; /* without memory there is no reply at all */
-    const char *code = t->at + sizeof head - 1;
-    size_t n = strcspn(code, "\"");
-    enum status s = STATUS_INTERNAL;
-    for (int i = 0; i < STATUS_COUNT; i++)
-        if (strlen(status_code((enum status)i)) == n &&
-            memcmp(status_code((enum status)i), code, n) == 0)
-            s = (enum status)i;
-    const char *said = strstr(code, retry);
-    if (status_retryable(s))
-        *retry_ms = said ? strtol(said + sizeof retry - 1, NULL, 10) : SECOND_MS;
-    return (unsigned)status_http(s);
-}
+static const char json_type[] = "application/json", packed_type[] = "application/msgpack";
 
 static void count(struct exchange *x, unsigned status)
 {
@@ -96,9 +77,9 @@ static void send_out(struct exchange *x)
 {
     long retry_ms;
     const struct text *t = &x->slot.out.text;
-    unsigned status = status_of(t, &retry_ms);
-    send_bytes(x, x->refused_status ? x->refused_status : status, json_type, t->at ? t->at : "",
-               t->len, retry_ms);
+    unsigned status = verdict_of(t, &retry_ms);
+    send_bytes(x, x->refused_status ? x->refused_status : status,
+               t->packed ? packed_type : json_type, t->at ? t->at : "", t->len, retry_ms);
 }
 
 static void send_problem(struct exchange *x)
@@ -295,10 +276,10 @@ static void refuse(struct exchange *x, unsigned http, enum status code, const ch
     x->refused_status = http;
 }
 
-static bool is_json(const char *type)
+static bool is_type(const char *type, const char *wanted)
 {
-    size_t n = sizeof json_type - 1;
-    return type && strncasecmp(type, json_type, n) == 0 &&
+    size_t n = strlen(wanted);
+    return type && strncasecmp(type, wanted, n) == 0 &&
            (type[n] == '\0' || type[n] == ';' || type[n] == ' ');
 }
 
@@ -318,9 +299,11 @@ static void read_key(struct exchange *x)
 
 static void read_body_head(struct exchange *x)
 {
-    const char *length = header(x, "Content-Length");
-    if (!is_json(header(x, "Content-Type")))
-        refuse(x, 415, STATUS_BAD_REQUEST, "Content-Type: expected application/json");
+    const char *length = header(x, "Content-Length"), *type = header(x, "Content-Type");
+    x->slot.packed = x->slot.out.text.packed = is_type(type, packed_type);
+    if (!x->slot.packed && !is_type(type, json_type))
+        refuse(x, 415, STATUS_BAD_REQUEST,
+               "Content-Type: expected application/json or application/msgpack");
     else if (length && strtoull(length, NULL, 10) > x->http->options.limits.body_bytes)
         x->too_long = true;
 }
@@ -397,6 +380,7 @@ static struct exchange *begin(struct door *d, struct MHD_Connection *connection)
                            .door = d,
                            .connection = connection,
                            .body = x->body};
+    x->slot.out.text.packed = false;
     outbuf_clear(&x->body);
     x->later = h->first;
     x->link = &h->first;
