@@ -6,6 +6,7 @@
  * first request of the next.
  */
 #include <math.h>
+#include "bandit/policy.h"
 #include "core/router_state.h"
 
 /* A paced pool has one instance, or none yet. */
@@ -52,7 +53,7 @@ static double multiplier(const struct router *r, int pool, enum pool_unit unit, 
 void router_price(const struct router *r, int64_t now_ms, struct event_decided *d)
 {
     struct pace_entry own;
-    d->multiplier = pacer_price(&r->pacer, d, &r->pool_pacers);
+    d->multiplier = pacer_price(&r->pacer, d, &r->pool_pacers, policy_at(d->policy)->noisy);
     d->token_multiplier = 0;
     if (!d->charge.paced)
         return;
