@@ -17,9 +17,12 @@
  * Luck comes into the carry little by little and within bounds: else booked spending would follow
  * it, above the rate for hundreds of requests after a few cheap answers.
  *
- * What is not wanted is not hoarded: while the window would cost less than the rate at no price at
- * all, what the rate leaves over only pays debts. Else a time of cheap models, in which nothing
- * needs saving, would pay for hundreds of dear calls when it ends.
+ * What is not wanted is not hoarded: while the window would cost less than the rate without a
+ * budget, what the rate leaves over only pays debts. Else a time of cheap models, in which nothing
+ * needs saving, would pay for hundreds of dear calls when it ends. Likewise what cannot be avoided
+ * is no debt: while even the cheapest models cost more than the rate (the others are withdrawn, or
+ * dearer than they were) only what is spent beyond them is to be saved later. Else an outage would
+ * be paid for by hundreds of poor answers after it.
  */
 #include "core/pacer.h"
 
@@ -30,6 +33,7 @@
 #include "core/params.h"
 #include "core/pool_pacer.h"
 
+enum { WANTED_FROM = 100 };     /* contexts that tell what would be spent without a budget */
 static const double LONG = 200; /* requests over which a carry is worked off ... */
 static const double SHORT = 10;
 static const double LUCK = 500; /* and over which bills come into it that were not booked, */
@@ -165,12 +169,18 @@ static void push(struct pacer *p, const struct event_decided *d, uint64_t seq, b
     p->dirty = 3;
 }
 
+static double base_price(const struct event_decided *d)
+{
+    return d->weight_cost / d->cost_scale_usd;
+}
+
 void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bool noisy,
                 const struct params *params)
 {
     if (d->eligible & (d->eligible - 1)) /* where there was a choice */
         push(p, d, seq, noisy, params);
     p->since++;
+    p->base = base_price(d);
     if (!(p->rate_usd > 0))
         return;
     double part = p->owed_usd / LUCK;
@@ -178,7 +188,8 @@ void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bo
     p->owed_usd -= part;
     bool spare = p->wanted_usd > 0 && p->wanted_usd < AIM * p->rate_usd; /* 0: not known yet */
     double most = spare ? fmax((1 - 1 / LONG) * p->carry_usd, 0) : LONG * p->rate_usd;
-    p->carry_usd += AIM * p->rate_usd - (double)d->booked_nano * 1e-9 + part;
+    double allowed = fmax(AIM * p->rate_usd, p->least_usd);
+    p->carry_usd += allowed - (double)d->booked_nano * 1e-9 + part;
     p->carry_usd = fmin(p->carry_usd, most);
 }
 
@@ -250,20 +261,21 @@ static void own_contexts(const struct pacer *p, const struct event_decided *d, b
 }
 
 static struct event_paced solve(const struct pacer *p, const struct pace_entry *const *entry, int n,
-                                const struct pool_pacers *pools)
+                                double base, const struct pool_pacers *pools)
 {
     struct pace_search s;
     struct event_paced out = {.pool = -1, .unit = POOL_NANO, .rate = p->rate_usd};
     double truth = pacer_truth(p);
-    double guess = p->mu > 0 ? 2 * p->mu : 0.01 / p->rate_usd, most = 1e6 / p->rate_usd;
+    double guess = base + (p->mu > base ? 2 * p->mu : 0.01 / p->rate_usd);
     pace_search_begin(&s, POOL_NANO, p->active);
     for (int i = 0; i < n; i++)
         pace_search_add(&s, entry[i], pool_pacers_price(pools, entry[i]->pools),
                         (double)entry[i]->explored_usd);
     out.least = truth * pace_search_least(&s);
-    double mu = pace_search_find(&s, target(p, LONG, out.least) / truth, guess, most, &out.wanted);
+    double mu = pace_search_find(&s, base, target(p, LONG, out.least) / truth, guess,
+                                 base + 1e6 / p->rate_usd, &out.wanted);
     double meet = target(p, SHORT, out.least) / truth;
-    out.wanted *= truth;
+    out.wanted *= n >= WANTED_FROM ? truth : 0;
     out.multiplier = mu > 0 ? pace_search_between(&s, mu / SWING, mu * SWING, meet) : 0;
     return out;
 }
@@ -271,7 +283,7 @@ static struct event_paced solve(const struct pacer *p, const struct pace_entry *
 struct event_paced pacer_solve(const struct pacer *p, const struct pool_pacers *pools)
 {
     const struct pace_entry *entry[PACE_WINDOW];
-    return solve(p, entry, pacer_contexts(p, entry, PACE_WINDOW), pools);
+    return solve(p, entry, pacer_contexts(p, entry, PACE_WINDOW), p->base, pools);
 }
 
 double pacer_price(const struct pacer *p, const struct event_decided *d,
@@ -287,13 +299,14 @@ double pacer_price(const struct pacer *p, const struct event_decided *d,
     own_contexts(p, d, noisy, own, PACE_FEW - n);
     for (int i = n; i < PACE_FEW; i++)
         entry[i] = &own[i - n];
-    return solve(p, entry, PACE_FEW, pools).multiplier;
+    return solve(p, entry, PACE_FEW, base_price(d), pools).multiplier;
 }
 
 void pacer_adopt(struct pacer *p, const struct event_paced *s)
 {
     p->mu = s->multiplier;
     p->wanted_usd = s->wanted;
+    p->least_usd = s->least;
     p->since = 0;
     p->due = false;
 }

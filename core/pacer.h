@@ -39,9 +39,11 @@ struct pacer {
     double owed_usd;  /* booked minus billed, not yet in the carry */
     double billed_usd, predicted_usd; /* fading sums over what has been billed, and its number: */
     double bills;
-    double
-        wanted_usd; /* a request, if money were no object; as of the last solution; 0 = none yet */
-    int64_t since;  /* decisions since then */
+    /* of a request, as of the last solution; 0 = none yet */
+    double wanted_usd; /* if there were no budget */
+    double least_usd;  /* if nothing counted but the budget */
+    double base;       /* the objective's own price of money, as of the last decision */
+    int64_t since;     /* decisions since then */
     bool due;
     int64_t total;   /* entries ever pushed; slot = ordinal % PACE_WINDOW */
     uint8_t dirty;   /* window changed, bit per snapshot generation */

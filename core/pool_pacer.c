@@ -149,7 +149,7 @@ struct event_paced pool_pacers_solve(const struct pool_pacers *p, const struct p
     if (!(meet > 0)) /* nothing costs anything */
         return out;
     double guess = one->mu[unit] > 0 ? 2 * one->mu[unit] : 0.01 / meet;
-    out.multiplier = pace_search_find(&s, meet, guess, 1e6 / meet, &out.wanted);
+    out.multiplier = pace_search_find(&s, 0, meet, guess, 1e6 / meet, &out.wanted);
     out.wanted *= truth;
     return out;
 }

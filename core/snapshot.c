@@ -115,6 +115,8 @@ static void put_header(struct filler *w, const struct router *r)
     put_f64(w, r->pacer.predicted_usd);
     put_f64(w, r->pacer.bills);
     put_f64(w, r->pacer.wanted_usd);
+    put_f64(w, r->pacer.least_usd);
+    put_f64(w, r->pacer.base);
     put_i64(w, r->pacer.since);
     put_bool(w, r->pacer.due);
     put_i64(w, r->pacer.total);
@@ -165,6 +167,8 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
                           .predicted_usd = get_f64(in),
                           .bills = get_f64(in),
                           .wanted_usd = get_f64(in),
+                          .least_usd = get_f64(in),
+                          .base = get_f64(in),
                           .since = get_i64(in),
                           .due = get_bool(in),
                           .total = get_i64(in)};
@@ -178,6 +182,8 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->pacer.predicted_usd = paced.predicted_usd;
     r->pacer.bills = paced.bills;
     r->pacer.wanted_usd = paced.wanted_usd;
+    r->pacer.least_usd = paced.least_usd;
+    r->pacer.base = paced.base;
     r->pacer.since = paced.since;
     r->pacer.due = paced.due;
     r->pacer.total = paced.total;

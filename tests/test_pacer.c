@@ -11,6 +11,8 @@
 #include <cmocka.h>
 #include "bandit/rng.h"
 #include "core/pacer.h"
+#include "core/params.h"
+#include "core/pool_pacer.h"
 #include "tests/fold_fx.h"
 
 enum { MODELS = 3, WINDOW = 200, REQUESTS = 1500, LATE = 100 };
@@ -41,6 +43,85 @@ static void bills_correct_predictions(void **state)
     for (int i = 0; i < 3000; i++)
         pacer_settle(&p, 1000, 10, 1, 1000);
     assert_true(pacer_truth(&p) >= 0.8);
+}
+
+/* ---- debts and savings ---- */
+
+/* Two models of equal requests, at 2 and 20 thousandths of a dollar. */
+static struct params two;
+static struct event_decided ask(void)
+{
+    struct event_decided d = {.eligible = 3, .value = 1, .prompt_tokens = 100, .cost_scale_usd = 1};
+    for (int a = 0; a < 2; a++)
+        d.view[a] =
+            (struct arm_view){.mean = {[TARGET_QUALITY] = a ? 0.9F : 0.5F, [TARGET_TOKENS] = 1000},
+                              .cost_nano = a ? 20000000 : 2000000};
+    return d;
+}
+
+static void spend(struct pacer *p, const struct event_decided *d, int n)
+{
+    static const struct pool_pacers no_pools;
+    for (int i = 0; i < n; i++) {
+        pacer_book(p, d, (uint64_t)i, false, &two);
+        if (!pacer_due(p))
+            continue;
+        struct event_paced s = pacer_solve(p, &no_pools);
+        pacer_adopt(p, &s);
+    }
+}
+
+static void begin(struct pacer *p, double rate_usd)
+{
+    static struct params none;
+    *p = (struct pacer){.mu = 0};
+    params_default(&two);
+    params_default(&none);
+    two.budget.usd_per_request = rate_usd;
+    two.catalog.n = 2;
+    two.catalog.model[0] = (struct model){.active = true, .price.in = 100, .price.out = 1000};
+    two.catalog.model[1] = (struct model){.active = true, .price.in = 1000, .price.out = 10000};
+    pacer_configure(p, &none, &two);
+}
+
+/* The cheap model is withdrawn: what the dear one costs more than the rate cannot be helped. */
+static void what_cannot_be_avoided_is_no_debt(void **state)
+{
+    (void)state;
+    static struct pacer p;
+    static struct params gone;
+    struct event_decided d = ask();
+    begin(&p, 0.01);
+    d.booked_nano = 10000000;
+    spend(&p, &d, 300);
+    double before = p.carry_usd;
+    gone = two;
+    gone.catalog.model[0].active = false;
+    pacer_configure(&p, &two, &gone);
+    two = gone;
+    d.eligible = 2;
+    d.booked_nano = 20000000;
+    spend(&p, &d, 200);
+    assert_true(p.carry_usd > before - 5 * 0.01);
+    d.booked_nano = 30000000; /* while what is spent beyond it is one */
+    spend(&p, &d, 100);
+    assert_true(p.carry_usd < before - 90 * 0.01);
+}
+
+/* The objective's own price of money keeps to the cheap model: the budget is not what saves. */
+static void what_is_not_wanted_is_not_hoarded(void **state)
+{
+    (void)state;
+    static struct pacer p;
+    struct event_decided d = ask();
+    begin(&p, 0.01);
+    d.booked_nano = 2000000;
+    d.weight_cost = 100; /* points per dollar: 0.018 dollars cost more than 0.4 points */
+    spend(&p, &d, 400);
+    assert_true(p.carry_usd < 110 * 0.01);
+    double most = p.carry_usd;
+    spend(&p, &d, 400);
+    assert_true(p.carry_usd < most / 4);
 }
 
 /* ---- spending ---- */
@@ -153,6 +234,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bills_correct_predictions),
+        cmocka_unit_test(what_cannot_be_avoided_is_no_debt),
+        cmocka_unit_test(what_is_not_wanted_is_not_hoarded),
         cmocka_unit_test(the_first_decisions_do_not_splurge),
         cmocka_unit_test(stretches_keep_to_the_budget),
     };
