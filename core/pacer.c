@@ -35,7 +35,7 @@
 
 enum { WANTED_FROM = 100 };     /* contexts that tell what would be spent without a budget */
 static const double LONG = 200; /* requests over which a carry is worked off ... */
-static const double SHORT = 10;
+static const double SHORT = 12;
 static const double LUCK = 500; /* and over which bills come into it that were not booked, */
 static const double LUCK_AT_MOST = 0.02; /* of the rate, a request */
 static const double BILLS = 400;         /* that tell how true predictions are */
