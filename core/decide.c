@@ -329,7 +329,7 @@ static void book_chosen(const struct router *r, const struct prediction *pr,
     d->price_cached = rates->cached;
     d->price_out = rates->out;
     d->price_reasoning = rates->reasoning;
-    d->booked_nano = d->view[d->arm].cost_nano;
+    d->booked_nano = (int64_t)((double)d->view[d->arm].cost_nano * pacer_truth(&r->pacer) + 0.5);
     d->tokens_raw = (float)pr[d->arm].tokens_raw;
     d->latency_raw = (float)pr[d->arm].latency_raw;
     double dearest = 0;

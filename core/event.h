@@ -166,6 +166,7 @@ struct decision_row {
     int64_t price_in, price_cached, price_out; /* picodollars per token at the decision */
     int64_t price_reasoning;                   /* of output tokens that were reasoning */
     int64_t booked_nano;                       /* expected cost charged to the pacer */
+    int64_t predicted_nano;                    /* the same as the learner alone has it */
     float tokens_raw, latency_raw;
     float quality_mean, quality_sd; /* predicted for the chosen model */
     float weight;                   /* importance of what is learned from it, (0,1] */

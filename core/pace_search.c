@@ -147,11 +147,11 @@ static bool bracket(struct pace_search *s, double lo, double hi, double meet, do
     return true;
 }
 
-double pace_search_find(struct pace_search *s, double meet, double guess, double most,
+double pace_search_find(struct pace_search *s, double base, double meet, double guess, double most,
                         double *wanted)
 {
     double hi = guess;
-    if (!bracket(s, 0, hi, meet, wanted))
+    if (!bracket(s, base, hi, meet, wanted))
         return 0;
     while (!(s->hi > 0) && hi < most) {
         hi *= 4;

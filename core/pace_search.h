@@ -47,9 +47,9 @@ double pace_entry_explored(const struct pace_entry *e, uint64_t active, enum poo
                            double rate_usd);
 /* pace_search_least gives the mean use when nothing but the budget counts. */
 double pace_search_least(const struct pace_search *s);
-/* pace_search_find gives the least multiplier that meets the target, 0 if none is needed and
- * `most` at most, and the mean use at 0. The search is quickest when guess (> 0) is near. */
-double pace_search_find(struct pace_search *s, double meet, double guess, double most,
+/* pace_search_find gives the least multiplier above base that meets the target, 0 if base does and
+ * `most` at most, and the mean use at base. The search is quickest when guess (> base) is near. */
+double pace_search_find(struct pace_search *s, double base, double meet, double guess, double most,
                         double *wanted);
 /* pace_search_between gives the least multiplier in [lo, hi] that meets it, else hi. */
 double pace_search_between(struct pace_search *s, double lo, double hi, double meet);

@@ -10,12 +10,19 @@
  * carry, and that has a deviation of about sqrt(short horizon / 2) times the cost's. The long one
  * says what the budget is worth: mu may depart from its solution by SWING only, because where
  * models differ much in price a debt of one dear call would else be saved on every cheap one, at
- * any price. Bills that differ from what was booked are luck for the most part; they come into the
- * carry little by little, so that booked spending does not follow that luck.
+ * any price.
  *
- * What is not wanted is not hoarded: while the window would cost less than the rate at no price at
- * all, what the rate leaves over only pays debts. Else a time of cheap models, in which nothing
- * needs saving, would pay for hundreds of dear calls when it ends.
+ * Bills differ from predictions by luck and by a bias. The bias, seen in the bills of the last few
+ * hundred decisions, is taken out where it arises: decisions are booked at the prediction times it.
+ * Luck comes into the carry little by little and within bounds: else booked spending would follow
+ * it, above the rate for hundreds of requests after a few cheap answers.
+ *
+ * What is not wanted is not hoarded: while the window would cost less than the rate without a
+ * budget, what the rate leaves over only pays debts. Else a time of cheap models, in which nothing
+ * needs saving, would pay for hundreds of dear calls when it ends. Likewise what cannot be avoided
+ * is no debt: while even the cheapest models cost more than the rate (the others are withdrawn, or
+ * dearer than they were) only what is spent beyond them is to be saved later. Else an outage would
+ * be paid for by hundreds of poor answers after it.
  */
 #include "core/pacer.h"
 
@@ -26,8 +33,14 @@
 #include "core/params.h"
 #include "core/pool_pacer.h"
 
+enum { WANTED_FROM = 100 };     /* contexts that tell what would be spent without a budget */
 static const double LONG = 200; /* requests over which a carry is worked off ... */
-static const double SHORT = 20;
+static const double SHORT = 12;
+static const double LUCK = 500; /* and over which bills come into it that were not booked, */
+static const double LUCK_AT_MOST = 0.02; /* of the rate, a request */
+static const double BILLS = 400;         /* that tell how true predictions are */
+static const double TRUST = 20;          /* bills as predicted that this starts from */
+static const double OFF_AT_MOST = 0.25;
 static const double SWING = 3;     /* factor between the two solutions */
 static const double AIM = 0.99;    /* of the rate: what noise adds at the end must find room */
 static const double FASTEST = 1.5; /* most that the target may exceed the rate */
@@ -156,29 +169,52 @@ static void push(struct pacer *p, const struct event_decided *d, uint64_t seq, b
     p->dirty = 3;
 }
 
+static double base_price(const struct event_decided *d)
+{
+    return d->weight_cost / d->cost_scale_usd;
+}
+
 void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bool noisy,
                 const struct params *params)
 {
     if (d->eligible & (d->eligible - 1)) /* where there was a choice */
         push(p, d, seq, noisy, params);
     p->since++;
+    p->base = base_price(d);
     if (!(p->rate_usd > 0))
         return;
-    double part = p->owed_usd / LONG;
+    double part = p->owed_usd / LUCK;
+    part = fmax(fmin(part, LUCK_AT_MOST * p->rate_usd), -LUCK_AT_MOST * p->rate_usd);
     p->owed_usd -= part;
     bool spare = p->wanted_usd > 0 && p->wanted_usd < AIM * p->rate_usd; /* 0: not known yet */
     double most = spare ? fmax((1 - 1 / LONG) * p->carry_usd, 0) : LONG * p->rate_usd;
-    p->carry_usd += AIM * p->rate_usd - (double)d->booked_nano * 1e-9 + part;
+    double allowed = fmax(AIM * p->rate_usd, p->least_usd);
+    p->carry_usd += allowed - (double)d->booked_nano * 1e-9 + part;
     p->carry_usd = fmin(p->carry_usd, most);
 }
 
-void pacer_settle(struct pacer *p, int64_t before_nano, int64_t after_nano)
+double pacer_truth(const struct pacer *p)
 {
+    double prior = p->bills > 0 ? TRUST / p->bills * p->predicted_usd : 0;
+    if (!(p->predicted_usd > 0))
+        return 1;
+    double q = (p->billed_usd + prior) / (p->predicted_usd + prior);
+    return fmax(fmin(q, 1 + OFF_AT_MOST), 1 / (1 + OFF_AT_MOST));
+}
+
+void pacer_settle(struct pacer *p, int64_t before_nano, int64_t after_nano, int bill,
+                  int64_t predicted_nano)
+{
+    double keep = bill > 0 ? 1 - 1 / BILLS : 1;
+    p->bills = fmax(keep * p->bills + bill, 0);
+    p->predicted_usd = fmax(keep * p->predicted_usd + bill * (double)predicted_nano * 1e-9, 0);
+    int64_t billed_nano = (bill >= 0 ? after_nano : 0) - (bill <= 0 ? before_nano : 0);
+    p->billed_usd = keep * p->billed_usd + (double)billed_nano * 1e-9;
     if (p->rate_usd > 0)
         p->owed_usd -= ((double)after_nano - (double)before_nano) * 1e-9;
 }
 
-int pacer_contexts(const struct pacer *p, const struct pace_entry *out[PACE_WINDOW], int most)
+int pacer_contexts(const struct pacer *p, const struct pace_entry **out, int most)
 {
     int n = 0;
     int64_t first = p->total > PACE_WINDOW ? p->total - PACE_WINDOW : 0;
@@ -210,19 +246,36 @@ static double target(const struct pacer *p, double horizon, double least)
     return fmax(t, 1.001 * least);
 }
 
+/* Fills one with the decision's own context, once for each of n draws of the policy's noise. */
+static void own_contexts(const struct pacer *p, const struct event_decided *d, bool noisy,
+                         struct pace_entry *one, int n)
+{
+    for (int i = 0; i < n; i++) {
+        pacer_view(d, &one[i]);
+        for (uint64_t m = noisy ? d->eligible : 0; m; m &= m - 1) {
+            int a = __builtin_ctzll(m);
+            one[i].merit[a] += (float)(noise((uint64_t)i, a) * (double)d->view[a].merit_sd);
+        }
+        one[i].explored_usd = (float)explored_usd(p, &one[i]);
+    }
+}
+
 static struct event_paced solve(const struct pacer *p, const struct pace_entry *const *entry, int n,
-                                const struct pool_pacers *pools)
+                                double base, const struct pool_pacers *pools)
 {
     struct pace_search s;
     struct event_paced out = {.pool = -1, .unit = POOL_NANO, .rate = p->rate_usd};
-    double guess = p->mu > 0 ? 2 * p->mu : 0.01 / p->rate_usd, most = 1e6 / p->rate_usd;
+    double truth = pacer_truth(p);
+    double guess = base + (p->mu > base ? 2 * p->mu : 0.01 / p->rate_usd);
     pace_search_begin(&s, POOL_NANO, p->active);
     for (int i = 0; i < n; i++)
         pace_search_add(&s, entry[i], pool_pacers_price(pools, entry[i]->pools),
                         (double)entry[i]->explored_usd);
-    out.least = pace_search_least(&s);
-    double mu = pace_search_find(&s, target(p, LONG, out.least), guess, most, &out.wanted);
-    double meet = target(p, SHORT, out.least);
+    out.least = truth * pace_search_least(&s);
+    double mu = pace_search_find(&s, base, target(p, LONG, out.least) / truth, guess,
+                                 base + 1e6 / p->rate_usd, &out.wanted);
+    double meet = target(p, SHORT, out.least) / truth;
+    out.wanted *= n >= WANTED_FROM ? truth : 0;
     out.multiplier = mu > 0 ? pace_search_between(&s, mu / SWING, mu * SWING, meet) : 0;
     return out;
 }
@@ -230,27 +283,30 @@ static struct event_paced solve(const struct pacer *p, const struct pace_entry *
 struct event_paced pacer_solve(const struct pacer *p, const struct pool_pacers *pools)
 {
     const struct pace_entry *entry[PACE_WINDOW];
-    return solve(p, entry, pacer_contexts(p, entry, PACE_WINDOW), pools);
+    return solve(p, entry, pacer_contexts(p, entry, PACE_WINDOW), p->base, pools);
 }
 
 double pacer_price(const struct pacer *p, const struct event_decided *d,
-                   const struct pool_pacers *pools)
+                   const struct pool_pacers *pools, bool noisy)
 {
-    struct pace_entry own;
-    const struct pace_entry *entry = &own;
-    if (!(p->rate_usd > 0) || !p->due)
+    struct pace_entry own[PACE_FEW];
+    const struct pace_entry *entry[PACE_FEW];
+    if (!(p->rate_usd > 0))
         return p->mu;
-    if (has_contexts(p))
-        return pacer_solve(p, pools).multiplier;
-    pacer_view(d, &own);
-    own.explored_usd = (float)explored_usd(p, &own);
-    return solve(p, &entry, 1, pools).multiplier;
+    int n = pacer_contexts(p, entry, PACE_FEW);
+    if (n == PACE_FEW)
+        return p->due ? pacer_solve(p, pools).multiplier : p->mu;
+    own_contexts(p, d, noisy, own, PACE_FEW - n);
+    for (int i = n; i < PACE_FEW; i++)
+        entry[i] = &own[i - n];
+    return solve(p, entry, PACE_FEW, base_price(d), pools).multiplier;
 }
 
 void pacer_adopt(struct pacer *p, const struct event_paced *s)
 {
     p->mu = s->multiplier;
     p->wanted_usd = s->wanted;
+    p->least_usd = s->least;
     p->since = 0;
     p->due = false;
 }

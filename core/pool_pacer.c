@@ -143,12 +143,14 @@ struct event_paced pool_pacers_solve(const struct pool_pacers *p, const struct p
         return out;
     for (int k = 0; k < s.n; k++)
         s.other[k].usd += pacer->mu;
-    out.least = pace_search_least(&s);
-    double meet = fmax(out.rate, 1.001 * out.least);
+    double truth = unit == POOL_NANO ? pacer_truth(pacer) : 1; /* the window has predictions */
+    out.least = truth * pace_search_least(&s);
+    double meet = fmax(out.rate, 1.001 * out.least) / truth;
     if (!(meet > 0)) /* nothing costs anything */
         return out;
     double guess = one->mu[unit] > 0 ? 2 * one->mu[unit] : 0.01 / meet;
-    out.multiplier = pace_search_find(&s, meet, guess, 1e6 / meet, &out.wanted);
+    out.multiplier = pace_search_find(&s, 0, meet, guess, 1e6 / meet, &out.wanted);
+    out.wanted *= truth;
     return out;
 }
 

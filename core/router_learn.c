@@ -97,7 +97,7 @@ static void settle(struct router *r, const struct decision_row *row, struct labe
     int64_t before = b->has_cost ? b->cost_nano : row->booked_nano;
     int64_t after = c->has_cost ? c->cost_nano : row->booked_nano;
     learn_cost(r, row, b, c);
-    pacer_settle(&r->pacer, before, after);
+    pacer_settle(&r->pacer, before, after, c->has_cost - b->has_cost, row->predicted_nano);
     r->counters.spent_nano += after - before;
     r->counters.model[row->arm].spent_nano += after - before;
     b->has_cost = c->has_cost;

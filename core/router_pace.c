@@ -6,6 +6,7 @@
  * first request of the next.
  */
 #include <math.h>
+#include "bandit/policy.h"
 #include "core/router_state.h"
 
 /* A paced pool has one instance, or none yet. */
@@ -52,7 +53,7 @@ static double multiplier(const struct router *r, int pool, enum pool_unit unit, 
 void router_price(const struct router *r, int64_t now_ms, struct event_decided *d)
 {
     struct pace_entry own;
-    d->multiplier = pacer_price(&r->pacer, d, &r->pool_pacers);
+    d->multiplier = pacer_price(&r->pacer, d, &r->pool_pacers, policy_at(d->policy)->noisy);
     d->token_multiplier = 0;
     if (!d->charge.paced)
         return;
@@ -62,6 +63,36 @@ void router_price(const struct router *r, int64_t now_ms, struct event_decided *
         d->multiplier += multiplier(r, pool, POOL_NANO, now_ms, &own);
         d->token_multiplier += multiplier(r, pool, POOL_TOKENS, now_ms, &own);
     }
+}
+
+bool router_pace(const struct router *r, int pool, struct pace_state *out)
+{
+    const struct pool_pacer *p = &r->pool_pacers.of[pool];
+    struct pool_prospect at;
+    int64_t wait_ms;
+    bool binds = false, empty = false;
+    *out = (struct pace_state){.step = PACE_FREE};
+    if (!(r->pool_pacers.on >> pool & 1))
+        return false;
+    for (int u = 0; u < POOL_UNITS; u++) {
+        if (!(p->units >> u & 1))
+            continue;
+        prospect(r, pool, (enum pool_unit)u, r->clock_ms, &at);
+        out->unit[u] = true;
+        out->multiplier[u] = p->start_ms == at.start_ms ? p->mu[u] : 0;
+        out->rate[u] = pool_pacer_rate(p, (enum pool_unit)u, &at);
+        out->least[u] = p->least[u];
+        out->requests = forecast_requests(&p->forecast, at.now_ms, at.end_ms);
+        binds = binds || out->multiplier[u] > 0;
+        empty = empty || at.left == 0;
+    }
+    out->shortage = router_shortage(r, pool, r->clock_ms, &wait_ms);
+    bool throttles = out->shortage > 0 && r->params.pools.spec[pool].throttle > 0;
+    out->step = empty       ? PACE_REFUSING
+                : throttles ? PACE_THROTTLING
+                : binds     ? PACE_PACED
+                            : PACE_FREE;
+    return true;
 }
 
 double router_shortage(const struct router *r, int pool, int64_t now_ms, int64_t *wait_ms)

@@ -40,6 +40,7 @@ void row_from_decided(const struct event *e, struct decision_row *row)
         .price_out = d->price_out,
         .price_reasoning = d->price_reasoning,
         .booked_nano = d->booked_nano,
+        .predicted_nano = d->view[d->arm].cost_nano,
         .tokens_raw = d->tokens_raw,
         .latency_raw = d->latency_raw,
         .quality_mean = d->view[d->arm].mean[TARGET_QUALITY],
@@ -94,6 +95,7 @@ void row_put(struct filler *w, const struct decision_row *row)
     put_i64(w, row->price_out);
     put_i64(w, row->price_reasoning);
     put_i64(w, row->booked_nano);
+    put_i64(w, row->predicted_nano);
     put_f32(w, row->tokens_raw);
     put_f32(w, row->latency_raw);
     put_f32(w, row->quality_mean);
@@ -124,6 +126,7 @@ void row_get(struct reader *r, struct decision_row *row)
     row->price_out = get_i64(r);
     row->price_reasoning = get_i64(r);
     row->booked_nano = get_i64(r);
+    row->predicted_nano = get_i64(r);
     row->tokens_raw = get_f32(r);
     row->latency_raw = get_f32(r);
     row->quality_mean = get_f32(r);

@@ -111,7 +111,12 @@ static void put_header(struct filler *w, const struct router *r)
     put_f64(w, r->pacer.mu);
     put_f64(w, r->pacer.carry_usd);
     put_f64(w, r->pacer.owed_usd);
+    put_f64(w, r->pacer.billed_usd);
+    put_f64(w, r->pacer.predicted_usd);
+    put_f64(w, r->pacer.bills);
     put_f64(w, r->pacer.wanted_usd);
+    put_f64(w, r->pacer.least_usd);
+    put_f64(w, r->pacer.base);
     put_i64(w, r->pacer.since);
     put_bool(w, r->pacer.due);
     put_i64(w, r->pacer.total);
@@ -159,7 +164,12 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     struct pacer paced = {.mu = get_f64(in),
                           .carry_usd = get_f64(in),
                           .owed_usd = get_f64(in),
+                          .billed_usd = get_f64(in),
+                          .predicted_usd = get_f64(in),
+                          .bills = get_f64(in),
                           .wanted_usd = get_f64(in),
+                          .least_usd = get_f64(in),
+                          .base = get_f64(in),
                           .since = get_i64(in),
                           .due = get_bool(in),
                           .total = get_i64(in)};
@@ -169,7 +179,12 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->pacer.mu = paced.mu;
     r->pacer.carry_usd = paced.carry_usd;
     r->pacer.owed_usd = paced.owed_usd;
+    r->pacer.billed_usd = paced.billed_usd;
+    r->pacer.predicted_usd = paced.predicted_usd;
+    r->pacer.bills = paced.bills;
     r->pacer.wanted_usd = paced.wanted_usd;
+    r->pacer.least_usd = paced.least_usd;
+    r->pacer.base = paced.base;
     r->pacer.since = paced.since;
     r->pacer.due = paced.due;
     r->pacer.total = paced.total;

@@ -163,7 +163,7 @@ static double choose_anew(const struct whatif *w, struct whatif_side *side, uint
                               .seed = choose_seed(w->seed, d->epoch, seq)};
     if (n == 0)
         return -1;
-    d->multiplier = pacer_price(&side->pacer, d, &no_pools);
+    d->multiplier = pacer_price(&side->pacer, d, &no_pools, policy_at(d->policy)->noisy);
     d->token_multiplier = 0; /* of budgets in tokens: not known for other settings */
     choose_pmf(&chooser, d, slots, n, choose_preferred(&side->params), pmf);
     if (d->reasons & REASON_SESSION && d->eligible >> d->arm & 1)

@@ -28,15 +28,14 @@
 #include <string.h>
 
 enum { TICK_EVERY = 100 };
-static const int64_t epoch_ms = 1700000000000;
 
 enum { DRAWS = 3 }; /* a stream beside those of the orders */
 
 int64_t game_now_ms(const struct game *g)
 {
     if (g->now == NULL || g->play->clock_ms == NULL)
-        return epoch_ms + g->step * STEP_MS;
-    return epoch_ms + (int64_t)g->play->learn.n * STEP_MS + g->play->clock_ms[g->at];
+        return PLAY_EPOCH_MS + g->step * PLAY_STEP_MS;
+    return PLAY_EPOCH_MS + (int64_t)g->play->learn.n * PLAY_STEP_MS + g->play->clock_ms[g->at];
 }
 
 static void note_alarm(struct game *g)
@@ -98,7 +97,7 @@ static enum status decide(struct game *g, uint32_t row, int *model, struct probl
         g->play->dress(g->play->ctx, g->at, r);
     *model = -1;
     enum status s = router_route(g->router, game_now_ms(g), r, g->ev, &result, problem);
-    if (s == STATUS_BUDGET_EXHAUSTED || s == STATUS_NO_ELIGIBLE_MODEL) {
+    if (s == STATUS_BUDGET_EXHAUSTED || s == STATUS_THROTTLED || s == STATUS_NO_ELIGIBLE_MODEL) {
         g->bound = false;
         return STATUS_OK;
     }

@@ -84,7 +84,7 @@ struct play_result {
                                         percentile of such windows and the dearest; NaN = none */
     double multiplier;               /* of the pacer at the end */
     int64_t chosen[MODELS_MAX];      /* by the counted table's models */
-    int64_t refused;                 /* no budget, or no model: quality 0 for nothing */
+    int64_t refused;                 /* no budget, put off, or no model: quality 0 for nothing */
     int n_alarms;                    /* of which the first ALARMS_MAX are kept */
     struct play_alarm alarm[ALARMS_MAX];
     int n_trips;         /* times the policy was put aside for the static hull */
@@ -92,7 +92,8 @@ struct play_result {
     enum status status;
     struct problem problem; /* when status is not OK */
 };
-enum { PLAY_WINDOW = 200 };
+enum { PLAY_WINDOW = 200, PLAY_STEP_MS = 1000 };
+#define PLAY_EPOCH_MS INT64_C(1700000000000) /* virtual time of the first row */
 
 /* play_cheapest_adequate is routing accuracy, of one request: the model chosen is adequate (within
  * 0.01 of the row's best quality) and no adequate one is cheaper. Ties in price count for both. */

@@ -199,7 +199,11 @@ enum status worth_measure(const struct replay *r, struct worth_report *out, stru
         sum_up(&out->aware, each, r->seeds, out->smallest);
         sum_up(&out->blind, each + seeds, r->seeds, out->smallest);
         compare(out, each, each + seeds);
+        s = worth_cap_measure(r, out->budget, &out->cap[WORTH_CAP_BUDGET], problem);
     }
+    if (s == STATUS_OK)
+        s = worth_cap_measure(r, out->budget / out->largest.cost * out->smallest.cost,
+                              &out->cap[WORTH_CAP_SMALLEST], problem);
     free(params);
     free(value);
     free(each);

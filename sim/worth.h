@@ -4,6 +4,7 @@
 
 #include "core/text.h"
 #include "sim/replay.h"
+#include "sim/worth_cap.h"
 
 /*
  * What it is worth to know what requests are worth: the router with the configured values against
@@ -23,6 +24,10 @@ struct worth_side {
     struct interval spend, quality, value, per_usd, extra_per_usd;
 };
 
+/* The budget as a cap, and the same share of what the smallest model alone would cost: too little
+ * for everybody. */
+enum { WORTH_CAP_BUDGET, WORTH_CAP_SMALLEST, WORTH_CAPS };
+
 struct worth_report {
     size_t n;
     int seeds;
@@ -32,9 +37,11 @@ struct worth_report {
     struct worth_point largest, smallest,
         mix;                                 /* mix: the best static one in value, at the budget */
     struct worth_point oracle, blind_oracle; /* at the budget, choosing with and without values */
+    struct worth_cap cap[WORTH_CAPS];
 };
 
-/* worth_measure plays r twice: with its params' values and without. params have a budget. */
+/* worth_measure plays r twice under the budget of its params, with their values and without, and
+ * three times under each cap. */
 MUST_CHECK enum status worth_measure(const struct replay *r, struct worth_report *out,
                                      struct problem *problem);
 /* worth_budget gives a share of what the dearest model costs per request. */

@@ -46,6 +46,37 @@ static double extra(const struct worth_report *w, struct worth_point p)
     return (p.value - w->smallest.value) / (p.cost - w->smallest.cost);
 }
 
+static void capped(struct text *t, const char *name, const struct worth_report *w,
+                   const struct worth_capped *c)
+{
+    text_printf(t, "%-40s %8.4f %11.1f%% %11.4f %10.0f\n", name, 1000 * c->spend.mean,
+                100 * c->served.mean, c->value.mean / w->mean_value, c->per_usd.mean);
+}
+
+static void ratio(struct text *t, const char *name, struct interval v)
+{
+    text_printf(t, "%-52s %7.3f", name, v.mean);
+    if (!isnan(v.low))
+        text_printf(t, "  (%.3f .. %.3f)", v.low, v.high);
+    text_put(t, "\n");
+}
+
+static void caps_table(struct text *t, const struct worth_report *w)
+{
+    static const char *const of[WORTH_CAPS] = {"largest", "smallest"};
+    for (int k = 0; k < WORTH_CAPS; k++) {
+        const struct worth_cap *c = &w->cap[k];
+        text_printf(t, "\n%.0f%% of what the %s model costs, as a cap: $%.4f per 1000\n",
+                    100 * w->budget / w->largest.cost, of[k], 1000 * c->budget);
+        text_printf(t, "%-40s %8s %12s %11s %10s\n", "", "$/1000", "served", "by value", "value/$");
+        capped(t, "knowing values: paces, puts off the least", w, &c->aware);
+        capped(t, "blind: paces", w, &c->blind);
+        capped(t, "blind: first come, first served", w, &c->wall);
+        ratio(t, "value per dollar, over blind and pacing", c->over_blind);
+        ratio(t, "value per dollar, over first come, first served", c->over_wall);
+    }
+}
+
 void worth_table(struct text *t, const struct replay *r, const struct worth_report *w)
 {
     put_values(t, &r->params->value);
@@ -66,6 +97,7 @@ void worth_table(struct text *t, const struct replay *r, const struct worth_repo
     gain(t, "value per dollar beyond the smallest model's", w->extra_gain,
          extra(w, w->oracle) / extra(w, of(&w->blind)));
     text_put(t, "at most: the oracle in place of the router that knows values\n");
+    caps_table(t, w);
 }
 
 static void side(struct text *t, const char *name, const struct worth_side *s)
@@ -89,6 +121,28 @@ static void point(struct text *t, const char *name, struct worth_point p)
     text_put(t, "}");
 }
 
+static void cap_side(struct text *t, const char *name, const struct worth_capped *c)
+{
+    text_printf(t, ",\"%s\":{", name);
+    report_interval(t, "cost", c->spend);
+    report_interval(t, "value_quality", c->value);
+    report_interval(t, "value_quality_per_usd", c->per_usd);
+    report_interval(t, "served", c->served);
+    text_put(t, "}");
+}
+
+static void cap_json(struct text *t, const char *name, const struct worth_cap *c)
+{
+    text_printf(t, ",\"%s\":{", name);
+    report_number(t, "budget", c->budget);
+    cap_side(t, "knowing_values", &c->aware);
+    cap_side(t, "blind_to_values", &c->blind);
+    cap_side(t, "first_come", &c->wall);
+    report_interval(t, "gain", c->over_blind);
+    report_interval(t, "gain_over_first_come", c->over_wall);
+    text_put(t, "}");
+}
+
 void worth_json(struct text *t, const struct replay *r, const struct worth_report *w)
 {
     (void)r;
@@ -104,5 +158,7 @@ void worth_json(struct text *t, const struct replay *r, const struct worth_repor
     point(t, "always_smallest", w->smallest);
     point(t, "oracle", w->oracle);
     point(t, "oracle_blind_to_values", w->blind_oracle);
+    cap_json(t, "cap", &w->cap[WORTH_CAP_BUDGET]);
+    cap_json(t, "cap_of_smallest", &w->cap[WORTH_CAP_SMALLEST]);
     text_put(t, "}\n");
 }

@@ -85,6 +85,7 @@ struct week {
     double quality[7];    /* mean of each day, refusals at 0 */
     double value_refused; /* highest value among the throttled ones */
     int degraded, paced;
+    struct pace_state thursday; /* how the pool stood at its end */
 };
 
 static struct feedback outcome(const struct fold *f, uint64_t seq, int arm, struct rng *g)
@@ -154,6 +155,8 @@ static struct week play(struct fold *f, int64_t start, uint64_t seed, double bus
             }
         }
         w.quality[day] /= w.requests - requests;
+        if (day == 3)
+            (void)router_pace(f->router, 0, &w.thursday);
         fold_tick(f);
     }
     router_stats(f->router, &after);
@@ -221,6 +224,11 @@ static void a_week_without_the_wall(void **state)
         for (int d = 0; d < 7; d++)
             sum += w.quality[d] / 7;
         assert_true(worst > sum - 0.06);
+        const struct pace_state *at = &w.thursday;
+        assert_true(at->step == PACE_PACED && at->multiplier[POOL_NANO] > 0);
+        assert_true(at->unit[POOL_NANO] && !at->unit[POOL_TOKENS] && at->shortage <= 0);
+        assert_true(at->rate[POOL_NANO] > at->least[POOL_NANO] && at->least[POOL_NANO] > 0);
+        assert_true(at->requests > 0.2 * w.requests && at->requests < 0.7 * w.requests);
         if (i == 0)
             fold_restart(f);
     }
@@ -245,6 +253,7 @@ static void little_value_waits(void **state)
     assert_true(w.throttled > w.requests / 10);
     assert_true(w.value_refused < 1.5 && w.value_refused > 0.5);
     assert_true(w.refused < paced.refused / 2);
+    assert_true(w.thursday.step == PACE_THROTTLING && w.thursday.shortage > 0);
     fold_check(f);
     fold_free(f);
 }

@@ -239,6 +239,7 @@ static void test_window_follows(void **state)
     d->eligible = 3;
     d->value = 1;
     d->prompt_tokens = 100;
+    d->cost_scale_usd = 1;
     for (int a = 0; a < 2; a++)
         d->view[a] =
             (struct arm_view){.mean = {[TARGET_QUALITY] = a ? 0.9F : 0.5F, [TARGET_TOKENS] = 1000},

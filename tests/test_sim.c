@@ -610,6 +610,16 @@ static void values_are_worth_knowing(void **state)
     assert_true(w.blind_oracle.value < w.oracle.value && w.mix.value < w.blind.value.mean);
     near(w.aware.spend.mean, w.budget, 0.03 * w.budget);
     near(w.blind.spend.mean, w.budget, 0.03 * w.budget);
+    /* under caps: whom to serve counts for more, pacing for more still */
+    const struct worth_cap *cap = &w.cap[WORTH_CAP_BUDGET];
+    assert_true(cap->over_blind.low > 1 && cap->over_wall.low > 1.3);
+    struct worth_cap tight;
+    double share = 0.4 * w.smallest.cost;
+    assert_int_equal(worth_cap_measure(&fx->replay, share, &tight, &p), STATUS_OK);
+    print_message("over blind %.3f, served %.3f, spent %.3f of the cap\n", tight.over_blind.mean,
+                  tight.aware.served.mean, tight.aware.spend.mean / share);
+    assert_true(tight.over_blind.mean > 1.3 && tight.aware.served.mean < 0.9);
+    assert_true(tight.aware.spend.mean <= 1.001 * share);
     assert_int_equal(replay_run(&fx->replay, &report, &p), STATUS_OK);
     near(report.value.mean, w.aware.value.mean, 1e-12);
     near(report.value_per_usd.mean, w.aware.per_usd.mean, 1e-6);

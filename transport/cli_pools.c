@@ -22,9 +22,11 @@ static void show_row(const json_t *o, bool usd)
     char name[160], used[32], reserved[32], cap[32], left[32];
     const char *value = cli_text(o, "value");
     snprintf(name, sizeof name, "%s%s%s", cli_text(o, "pool"), *value ? "=" : "", value);
-    printf("%-28.60s %-7s %14s %14s %14s %14s %9.0f%s%s%s%s\n", name, usd ? "dollars" : "tokens",
-           cell(used, o, "used", usd), cell(reserved, o, "reserved", usd), cell(cap, o, "cap", usd),
-           cell(left, o, "left", usd), cli_real(o, "refusals"),
+    const json_t *pace = json_object_get(o, "pace");
+    printf("%-28.60s %-7s %14s %14s %14s %14s %9.0f %10s%s%s%s%s\n", name,
+           usd ? "dollars" : "tokens", cell(used, o, "used", usd),
+           cell(reserved, o, "reserved", usd), cell(cap, o, "cap", usd), cell(left, o, "left", usd),
+           cli_real(o, "refusals"), pace ? cli_text(pace, "step") : "-",
            json_is_true(json_object_get(o, "fused")) ? "  FUSE TRIPPED" : "",
            json_is_true(json_object_get(o, "kill")) ? "  KILLED" : "",
            json_is_true(json_object_get(o, "exhausted")) ? "  EXHAUSTED" : "",
@@ -36,8 +38,8 @@ static int list(struct cli *c, const char *pool)
     int code;
     json_int_t next = 0;
     if (!c->json)
-        printf("%-28s %-7s %14s %14s %14s %14s %9s\n", "pool", "unit", "used", "reserved", "cap",
-               "left", "refused");
+        printf("%-28s %-7s %14s %14s %14s %14s %9s %10s\n", "pool", "unit", "used", "reserved",
+               "cap", "left", "refused", "pace");
     do {
         json_t *m = json_pack("{s:i,s:s,s:I}", "v", 1, "op", "pools.list", "from", next);
         if (m && pool)

@@ -38,9 +38,38 @@ static void put_unit(struct text *t, const struct pools *p, const struct pool_pa
         put_amount(t, "left", u, left);
 }
 
-static void put_instance(struct text *t, const struct desk *d, const struct pools *p,
-                         const struct pool_path *path)
+/* What pacing has the pool do to requests, of a paced one. */
+static void put_pace(struct text *t, const struct router *r, int spec)
 {
+    static const char *const steps[] = {[PACE_FREE] = "free",
+                                        [PACE_PACED] = "paced",
+                                        [PACE_THROTTLING] = "throttling",
+                                        [PACE_REFUSING] = "refusing"};
+    static const char *const unit[POOL_UNITS] = {"usd", "token"};
+    static const char *const units[POOL_UNITS] = {"usd", "tokens"};
+    struct pace_state s;
+    if (!router_pace(r, spec, &s))
+        return;
+    text_printf(t, ",\"pace\":{\"step\":\"%s\",\"requests_expected\":", steps[s.step]);
+    text_json_number(t, s.requests, 6);
+    text_put(t, ",\"shortage\":");
+    text_json_number(t, s.shortage > 0 ? s.shortage : 0, 6);
+    for (int u = 0; u < POOL_UNITS; u++) {
+        if (!s.unit[u])
+            continue;
+        text_printf(t, ",\"points_per_%s\":", unit[u]);
+        text_json_number(t, s.multiplier[u], 6);
+        text_printf(t, ",\"per_request_%s\":", units[u]);
+        text_json_number(t, s.rate[u], 6);
+        text_printf(t, ",\"least_per_request_%s\":", units[u]);
+        text_json_number(t, s.least[u], 6);
+    }
+    text_put(t, "}");
+}
+
+static void put_instance(struct text *t, const struct desk *d, const struct pool_path *path)
+{
+    const struct pools *p = router_pools(d->router);
     const struct pool_entry *e = &path->entry[path->n - 1];
     const struct pool_spec *s = &p->config.spec[e->spec];
     const struct pool *pool = e->at < 0 ? NULL : &p->pool[e->at];
@@ -59,6 +88,7 @@ static void put_instance(struct text *t, const struct desk *d, const struct pool
     struct pool_standing now = {false, false};
     if (pool)
         now = pool_watch_standing(d->watch, e->at, path->now_ms);
+    put_pace(t, d->router, e->spec);
     text_printf(t,
                 ",\"overruns\":%" PRIu64 ",\"trips\":%" PRIu64 ",\"fused\":%s,\"kill\":%s,"
                 "\"soft\":%s,\"exhausted\":%s,\"refusals\":%" PRId64 "}",
@@ -107,7 +137,7 @@ enum status control_pools_list(const struct desk *d, const json_t *root, struct 
         if (!outbuf_reserve(out, INSTANCE_BYTES))
             return problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for the answer");
         text_put(&out->text, written++ > 0 ? "," : "");
-        put_instance(&out->text, d, p, &path);
+        put_instance(&out->text, d, &path);
     }
     text_put(&out->text, "]");
     if (at < end)

@@ -221,7 +221,7 @@ def _decided(c: Cursor) -> Decided:
 
 
 def _labels(c: Cursor) -> Labels:
-    c.get("QqIBBQQQ7q5fd3fqf")  # the row: known from the decision's own record
+    c.get("QqIBBQQQ8q5fd3fqf")  # the row: known from the decision's own record
     c.raw(4 * c.get("B")[0])
     n_sources, n_seen, applied = c.get("3B")
     has_cost = c.flag()
