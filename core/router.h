@@ -188,6 +188,10 @@ uint64_t router_schema(const struct router *r);
 /* router_weights gives the weights of a model (catalog slot) for a target, *d of them, as of the
  * last refresh; valid until the next event. */
 const double *router_weights(const struct router *r, int arm, enum target t, int *d);
+/* router_known gives what the shared learner predicts by, as a copy of its own: learner_drop frees
+ * it. NULL when memory is short. */
+struct learner;
+struct learner *router_known(const struct router *r);
 /* router_settle chooses the scales of the shared prior, it and all weights anew as of the fold's
  * clock, whether or not that is due, so that two folds can be compared. Not an event: the state is
  * no longer that of the log, so do not go on with it. */

@@ -138,6 +138,11 @@ void router_stats(const struct router *r, struct router_stats *out)
         model_stats(r, a, &out->model[a]);
 }
 
+struct learner *router_known(const struct router *r)
+{
+    return learner_copy(&r->learner);
+}
+
 const struct pools *router_pools(const struct router *r)
 {
     return &r->pools;

@@ -35,6 +35,7 @@ static const char commands[] =
     "       purser-sim report RESULT.json... --out FILE.html   figures of what was found\n"
     "       purser-sim ope --help                      another policy, judged on logged decisions\n"
     "       purser-sim whatif --store DIR [options]    what other settings would do, from the log\n"
+    "       purser-sim honesty DIR|WORLD [options]     such previews against what came of it\n"
     "\n";
 static const char choices[] =
     "what is learned before counting\n"
@@ -99,6 +100,10 @@ static const char choices[] =
     "  --trials N            configurations to try, the present one among them (default 32)\n"
     "  --write FILE          write the better one, if there is one\n";
 static const char running[] =
+    "of honesty\n"
+    "  --seeds N             random changes of weights (default 40)\n"
+    "  --rows N              requests before a change, and after it (default 5000)\n"
+    "  --split P             share of decisions whose quality is told (default: all)\n"
     "how it is run and told\n"
     "  --workers N           processes (default: one per core); changes no result\n"
     "  --json                one JSON object instead of a table\n"

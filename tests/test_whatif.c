@@ -13,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/whatif.h"
+#include "core/whatif_rows.h"
 #include "tests/fold_fx.h"
 
 /* Of small, mid and big: the chance of a good answer, by group; dollars are of 100 and 200 tokens.
@@ -45,6 +45,8 @@ static struct fold *logged(int n)
     return f;
 }
 
+static struct learner *known; /* today; NULL = by the record */
+
 static enum status look(struct fold *f, const char *patch, struct whatif_report *out,
                         struct problem *p)
 {
@@ -53,7 +55,8 @@ static enum status look(struct fold *f, const char *patch, struct whatif_report 
     struct whatif *w = NULL;
     now = then = *router_params(f->router);
     assert_int_equal(config_patch(&then, patch, strlen(patch), p), STATUS_OK);
-    struct whatif_query q = {.now = &now, .then = &then, .seed = 42, .labels = fold_labels(f)};
+    struct whatif_query q = {
+        .now = &now, .then = &then, .seed = 42, .labels = fold_labels(f), .known = known};
     enum status s = whatif_new(&q, &w, p);
     for (uint64_t i = 1; s == STATUS_OK && i <= f->n; i++) {
         assert_int_equal(event_decode(f->record[i], f->len[i], &e, p), STATUS_OK);
@@ -129,6 +132,67 @@ static void withdrawn_models_serve_nobody(void **state)
     fold_free(f);
 }
 
+/* A policy that goes by what is known chooses as it would today, not as it would have in the
+ * beginning; the interval has room for what learning has changed since. */
+static void today_knows_better(void **state)
+{
+    (void)state;
+    struct fold *f = logged(900);
+    static const char greedy[] = "{\"policy\":{\"name\":\"greedy\",\"floor\":0,\"floor_min\":0}}";
+    static struct whatif_report then, today;
+    seen(f, greedy, &then);
+    known = router_known(f->router);
+    assert_non_null(known);
+    seen(f, greedy, &today);
+    learner_drop(known);
+    known = NULL;
+    assert_true(today.all.tier[2].then.value > then.all.tier[2].then.value + .02);
+    const struct whatif_number *q = &today.all.metric[WHATIF_QUALITY].then;
+    holds(q, .85); /* big for everybody */
+    double moved = fabs(q->value - then.all.metric[WHATIF_QUALITY].then.value);
+    assert_true(moved > 1e-4 && q->high - q->low > 2 * moved);
+    fold_free(f);
+}
+
+/* Asked with the same settings and the same knowledge, it chooses as the service does, but for the
+ * rounding of a record: the next decision is the one that the preview would have it be. Without
+ * exploration, which is shared by what requests have cost so far: a preview begins to count anew.
+ */
+static void the_preview_is_the_service(void **state)
+{
+    (void)state;
+    static const char patch[] = "{\"policy\":{\"name\":\"lints\",\"floor\":0,\"floor_min\":0},"
+                                "\"objective\":{\"cost\":0.2},\"learner\":{\"quota\":0}}";
+    struct fold *f = logged(400);
+    static struct params now;
+    struct problem p = {0};
+    fold_configure(f, patch);
+    for (int i = 0; i < 20; i++) {
+        struct whatif *w = NULL;
+        known = router_known(f->router);
+        now = *router_params(f->router);
+        int64_t labels = fold_labels(f);
+        struct request *r = fold_request("acme", group[i % 2]);
+        r->prompt_tokens = 100 + i;
+        uint64_t seq = fold_ask(f, r);
+        struct whatif_query q = {
+            .now = &now, .then = &now, .seed = 42, .labels = labels, .known = known};
+        assert_int_equal(whatif_new(&q, &w, &p), STATUS_OK);
+        assert_int_equal(whatif_take(w, &f->ev, &p), STATUS_OK);
+        for (int s = 0; s < ALL_SIDES; s++)
+            if (!(fabs(whatif_row_at(w, 0)->weight[s] - 1) < 1e-4))
+                fail_msg("side %d of decision %d: %.9g times as likely", s, i,
+                         whatif_row_at(w, 0)->weight[s]);
+        whatif_free(w);
+        learner_drop(known);
+        struct feedback report = fold_report(f, seq, "", i % 3 == 0);
+        fold_feed(f, &report);
+        fold_follow(f);
+    }
+    known = NULL;
+    fold_free(f);
+}
+
 /* Halving prices halves what is expected, without one more label. (Exploring a model is shared by
  * its cost, so the draws are not the same to the last digit.) */
 static void prices_are_linear(void **state)
@@ -191,6 +255,8 @@ int main(void)
         cmocka_unit_test(no_change_is_none),
         cmocka_unit_test(fixed_models_are_told_truly),
         cmocka_unit_test(withdrawn_models_serve_nobody),
+        cmocka_unit_test(today_knows_better),
+        cmocka_unit_test(the_preview_is_the_service),
         cmocka_unit_test(prices_are_linear),
         cmocka_unit_test(the_floor_of_groups_is_kept),
         cmocka_unit_test(what_no_log_tells_is_refused),
