@@ -32,6 +32,7 @@ static const char commands[] =
     "       purser-sim refold --store DIR [options]    what a store has learned, and would have\n"
     "       purser-sim metrics FILE.csv [options]      PGR, APGR, CPT, AIQ, AUDC, QNC of a curve\n"
     "       purser-sim ope --help                      another policy, judged on logged decisions\n"
+    "       purser-sim convert --help                  logs of decisions into other formats\n"
     "       purser-sim whatif --store DIR [options]    what other settings would do, from the log\n"
     "\n";
 static const char choices[] =
