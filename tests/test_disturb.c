@@ -62,7 +62,7 @@ static void done(struct experiment *e)
 
 static struct course make(const struct experiment *e, uint64_t seed)
 {
-    const struct course_of of = {&e->world, e->spec, &e->disturbances, e->count, e->n};
+    const struct course_of of = {&e->world, e->spec, &e->disturbances, e->count, e->n, NULL};
     struct course c;
     assert_int_equal(course_make(&of, seed, &c, NULL), STATUS_OK);
     return c;
