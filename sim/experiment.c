@@ -13,6 +13,7 @@
 #include "sim/replay.h"
 #include "sim/setup.h"
 #include "sim/spec.h"
+#include "sim/trace.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -28,6 +29,9 @@ static const struct field rows[] = {
     {.path = "table",
      .help = "a folder or CSV file with a full-information table",
      .kind = FIELD_OTHER},
+    {.path = "trace",
+     .kind = FIELD_OTHER,
+     .help = "a CSV file of when requests come and how long they are"},
     {.path = "adequate",
      .help = "by what a request is judged: its outcomes, or the true means of a world",
      .kind = FIELD_CHOICE,
@@ -89,6 +93,9 @@ void experiment_free(struct experiment *e)
     free(e->reserve);
     world_free(&e->world);
     free(e->spec);
+    if (e->trace != NULL)
+        trace_free(e->trace);
+    free(e->trace);
     *e = (struct experiment){.n = 0};
 }
 
@@ -246,56 +253,33 @@ static enum status make_requests(json_t *root, const char *near, struct experime
                          : load_table(table, near, e, problem);
 }
 
-struct ranked {
-    uint64_t hash;
-    uint32_t row;
-};
-
-static int by_hash(const void *a, const void *b)
+/* As many requests as the trace has, if it has fewer. */
+static enum status follow_trace(const json_t *root, const char *near, struct experiment *e,
+                                struct problem *problem)
 {
-    const struct ranked *x = a, *y = b;
-    if (x->hash != y->hash)
-        return x->hash < y->hash ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
-}
-
-/* Writes all rows so that those to be taught come last. */
-static bool rank_rows(const struct experiment *e, uint32_t *row)
-{
-    const struct table *t = &e->world.table;
-    for (uint32_t i = 0; i < t->n; i++)
-        row[i] = i;
-    if (e->world.mean != NULL || e->n_reserve == 0) /* a world has made them last */
-        return true;
-    struct ranked *rank = malloc(t->n * sizeof *rank);
-    if (rank == NULL)
-        return false;
-    for (uint32_t i = 0; i < t->n; i++)
-        rank[i] = (struct ranked){hash64(table_id(t, i), strlen(table_id(t, i)), 0), i};
-    qsort(rank, t->n, sizeof *rank, by_hash);
-    for (size_t i = 0; i < t->n; i++)
-        row[t->n - 1 - i] = rank[i].row;
-    free(rank);
-    return true;
-}
-
-static enum status part_rows(struct experiment *e, struct problem *problem)
-{
-    size_t all = e->world.table.n;
-    if (e->n_reserve >= all)
-        return problem_set(problem, STATUS_BAD_REQUEST, "/policies",
-                           "%zu labelled of %zu requests leave none to count", e->n_reserve, all);
-    uint32_t *row = malloc(all * sizeof *row);
-    e->n = all - e->n_reserve;
-    e->count = malloc(e->n * sizeof *e->count);
-    e->reserve = calloc(e->n_reserve + 1, sizeof *e->reserve);
-    bool ok = row != NULL && e->count != NULL && e->reserve != NULL && rank_rows(e, row);
-    if (ok) {
-        memcpy(e->count, row, e->n * sizeof *row);
-        memcpy(e->reserve, row + e->n, e->n_reserve * sizeof *row);
-    }
-    free(row);
-    return ok ? STATUS_OK : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    struct json_at at = {.key = "trace"};
+    const json_t *v = json_object_get(root, "trace");
+    char path[SPEC_PATH_CAP], found[FOUND_CAP];
+    if (v == NULL)
+        return STATUS_OK;
+    if (!json_is_string(v))
+        return json_fail(problem, STATUS_BAD_REQUEST, &at, "expected a file, found %s",
+                         json_found(found, v));
+    for (int i = 0; i < e->disturbances.n; i++)
+        if (e->disturbances.item[i].kind == DISTURB_ARRIVALS)
+            return json_fail(
+                problem, STATUS_BAD_REQUEST, &at,
+                "arrivals among the disturbances say when requests come: one of the two");
+    e->trace = calloc(1, sizeof *e->trace);
+    enum status s = e->trace != NULL ? spec_find(json_string_value(v), near, "", path, problem)
+                                     : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
+    if (s == STATUS_OK)
+        s = below(problem, &at, trace_load(path, e->n, 1, e->trace, problem));
+    if (s == STATUS_OK && e->trace->n < e->n) /* of all rows, not of those that come first */
+        course_shuffle(e->count, e->n, 1, ORDER_COUNT);
+    if (s == STATUS_OK)
+        e->n = e->trace->n;
+    return s;
 }
 
 /* ---- groups ---- */
@@ -363,6 +347,8 @@ static uint64_t digest(const json_t *root, const struct experiment *e)
     if (e->world.mean != NULL)
         h = hash64(e->world.mean, cells * sizeof *e->world.mean, h);
     h = digest_json(json_object_get(root, "disturbances"), h);
+    if (e->trace != NULL)
+        h = trace_digest(e->trace, h);
     int64_t how[] = {(int64_t)e->n, e->delay, e->by_mean, e->max_output_tokens};
     return hash64(how, sizeof how, h);
 }
@@ -395,7 +381,9 @@ enum status experiment_read(json_t *root, const char *near, struct experiment *o
     if (s == STATUS_OK)
         s = set_up_all(root, &e, problem);
     if (s == STATUS_OK)
-        s = part_rows(&e, problem);
+        s = experiment_part(&e, problem);
+    if (s == STATUS_OK)
+        s = follow_trace(root, near, &e, problem);
     if (s != STATUS_OK) {
         experiment_free(&e);
         return s;
@@ -457,6 +445,7 @@ size_t experiment_schema(char *out, size_t cap)
     const struct field_shape shapes[] = {
         {.path = "world", .json = world},
         {.path = "table", .json = "\"type\":\"string\""},
+        {.path = "trace", .json = "\"type\":\"string\""},
         {.path = "disturbances", .json = list},
         {.path = "params", .json = "\"$ref\":\"configuration.schema.json\""},
         {.path = "policies", .table = TABLE(policy_rows), .most = EXPERIMENT_POLICIES_MAX},

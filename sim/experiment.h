@@ -27,8 +27,9 @@ struct experiment {
     bool by_mean;            /* adequacy and quality are those of the true means */
     int64_t delay, seeds, first_seed, max_output_tokens;
     struct disturbances disturbances;
-    double cost_weight; /* of the common objective: utility is quality less cost_weight times the
-                           share of what the dearest model costs */
+    struct trace *trace; /* owned; NULL: arrivals are a second apart, or as disturbed */
+    double cost_weight;  /* of the common objective: utility is quality less cost_weight times the
+                            share of what the dearest model costs */
     int n_groups;
     char group[GROUPS_MAX][NAME_CAP]; /* of the world's clusters, else the largest tenants */
     uint64_t digest;                  /* of all that jobs depend on but policy and seed */
@@ -46,6 +47,8 @@ MUST_CHECK enum status experiment_load(const char *name, int64_t requests, struc
 /* experiment_read does so from an object; names in it are looked for in folder `near`. */
 MUST_CHECK enum status experiment_read(json_t *root, const char *near, struct experiment *out,
                                        struct problem *problem);
+/* experiment_part parts the rows: those counted, and those taught beforehand. */
+MUST_CHECK enum status experiment_part(struct experiment *e, struct problem *problem);
 /* experiment_group gives the group of a course's i-th request, -1 if none is told. */
 int experiment_group(const struct experiment *e, const struct course *c, size_t i);
 /* experiment_job_digest tells jobs apart: of everything that one depends on. 0 when memory is

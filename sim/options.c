@@ -34,6 +34,7 @@ static const char commands[] =
     "       purser-sim tune DIR|--store DIR [options]  look for a better configuration\n"
     "       purser-sim report RESULT.json... --out FILE.html   figures of what was found\n"
     "       purser-sim ope --help                      another policy, judged on logged decisions\n"
+    "       purser-sim convert --help                  logs of decisions into other formats\n"
     "       purser-sim whatif --store DIR [options]    what other settings would do, from the log\n"
     "       purser-sim honesty DIR|WORLD [options]     such previews against what came of it\n"
     "\n";

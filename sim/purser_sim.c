@@ -12,6 +12,7 @@
 #include "sim/html/command.h"
 #include "sim/lens_command.h"
 #include "sim/ope/command.h"
+#include "sim/ope/convert.h"
 #include "sim/options.h"
 #include "sim/options_setup.h"
 #include "sim/metrics/command.h"
@@ -454,6 +455,8 @@ int main(int argc, char **argv)
     gsl_set_error_handler_off();
     if (argc > 1 && strcmp(argv[1], "metrics") == 0)
         return metrics_command(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "convert") == 0)
+        return convert_command(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "ope") == 0)
         return ope_command(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "report") == 0)

@@ -229,7 +229,7 @@ static void play_job(const struct experiment *e, int policy, uint64_t seed, stru
 void run_job_play(const struct experiment *e, int policy, uint64_t seed, struct sheet *steps,
                   struct run_job *out)
 {
-    const struct course_of of = {&e->world, e->spec, &e->disturbances, e->count, e->n};
+    const struct course_of of = {&e->world, e->spec, &e->disturbances, e->count, e->n, e->trace};
     struct course course;
     struct watch w = {.e = e,
                       .course = &course,

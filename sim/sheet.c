@@ -49,7 +49,7 @@ enum status sheet_part(struct sheet *s, const struct sheet_place *to, const char
     char file[128];
     part_file(file, name, i);
     enum status status = begin(s, to, file, problem);
-    s->at = -1; /* no header */
+    s->begun = true;
     return status;
 }
 
@@ -90,6 +90,9 @@ static void word(struct sheet *s, const char *value)
 
 static void header(struct sheet *s)
 {
+    if (s->begun)
+        return;
+    s->begun = true;
     for (int i = 0; !s->jsonl && i < s->n; i++) {
         fputs(i > 0 ? "," : "", s->f);
         word(s, s->column[i]);
@@ -100,9 +103,7 @@ static void header(struct sheet *s)
 /* What stands ahead of a cell; behind the last one of the row before. */
 static void ahead(struct sheet *s)
 {
-    if (s->at == 0 && ftell(s->f) == 0)
-        header(s);
-    s->at = s->at < 0 ? 0 : s->at;
+    header(s);
     fputs(s->at > 0 ? "," : s->jsonl ? "{" : "", s->f);
     if (s->jsonl) {
         quoted(s, s->column[s->at]);
@@ -154,8 +155,7 @@ enum status sheet_end(struct sheet *s, struct problem *problem)
 {
     if (s->f == NULL)
         return STATUS_OK;
-    if (s->at == 0 && ftell(s->f) == 0)
-        header(s);
+    header(s);
     bool ok = ferror(s->f) == 0;
     ok = fclose(s->f) == 0 && ok;
     s->f = NULL;

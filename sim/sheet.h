@@ -23,7 +23,7 @@ struct sheet {
     FILE *f; /* NULL: nothing is written */
     const char *column[SHEET_COLUMNS_MAX];
     int n, at;
-    bool jsonl;
+    bool jsonl, begun; /* begun: the header is written, or is not to be */
     char path[4096];
 };
 

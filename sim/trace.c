@@ -30,6 +30,14 @@ void trace_free(struct trace *t)
     *t = (struct trace){0};
 }
 
+uint64_t trace_digest(const struct trace *t, uint64_t h)
+{
+    h = hash64(t->at_ms, t->n * sizeof *t->at_ms, h);
+    if (t->in != NULL)
+        h = hash64(t->out, t->n * sizeof *t->out, hash64(t->in, t->n * sizeof *t->in, h));
+    return t->client != NULL ? hash64(t->client, t->n * sizeof *t->client, h) : h;
+}
+
 static enum status no_memory(struct problem *problem)
 {
     return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
@@ -373,6 +381,21 @@ static void copy_cells(const struct table *from, size_t row, struct table_cells 
         cells->q[m] = from->q[cell];
         cells->cost_nano[m] = from->cost_nano[cell];
         cells->lat_ms[m] = from->lat_ms[cell];
+    }
+}
+
+void trace_lengthen(const struct trace *trace, size_t i, struct table *of, size_t row)
+{
+    struct table_cells cells;
+    if (trace->in == NULL)
+        return;
+    copy_cells(of, row, &cells);
+    lengthen(of, row, trace->in[i], trace->out[i], &cells);
+    for (int m = 0; m < of->n_models; m++) {
+        size_t cell = table_cell(of, row, m);
+        of->in[cell] = cells.in[m];
+        of->out[cell] = cells.out[m];
+        of->cost_nano[cell] = cells.cost_nano[m];
     }
 }
 

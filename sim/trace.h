@@ -28,6 +28,8 @@ struct trace {
 MUST_CHECK enum status trace_load(const char *path, size_t n, uint64_t seed, struct trace *out,
                                   struct problem *problem);
 void trace_free(struct trace *t);
+/* trace_digest folds what it holds into a hash. */
+uint64_t trace_digest(const struct trace *t, uint64_t h);
 
 /*
  * trace_onto makes the table whose i-th row is what the i-th request of the trace meets: prompt and
@@ -39,6 +41,9 @@ void trace_free(struct trace *t);
 MUST_CHECK enum status trace_onto(const struct trace *trace, const struct table *from,
                                   const uint32_t *row, size_t n, uint64_t seed, struct table *out,
                                   struct problem *problem);
+/* trace_lengthen gives a row of a table the tokens of the i-th request, by the rule above; nothing
+ * when the trace has none. */
+void trace_lengthen(const struct trace *trace, size_t i, struct table *of, size_t row);
 /* trace_tenant names the client of a request as its tenant, where the trace has them. */
 void trace_tenant(const struct trace *t, size_t i, char tenant[NAME_CAP]);
 

@@ -8,6 +8,8 @@
  *                 only through hashing: what a router sees of it is up to its features.
  *   misspecified  The same with squares of z: no linear learner can be right everywhere.
  *   logistic      The log-odds of quality are linear in z (and its squares): no clipping, no floor.
+ *   mlp           To these log-odds a layer of tanh units over z adds what it sees, with weights
+ *                 that the seed draws: topics count together, in ways of each model's own.
  *   neighbours    Quality is that of the nearest of a few exemplars, which lie where the seed says:
  *                 constant within cells whose borders no feature shows.
  *
@@ -19,7 +21,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { EXEMPLARS = 3 }; /* a stream beside those of world.c */
+enum { EXEMPLARS = 3, HIDDEN = 4, OUTWARD = 5 }; /* streams beside those of world.c */
+enum { UNITS = 16 };                             /* of the hidden layer */
 
 static void put_word(struct text *out, uint64_t vocabulary, uint64_t number)
 {
@@ -200,6 +203,36 @@ static void draw_logistic(const struct world_spec *s, struct rng *rng, struct te
         out->mean[m] = 1 / (1 + exp(-curve(s, &s->model[m], z)));
 }
 
+/* ---- mlp ---- */
+
+/* The hidden layer's view of z: shares lie within 0 to 1 and sum to 1, so weights of 3 bend it. */
+static void hidden(const struct world_spec *s, const double *z, double h[UNITS])
+{
+    for (uint64_t j = 0; j < UNITS; j++) {
+        struct rng g = rng_stream((uint64_t)s->seed, HIDDEN, j);
+        double sum = rng_normal(&g);
+        for (int i = 0; i < s->latents; i++)
+            sum += 3 * rng_normal(&g) * z[i];
+        h[j] = tanh(sum);
+    }
+}
+
+static void draw_mlp(const struct world_spec *s, struct rng *rng, struct text *prompt,
+                     struct world_request *out)
+{
+    double z[WORLD_LATENTS_MAX], h[UNITS];
+    draw_mixture(s, rng, prompt, z);
+    hidden(s, z, h);
+    *out = (struct world_request){.task = "", .cluster = -1, .length = 1};
+    for (int m = 0; m < s->n_models; m++) {
+        struct rng g = rng_stream((uint64_t)s->seed, OUTWARD, (uint64_t)m);
+        double logit = curve(s, &s->model[m], z);
+        for (int j = 0; j < UNITS; j++)
+            logit += rng_normal(&g) * 2 / sqrt(UNITS) * h[j];
+        out->mean[m] = 1 / (1 + exp(-logit));
+    }
+}
+
 /* ---- neighbours ---- */
 
 static enum status check_neighbours(const struct world_spec *s, const struct json_at *at,
@@ -248,8 +281,11 @@ static void draw_neighbours(const struct world_spec *s, struct rng *rng, struct 
 }
 
 static const struct world_family family[] = {
-    {"clusters", check_clusters, draw_clusters},       {"linear", check_linear, draw_latents},
-    {"misspecified", check_latents, draw_latents},     {"logistic", check_latents, draw_logistic},
+    {"clusters", check_clusters, draw_clusters},
+    {"linear", check_linear, draw_latents},
+    {"misspecified", check_latents, draw_latents},
+    {"logistic", check_latents, draw_logistic},
+    {"mlp", check_latents, draw_mlp},
     {"neighbours", check_neighbours, draw_neighbours},
 };
 

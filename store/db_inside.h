@@ -10,7 +10,7 @@
  * What the files of the store share: the body of a db, and sealed values. db_place looks after the
  * directory, db after the environment and meta, db_commit writes, db_read reads and recovers.
  */
-enum { SCHEMA = 1, PATH_CAP = 512, CHUNK_RECORDS = 4096 };
+enum { SCHEMA = 1, PATH_CAP = 512, CHUNK_RECORDS = 4096, BESIDE_RECORDS = 128 };
 
 /* The moving part of meta: written by every commit, so one value. */
 struct head {

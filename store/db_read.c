@@ -61,8 +61,9 @@ int db_next_generation(const struct db *db)
 
 /* ---- scan */
 
-/* Visits up to CHUNK_RECORDS records from *from on; leaves in *from where to go on, 0 = finished.
- */
+/* Visits some records from *from on; leaves in *from where to go on, 0 = finished. Few when the
+ * service is another process: while a transaction reads, pages that commits free are not used
+ * again, and a reader of low priority may be stopped in the middle of one for long. */
 static enum status scan_chunk(struct db *db, MDB_txn *txn, uint64_t *from, uint64_t to,
                               visit_fn visit, void *ctx, struct problem *problem)
 {
@@ -71,14 +72,15 @@ static enum status scan_chunk(struct db *db, MDB_txn *txn, uint64_t *from, uint6
     MDB_cursor *cursor;
     struct event e;
     enum status s = STATUS_OK;
+    int most = db->read_only ? BESIDE_RECORDS : CHUNK_RECORDS;
     int rc = mdb_cursor_open(txn, db->log, &cursor);
     if (rc != 0)
         return status_from_mdb(rc, db, "reading the log", problem);
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
     for (int n = 0; rc == 0; n++) {
         uint64_t seq = seq_of(key);
-        if (n == CHUNK_RECORDS || (to > 0 && seq > to)) {
-            *from = n == CHUNK_RECORDS ? seq : 0;
+        if (n == most || (to > 0 && seq > to)) {
+            *from = n == most ? seq : 0;
             break;
         }
         s = decode(db, key, value, &e, problem);

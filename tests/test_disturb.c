@@ -62,7 +62,7 @@ static void done(struct experiment *e)
 
 static struct course make(const struct experiment *e, uint64_t seed)
 {
-    const struct course_of of = {&e->world, e->spec, &e->disturbances, e->count, e->n};
+    const struct course_of of = {&e->world, e->spec, &e->disturbances, e->count, e->n, NULL};
     struct course c;
     assert_int_equal(course_make(&of, seed, &c, NULL), STATUS_OK);
     return c;
@@ -483,6 +483,30 @@ static void families_have_their_form(void **state)
     }
     near(low, 1 / (1 + exp(2)), 1e-12); /* prompts of one topic alone are the ends */
     near(high, 1 / (1 + exp(-3)), 1e-12);
+    world_free(&w);
+    /* The same with a hidden layer: no longer between the ends, for each model in another way, and
+     * the same again under the same seed. */
+    root = json_loads(logistic, 0, NULL);
+    json_object_set_new(root, "family", json_string("mlp"));
+    json_array_append(json_object_get(root, "models"),
+                      json_array_get(json_object_get(root, "models"), 0));
+    json_array_set_new(json_object_get(root, "models"), 1,
+                       json_pack("{s:s,s:i,s:i,s:i,s:[i,i]}", "name", "t", "usd_per_mtok_in", 1,
+                                 "usd_per_mtok_out", 1, "intercept", -2, "weights", 0, 5));
+    assert_int_equal(world_read(root, NULL, "", spec, NULL), STATUS_OK);
+    json_decref(root);
+    struct world again;
+    size_t beyond = 0;
+    assert_int_equal(world_make(spec, 0, &w, NULL), STATUS_OK);
+    assert_int_equal(world_make(spec, 0, &again, NULL), STATUS_OK);
+    assert_memory_equal(w.mean, again.mean, 800 * sizeof *w.mean);
+    for (size_t i = 0; i < 400; i++) {
+        assert_true(w.mean[2 * i] > 0 && w.mean[2 * i] < 1);
+        assert_true(fabs(w.mean[2 * i] - w.mean[2 * i + 1]) > 1e-9);
+        beyond += w.mean[2 * i] < low || w.mean[2 * i] > high;
+    }
+    assert_true(beyond > 0);
+    world_free(&again);
     world_free(&w);
     root = json_loads(neighbours, 0, NULL);
     assert_int_equal(world_read(root, NULL, "", spec, NULL), STATUS_OK);

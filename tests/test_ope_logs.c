@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "bandit/rng.h"
+#include "sim/ope/convert.h"
 #include "sim/ope/evaluate.h"
 #include "sim/ope/fit.h"
 #include "sim/ope/read.h"
@@ -183,12 +184,85 @@ static void lost_probabilities(void **state)
     unlink(path);
 }
 
+/* Reads a log, writes it, reads that again. */
+static void round_trip(const struct ope_rows *from, enum ope_format format, bool obp,
+                       struct ope_rows *back)
+{
+    char path[] = "/tmp/purser_ope_XXXXXX";
+    struct problem p = {0};
+    struct ope_source source = {.path = path, .format = format};
+    FILE *f = begin(path);
+    assert_int_equal(convert_write(from, format, obp, f, &p), STATUS_OK);
+    fclose(f);
+    memset(back, 0, sizeof *back);
+    if (ope_read(&source, back, &p) != STATUS_OK)
+        fail_msg("%s", p.text);
+    unlink(path);
+}
+
+static void converts(void **state)
+{
+    char path[] = "/tmp/purser_ope_XXXXXX";
+    struct ope_rows rows = {0}, back;
+    struct problem p = {0};
+    struct ope_source source = {.path = path, .format = FORMAT_CSV};
+    FILE *f = begin(path);
+    (void)state;
+    fputs("arm,quality,cost_usd,session,time,tenant,task,pmf_a,pmf_b,pmf_c,q_a,q_b,q_c,x_0,x_1\n"
+          "b,0.1,0.002,s1,2026-11-24T16:05:07.250,t,\"a, b\",0.2,0.7,0.1,0.5,0.25,0,1.5,-2\n"
+          "a,,0.001,s1,2026-11-24T16:05:08.000,t,c,0.5,0.25,0.25,0,0,0,0,0\n"
+          "c,1,,s2,2026-11-24T16:06:00.000,u,c,0.25,0.25,0.5,0,0,1,3,4\n",
+          f);
+    fclose(f);
+    assert_int_equal(ope_read(&source, &rows, &p), STATUS_OK);
+    unlink(path);
+    for (int k = 0; k < 2; k++) { /* all of it, to the same bits */
+        round_trip(&rows, k ? FORMAT_JSONL : FORMAT_CSV, false, &back);
+        assert_int_equal(back.n, 3);
+        assert_int_equal(back.d, 2);
+        assert_memory_equal(back.p, rows.p, 3 * sizeof *rows.p);
+        assert_memory_equal(back.x, rows.x, 6 * sizeof *rows.x);
+        for (size_t i = 0; i < 3; i++) {
+            assert_string_equal(back.arms.name[back.arm[i]], rows.arms.name[rows.arm[i]]);
+            assert_int_equal(back.unit[i] == back.unit[0], i < 2);
+            assert_string_equal(back.segment[SEG_TASK].name[back.seg[SEG_TASK][i]],
+                                rows.segment[SEG_TASK].name[rows.seg[SEG_TASK][i]]);
+            assert_true(llabs(back.time_ms[i] - rows.time_ms[i]) < 1000); /* read to the second */
+            for (int a = 0; a < AIM_UTILITY; a++)
+                assert_true((isnan(back.label[a][i]) && isnan(rows.label[a][i])) ||
+                            memcmp(&back.label[a][i], &rows.label[a][i], sizeof(double)) == 0);
+            for (size_t a = 0; a < 3; a++) {
+                size_t at = 0;
+                while (strcmp(back.arms.name[at], rows.arms.name[a]) != 0)
+                    at++;
+                near(back.pmf[i * (size_t)back.k + at], rows.pmf[i * (size_t)rows.k + a], 0);
+                near((double)back.q[AIM_QUALITY][i * (size_t)back.k + at],
+                     (double)rows.q[AIM_QUALITY][i * (size_t)rows.k + a], 0);
+            }
+        }
+        rows_fini(&back);
+    }
+    for (int k = 0; k < 2; k++) { /* quality alone */
+        round_trip(&rows, k ? FORMAT_DSJSON : FORMAT_CSV, !k, &back);
+        assert_int_equal(back.n, 2);
+        near(back.label[AIM_QUALITY][0], 0.1, 0);
+        near(back.label[AIM_QUALITY][1], 1, 0);
+        near(back.p[0], 0.7, 0);
+        near(back.p[1], 0.5, 0);
+        assert_int_equal(back.time_ms[0] / 1000, rows.time_ms[0] / 1000);
+        assert_string_equal(back.arms.name[back.arm[0]], k ? "2" : "1");
+        rows_fini(&back);
+    }
+    rows_fini(&rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_bandit),
         cmocka_unit_test(kinds),
         cmocka_unit_test(lost_probabilities),
+        cmocka_unit_test(converts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables and traces in the shapes that others publish, and what they are refused for. */
+#include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 
 #include "core/config.h"
 #include "sim/csv.h"
+#include "sim/experiment.h"
 #include "sim/flight.h"
 #include "sim/replay.h"
 #include "sim/setup.h"
@@ -366,6 +368,56 @@ static void replayed_in_virtual_time(void **state)
     table_free(&t);
 }
 
+/* An experiment under a trace: as many requests, at its times, of its lengths, in an order of each
+ * seed's own. */
+static void experiment_under_a_trace(void **state)
+{
+    struct folder *f = *state;
+    struct experiment *e = calloc(1, sizeof *e);
+    struct problem p = {0};
+    struct course c[2];
+    char text[512];
+    put(f->path,
+        "t_s,in_tokens,out_tokens\n0,30,10\n7.5,40,20\n3600,50,30\n3600,50,40\n3600,50,50\n"
+        "3600,50,60\n3600,50,70\n3600,50,80\n");
+    snprintf(text, sizeof text,
+             "{\"world\":{\"base\":\"clusters12\",\"requests\":40},\"trace\":\"%s\","
+             "\"policies\":[{\"name\":\"a\"}]}",
+             f->path);
+    json_t *root = json_loads(text, 0, NULL);
+    assert_non_null(e);
+    if (experiment_read(root, "", e, &p) != STATUS_OK)
+        fail_msg("%s: %s", p.path, p.text);
+    uint64_t digest = e->digest;
+    const struct course_of of = {&e->world, e->spec, &e->disturbances, e->count, e->n, e->trace};
+    assert_int_equal(e->n, 8);
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(course_make(&of, (uint64_t)k + 1, &c[k], &p), STATUS_OK);
+        assert_int_equal(c[k].clock_ms[1], 7500);
+        assert_int_equal(c[k].clock_ms[2], 3600000);
+        for (size_t i = 0; i < 8; i++) {
+            double out = 0;
+            for (int m = 0; m < c[k].table.n_models; m++)
+                out += c[k].table.out[table_cell(&c[k].table, i, m)];
+            assert_true(fabs(out / c[k].table.n_models - 10 * (double)(i + 1)) <= 0.5);
+        }
+    }
+    assert_memory_not_equal(c[0].source, c[1].source, 8 * sizeof *c[0].source);
+    course_free(&c[0]);
+    course_free(&c[1]);
+    experiment_free(e);
+    put(f->path, "t_s,in_tokens,out_tokens\n0,30,10\n7.5,40,20\n3600,50,31\n");
+    assert_int_equal(experiment_read(root, "", e, &p), STATUS_OK);
+    assert_true(e->digest != digest); /* another trace makes other jobs */
+    experiment_free(e);
+    put(f->path, "t_s,in_tokens,out_tokens\n0,30,ten\n");
+    assert_int_not_equal(experiment_read(root, "", e, &p), STATUS_OK);
+    assert_string_equal(p.path, "/trace");
+    says(&p, ":2: column 3 (out_tokens)");
+    json_decref(root);
+    free(e);
+}
+
 static void delays_in_seconds(void **state)
 {
     struct delay d;
@@ -395,6 +447,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(traces_are_refused_by_place, setup, teardown),
         cmocka_unit_test(onto_a_table),
         cmocka_unit_test(replayed_in_virtual_time),
+        cmocka_unit_test_setup_teardown(experiment_under_a_trace, setup, teardown),
         cmocka_unit_test(delays_in_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

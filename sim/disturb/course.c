@@ -9,6 +9,7 @@
 #include "sim/disturb/course.h"
 
 #include "bandit/rng.h"
+#include "sim/trace.h"
 
 #include <assert.h>
 #include <math.h>
@@ -283,7 +284,7 @@ static bool make_room(struct course *c, const struct course_of *of)
         ok = (c->mean = malloc(cells * sizeof *c->mean)) != NULL && ok;
     if (wants(of, DISTURB_TENANTS))
         ok = (c->tenant = malloc(n * sizeof *c->tenant)) != NULL && ok;
-    if (wants(of, DISTURB_ARRIVALS))
+    if (wants(of, DISTURB_ARRIVALS) || of->trace != NULL)
         ok = (c->clock_ms = malloc(n * sizeof *c->clock_ms)) != NULL && ok;
     return ok;
 }
@@ -306,7 +307,12 @@ enum status course_make(const struct course_of *of, uint64_t seed, struct course
         c.table.row[i] = of->world->table.row[c.source[i]];
         for (int m = 0; m < c.table.n_models; m++)
             settle(&c, &at, c.source[i], m);
+        if (of->trace != NULL) {
+            trace_lengthen(of->trace, i, &c.table, i);
+            c.clock_ms[i] = of->trace->at_ms[i];
+        }
     }
+    c.trace = of->trace;
     for (int k = 0; k < of->disturbances->n; k++) {
         const struct disturbance *d = &of->disturbances->item[k];
         if (d->kind == DISTURB_TENANTS)
@@ -340,6 +346,8 @@ void course_free(struct course *c)
 void course_tenant(const struct course *c, size_t i, char out[NAME_CAP])
 {
     out[0] = '\0';
+    if (c->trace != NULL)
+        trace_tenant(c->trace, i, out);
     if (c->tenant != NULL)
         snprintf(out, NAME_CAP, "t%d", c->tenant[i]);
 }

@@ -13,15 +13,17 @@
  * outcomes (feedback, sums, hull, oracle) reads them here and needs not know of disturbances. A
  * function of (world, disturbances, seed, position) alone: all policies meet the same course.
  */
+struct trace;
 struct course {
-    struct table table;  /* borrows the text of the world's; owns row, q, cost_nano, out, lat_ms */
-    double *mean;        /* true means laid out as table.q; NULL for a table */
-    uint32_t *row;       /* 0, 1, 2 ...: the counted rows of the table */
-    uint32_t *source;    /* of the world, by position */
-    uint8_t *failed;     /* [cells] */
-    uint16_t *tenant;    /* by position, from 1; NULL = none are named */
-    int64_t *clock_ms;   /* arrivals since the first; NULL = one a second */
-    struct phase *phase; /* [PHASES_MAX]: prices and which models there are */
+    struct table table; /* borrows the text of the world's; owns row, q, cost_nano, out, lat_ms */
+    double *mean;       /* true means laid out as table.q; NULL for a table */
+    uint32_t *row;      /* 0, 1, 2 ...: the counted rows of the table */
+    uint32_t *source;   /* of the world, by position */
+    uint8_t *failed;    /* [cells] */
+    uint16_t *tenant;   /* by position, from 1; NULL = none are named */
+    int64_t *clock_ms;  /* arrivals since the first; NULL = one a second */
+    const struct trace *trace; /* borrowed; NULL = not of a trace */
+    struct phase *phase;       /* [PHASES_MAX]: prices and which models there are */
     int n_phases;
 };
 
@@ -32,6 +34,7 @@ struct course_of {
     const struct disturbances *disturbances;
     const uint32_t *row; /* counted ones of the world */
     size_t n;
+    const struct trace *trace; /* when requests come and how long they are; NULL = not of a trace */
 };
 
 /* course_make gives a course under a seed; on OK the caller frees with course_free. */

@@ -9,10 +9,11 @@
  *                  --inflight N --connections C ...
  *
  * The load is closed: N contexts over C sockets of one connection each, a context sends the next
- * request when its reply is in; the server's CPU time a message is read from outside. Everything
+ * request when its reply is in; the server's CPU time a message is read from outside. With --rate R
+ * a context waits until its next request is due, so that all of them send R a second as long as
+ * replies come in time. Everything
  * runs in NNG's completions, the same code for every server. Clients and servers share the
- * machine's CPUs; ratios to the echo allow for that. Considered: an open load of fixed rate. It
- * shows queueing, not what the service can do.
+ * machine's CPUs; ratios to the echo allow for that.
  */
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
@@ -118,6 +119,7 @@ struct load {
     bool packed;      /* MessagePack */
     uint64_t base;    /* of request ids: no two runs share one */
     int64_t from, until;
+    int64_t gap_ns;     /* between two requests of a context; 0 = none */
     pid_t server;       /* whose CPU time is measured */
     atomic_ullong next; /* request */
     atomic_int active;
@@ -130,8 +132,8 @@ struct lane {
     struct load *load;
     nng_ctx ctx;
     nng_aio *aio;
-    bool sending;
-    int64_t start;
+    enum { LANE_WAIT, LANE_SEND, LANE_RECEIVE } step;
+    int64_t start, due;
     double *us; /* latencies of replies within the measured time */
     size_t n, cap;
 };
@@ -216,17 +218,30 @@ static bool lane_fill(struct lane *l, nng_msg **out)
     return true;
 }
 
-static void lane_next(struct lane *l)
+static void lane_send(struct lane *l)
 {
     nng_msg *msg;
     if (bench_ns() >= l->load->until || !lane_fill(l, &msg)) {
         atomic_fetch_sub(&l->load->active, 1);
         return;
     }
-    l->sending = true;
+    l->step = LANE_SEND;
     l->start = bench_ns();
     nng_aio_set_msg(l->aio, msg);
     nng_ctx_send(l->ctx, l->aio);
+}
+
+/* Sends the next request when it is due. What is overdue is sent at once, and not made up for. */
+static void lane_next(struct lane *l)
+{
+    int64_t now = bench_ns();
+    l->due = l->due + l->load->gap_ns > now ? l->due + l->load->gap_ns : now;
+    if (l->due - now < 1000000) {
+        lane_send(l);
+        return;
+    }
+    l->step = LANE_WAIT;
+    nng_sleep_aio((nng_duration)((l->due - now) / 1000000), l->aio);
 }
 
 /* Keeps the decision id of a reply for the feedback load; false when it is not what was asked. */
@@ -277,13 +292,15 @@ static void lane_on_aio(void *arg)
 {
     struct lane *l = arg;
     check(nng_aio_result(l->aio), l->load->name);
-    if (l->sending) {
-        l->sending = false;
+    if (l->step == LANE_WAIT) {
+        lane_send(l);
+    } else if (l->step == LANE_SEND) {
+        l->step = LANE_RECEIVE;
         nng_ctx_recv(l->ctx, l->aio);
-        return;
+    } else {
+        lane_arrived(l);
+        lane_next(l);
     }
-    lane_arrived(l);
-    lane_next(l);
 }
 
 /* CPU time that the server has used, in microseconds. */
@@ -339,8 +356,10 @@ static void run(struct load *d, const char *url, int connections, int inflight, 
     d->from = bench_ns() + length / 5; /* the first fifth warms up */
     d->until = d->from + length;
     atomic_store(&d->active, inflight);
-    for (int i = 0; i < inflight; i++)
+    for (int i = 0; i < inflight; i++) { /* spread over the gap */
+        lanes[i].due = bench_ns() - d->gap_ns + d->gap_ns / inflight * i;
         lane_next(&lanes[i]);
+    }
     while (atomic_load(&d->active) > 0)
         nng_msleep(2);
     int64_t end = bench_ns();
@@ -375,6 +394,8 @@ static int load(int argc, char **argv)
     templates_make(d.packed);
     d.name = name[0];
     d.server = back.server = (pid_t)bench_number(argc, argv, "--server", 0);
+    long rate = bench_number(argc, argv, "--rate", 0);
+    d.gap_ns = back.gap_ns = rate > 0 ? (int64_t)(1e9 * inflight / (double)rate) : 0;
     d.base = (uint64_t)bench_ns(); /* runs are longer than requests are many */
     d.id = calloc(IDS_MAX, sizeof *d.id);
     if (!d.id)

@@ -49,7 +49,7 @@ int main(int argc, char **argv)
     if (e == NULL)
         bench_fail("no memory");
     load(requests, e);
-    const struct course_of of = {&e->world, e->spec, &e->disturbances, e->count, e->n};
+    const struct course_of of = {&e->world, e->spec, &e->disturbances, e->count, e->n, NULL};
     if (course_make(&of, 1, &course, NULL) != STATUS_OK)
         bench_fail("no memory");
     for (int round = 0; round < rounds; round++) {
