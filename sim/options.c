@@ -97,7 +97,7 @@ static const char choices[] =
     "  --withdraw LIST       models that are no longer to be chosen\n"
     "  --days N              look at the decisions of the last N days (default: all)\n"
     "  --rows N              at most the newest N (default 50000)\n"
-    "of tune               (--split is 0.7, --seeds 3 unless given)\n"
+    "of tune               (--split is 0.7, --seeds 2 unless given)\n"
     "  --trials N            configurations to try, the present one among them (default 32)\n"
     "  --write FILE          write the better one, if there is one\n";
 static const char running[] =

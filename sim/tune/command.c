@@ -16,7 +16,7 @@
 #include "sim/setup.h"
 #include "sim/tune/tune.h"
 
-enum { ROOM = 1 << 22, PATCH = 4096, SEEDS = 3, TRIALS = 32, BAR = 24 };
+enum { ROOM = 1 << 22, PATCH = 4096, SEEDS = 2, TRIALS = 32, BAR = 24 };
 static const double SPLIT = 0.7;
 
 static void show(double done, double seconds_left)
@@ -138,9 +138,14 @@ int tune_table_command(const struct options *o, const struct table *t, const str
                                .seeds = o->seeds_given ? (int)o->seeds : SEEDS,
                                .first_seed = (uint64_t)o->first_seed,
                                .current = p};
+    if (table.seeds > PASSES_MAX / LATER_TIMES)
+        return options_refuse("tune takes at most 100 --seeds", NULL);
     enum status s = tune_table_init(&table, o->split > 0 ? o->split : SPLIT, &problem);
-    const struct tune_source source = {
-        .current = p, .rows = t->n, .score = tune_table_score, .ctx = &table};
+    const struct tune_source source = {.current = p,
+                                       .rows = t->n,
+                                       .passes = {table.seeds, table.seeds * LATER_TIMES},
+                                       .score = tune_table_score,
+                                       .ctx = &table};
     int code = s == STATUS_OK ? search(o, o->dir, &source) : command_fail(&problem);
     tune_table_fini(&table);
     return code;

@@ -22,7 +22,7 @@ struct stage {
 struct graded {
     enum status status;
     struct problem problem;
-    double score[]; /* [rows][TUNE_AIMS] */
+    double score[]; /* as tune_source has it */
 };
 
 struct clock {
@@ -50,7 +50,7 @@ static void job(void *ctx, int i, void *result)
     const struct tune_point *point = &s->trial[s->which[i]].point;
     struct params *p = malloc(sizeof *p);
     for (size_t k = 0; k < s->source->rows * TUNE_AIMS; k++)
-        out->score[k] = NAN;
+        out->score[k] = NAN; /* results are zeroed beforehand: passes are */
     if (p == NULL) {
         out->status = problem_set(&out->problem, STATUS_INTERNAL, "", "out of memory");
         return;
@@ -62,27 +62,56 @@ static void job(void *ctx, int i, void *result)
     free(p);
 }
 
-/* Mean of a - b over the rows that have both; b NULL: of a. */
-static struct tune_number number(const double *a, const double *b, size_t rows, int aim)
+/* Squared half of a 95% interval of a mean of n values with this sum of squared differences. */
+static double half_squared(double squares, double n)
 {
-    double n = 0, sum = 0, square = 0;
+    double t = gsl_cdf_tdist_Pinv(0.975, n - 1);
+    return t * t * squares / (n - 1) / n;
+}
+
+/* What the luck of learning adds: rows of one pass share it. */
+static double of_passes(const double *a, const double *b, int passes, int aim)
+{
+    double mean = 0, squares = 0;
+    for (int i = 0; i < passes; i++)
+        mean += (a[i * TUNE_AIMS + aim] - (b ? b[i * TUNE_AIMS + aim] : 0)) / passes;
+    for (int i = 0; i < passes; i++) {
+        double off = a[i * TUNE_AIMS + aim] - (b ? b[i * TUNE_AIMS + aim] : 0) - mean;
+        squares += off * off;
+    }
+    return passes > 1 ? half_squared(squares, passes) : 0;
+}
+
+/* Mean of a - b over the rows that have both; b NULL: of a. */
+static struct tune_number number(const struct stage *s, const double *a, const double *b, int aim)
+{
+    size_t rows = s->source->rows, behind = rows * TUNE_AIMS;
+    double n = 0, mean = 0, squares = 0;
     for (size_t i = 0; i < rows; i++) {
         double v = a[i * TUNE_AIMS + (size_t)aim] - (b ? b[i * TUNE_AIMS + (size_t)aim] : 0);
         if (isnan(v))
             continue;
-        n++;
-        square += (v - (n > 1 ? sum / (n - 1) : 0)) * (v - (sum + v) / n); /* Welford 1962 */
-        sum += v;
+        double off = v - mean; /* Welford 1962 */
+        mean += off / ++n;
+        squares += off * (v - mean);
     }
     if (n < 2)
-        return (struct tune_number){n, n > 0 ? sum / n : (double)NAN, NAN, NAN};
-    double half = gsl_cdf_tdist_Pinv(0.975, n - 1) * sqrt(square / (n - 1) / n);
-    return (struct tune_number){n, sum / n, sum / n - half, sum / n + half};
+        return (struct tune_number){n, n > 0 ? mean : (double)NAN, NAN, NAN};
+    double half = sqrt(half_squared(squares, n) + of_passes(a + behind, b ? b + behind : NULL,
+                                                            s->source->passes[s->part], aim));
+    return (struct tune_number){n, mean, mean - half, mean + half};
 }
 
 static struct graded *graded_at(char *results, const struct stage *s, int i)
 {
     return (struct graded *)(void *)(results + (size_t)i * s->size);
+}
+
+/* A pass over the later part learns from the earlier one first. */
+static double later_work(const struct tune_source *s)
+{
+    return s->passes[TUNE_EARLIER] > 0 ? (double)s->passes[TUNE_LATER] / s->passes[TUNE_EARLIER]
+                                       : 1;
 }
 
 /* Plays a stage; results are given, to be freed. */
@@ -92,11 +121,12 @@ static enum status play(struct stage *s, int n, const struct tune_ask *ask, stru
     struct crew crew = {.workers = ask->crew.workers,
                         .progress = ask->progress ? tick : NULL,
                         .progress_ctx = clock};
-    s->size = (sizeof(struct graded) + s->source->rows * TUNE_AIMS * sizeof(double) + 63) / 64 * 64;
+    size_t values = (s->source->rows + (size_t)s->source->passes[s->part]) * TUNE_AIMS;
+    s->size = (sizeof(struct graded) + values * sizeof(double) + 63) / 64 * 64;
     *results = malloc((size_t)n * s->size);
     if (*results == NULL)
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
-    clock->each = s->part == TUNE_LATER ? 1 : s->share;
+    clock->each = s->part == TUNE_LATER ? later_work(s->source) : s->share;
     enum status status = crew_run(&crew, n, job, s, *results, s->size, problem);
     clock->before += n * clock->each;
     for (int i = 0; status == STATUS_OK && i < n; i++) {
@@ -169,7 +199,7 @@ static enum status climb(const struct tune_source *source, const struct tune_ask
             struct tune_trial *t = &r->trial[alive[i]];
             t->rungs = rung + 1;
             for (int a = 0; a < TUNE_AIMS; a++)
-                t->aim[a] = number(graded_at(results, &s, i)->score, NULL, source->rows, a);
+                t->aim[a] = number(&s, graded_at(results, &s, i)->score, NULL, a);
         }
         free(results);
         if (status != STATUS_OK)
@@ -199,8 +229,8 @@ static enum status decide_later(const struct tune_source *source, const struct t
         const double *mine = graded_at(results, &s, i)->score;
         t->final = true;
         for (int a = 0; a < TUNE_AIMS; a++) {
-            t->later[a] = number(mine, NULL, source->rows, a);
-            t->gain[a] = number(mine, graded_at(results, &s, 0)->score, source->rows, a);
+            t->later[a] = number(&s, mine, NULL, a);
+            t->gain[a] = number(&s, mine, graded_at(results, &s, 0)->score, a);
         }
     }
     free(results);
@@ -223,7 +253,7 @@ enum status tune_search(const struct tune_source *s, const struct tune_ask *ask,
         tune_point_draw(&from, ask->seed, (uint64_t)i, &out->trial[i].point);
     }
     clock_gettime(CLOCK_MONOTONIC, &clock.start);
-    clock.total = n * 0.25 + (n + 1) / 2 * 0.5 + (n + 3) / 4 + fmin(n, 4);
+    clock.total = n * 0.25 + (n + 1) / 2 * 0.5 + (n + 3) / 4 + fmin(n, 4) * later_work(s);
     enum status status = climb(s, ask, &clock, out, alive, &n, problem);
     if (status == STATUS_OK)
         status = decide_later(s, ask, &clock, out, alive, n, problem);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * On a full-information table a trial is simply played, over seeds; a row's score is the mean over
- * them, so intervals over rows hold both what other rows and what other draws would do.
+ * them. What a seed has learned by luck all its rows share, so the seeds count apart.
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "sim/disturb/course.h"
 #include "sim/play.h"
 #include "sim/replay.h"
@@ -57,8 +58,15 @@ void tune_table_fini(struct tune_table *t)
 
 struct sums {
     const struct tune_table *t;
-    double *score;
+    double *score, *pass;
+    double seeds, rows;
 };
+
+static void add(const struct sums *s, double *score, enum tune_aim aim, double v)
+{
+    score[aim] += v / s->seeds;
+    s->pass[aim] += v / s->rows;
+}
 
 /* The objective at hand, on what happened. */
 static void chose(void *ctx, const struct choice *c)
@@ -68,10 +76,9 @@ static void chose(void *ctx, const struct choice *c)
     const struct sums *s = ctx;
     const struct table *t = s->t->table;
     const struct objective *o = &s->t->current->objective;
-    double *score = s->score + (size_t)row * TUNE_AIMS, share = 1.0 / s->t->seeds;
+    double *score = s->score + (size_t)row * TUNE_AIMS;
     if (isnan(score[0]))
-        for (int a = 0; a < TUNE_AIMS; a++)
-            score[a] = 0;
+        memset(score, 0, TUNE_AIMS * sizeof *score);
     if (model < 0)
         return;
     size_t cell = table_cell(t, row, model);
@@ -79,10 +86,11 @@ static void chose(void *ctx, const struct choice *c)
     struct labels labels = {0};
     table_identifier(labels.task, table_task(t, row));
     double worth = o->quality * value_of(&s->t->current->value, &labels);
-    score[TUNE_QUALITY] += share * t->q[cell];
-    score[TUNE_COST] += share * usd;
-    score[TUNE_UTILITY] += share * (worth * t->q[cell] - o->cost * usd / s->t->scale_usd -
-                                    o->latency * ms / o->latency_scale_ms);
+    add(s, score, TUNE_QUALITY, t->q[cell]);
+    add(s, score, TUNE_COST, usd);
+    add(s, score, TUNE_UTILITY,
+        worth * t->q[cell] - o->cost * usd / s->t->scale_usd -
+            o->latency * ms / o->latency_scale_ms);
 }
 
 enum status tune_table_score(const void *ctx, const struct params *p,
@@ -90,7 +98,8 @@ enum status tune_table_score(const void *ctx, const struct params *p,
                              double *score, struct problem *problem)
 {
     const struct tune_table *t = ctx;
-    struct sums sums = {t, score};
+    int seeds = t->seeds * (part == TUNE_LATER ? LATER_TIMES : 1);
+    struct sums sums = {t, score, score + t->table->n * TUNE_AIMS, seeds, 1};
     struct phases *phases = calloc(1, sizeof *phases);
     struct params *learn = malloc(sizeof *learn);
     struct play play = {.learn = {t->table, t->earlier, part == TUNE_LATER ? t->n_earlier : 0},
@@ -114,7 +123,8 @@ enum status tune_table_score(const void *ctx, const struct params *p,
         play.phase = phases->phase;
         play.n_phases = phases->n;
     }
-    for (int i = 0; s == STATUS_OK && i < t->seeds; i++) {
+    sums.rows = (double)play.count.n;
+    for (int i = 0; s == STATUS_OK && i < seeds; i++, sums.pass += TUNE_AIMS) {
         struct play_result result;
         play_seed(&play, t->first_seed + (uint64_t)i, &result, NULL);
         s = result.status;

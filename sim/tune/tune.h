@@ -19,14 +19,18 @@
  * trial decides by.
  */
 enum tune_aim { TUNE_QUALITY, TUNE_COST, TUNE_UTILITY, TUNE_AIMS }; /* [0,1]; USD; points */
-enum tune_part { TUNE_EARLIER, TUNE_LATER };
+enum tune_part { TUNE_EARLIER, TUNE_LATER, TUNE_PARTS };
+enum { PASSES_MAX = 400 };
 
 struct tune_source {
     const struct params *current;
-    size_t rows; /* of all parts */
+    size_t rows;            /* of all parts */
+    int passes[TUNE_PARTS]; /* how often a part is played; 0 = it happened once */
     /* Scores the rows of a part under params, of EARLIER a share from the beginning: score has
-     * TUNE_AIMS values for each row, NaN where it is not of the part or has no label. Their means
-     * are the estimates. May run in another process. */
+     * TUNE_AIMS values for each row, NaN where it is not of the part or has no label, and behind
+     * them TUNE_AIMS for each pass: its means, beforehand 0. The means over rows are the estimates,
+     * the passes tell how much of them is the luck of learning, which all rows share. May run in
+     * another process. */
     enum status (*score)(const void *ctx, const struct params *p, const struct tune_point *point,
                          enum tune_part part, double share, double *score, struct problem *problem);
     const void *ctx;
@@ -59,6 +63,7 @@ MUST_CHECK enum status tune_search(const struct tune_source *s, const struct tun
                                    struct tune_report *out, struct problem *problem);
 void tune_free(struct tune_report *r);
 
+enum { LATER_TIMES = 4 };
 /* A full-information table: played by the engine, every outcome known. */
 struct tune_table {
     const struct table *table;
@@ -66,7 +71,7 @@ struct tune_table {
     size_t n_earlier, n_later;
     bool given_order;
     struct delay delay;
-    int seeds;
+    int seeds; /* of the earlier part; of the later one LATER_TIMES as many */
     uint64_t first_seed;
     double scale_usd; /* what the weight of cost is relative to */
     const struct params *current;
