@@ -135,7 +135,9 @@ static bool send_report(struct table_play *p, struct purser_client_report *r, si
     snprintf(id, sizeof id, "%s-%zu/%s", p->run, row, what);
     r->feedback_id = id;
     r->source = "play";
-    if (!report(p, r, status, e))
+    bool told = report(p, r, status, e);
+    r->feedback_id = NULL; /* the text ends with this call */
+    if (!told)
         return false;
     pthread_mutex_lock(&p->lock);
     p->reports++;

@@ -58,10 +58,10 @@ static void prices(const char *path)
             PROMISE(!row->usable || (row->in >= 0 && row->out >= 0 && row->context >= 0));
         }
         price_list_agree(&l, &report);
-        price_list_close(&l);
     } else {
         PROMISE(p.text[0] != '\0');
     }
+    price_list_close(&l);
     import_report_free(&report);
 }
 
