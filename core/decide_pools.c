@@ -14,6 +14,8 @@
 
 /* Of what the cheapest models cost: from there on a pool throttles all that it may. */
 static const double SHORT_AT_MOST = 0.25;
+/* One request in so many may come to more than its quantile pool has left for it. */
+static const double TAIL_RISK = 1e-4;
 enum { WAIT_MS_MIN = 1000, WAIT_MS_MAX = 3600 * 1000 };
 
 static struct pool_labels labels_of(const struct router *r, const struct event_decided *d, int arm)
@@ -86,17 +88,30 @@ static double likely_output(const struct router *r, const struct event_decided *
     return d->max_output_tokens > 0 ? fmin(out, (double)d->max_output_tokens) : out;
 }
 
-static void ask_likely(const struct router *r, const struct event_decided *d, int arm,
-                       const struct prediction *pr, double risk, struct pool_ask *ask)
+/* What a call with so much output costs, in nanodollars. */
+static double nano_of(const struct router *r, const struct event_decided *d, int arm, double out)
 {
     const struct rates *price = model_rates(&r->params.catalog.model[arm], d->batch);
-    double out = likely_output(r, d, arm, pr, risk);
     double fresh = (double)(d->prompt_tokens - d->cached_tokens);
     double pico = (double)price->in * fresh + (double)price->cached * (double)d->cached_tokens +
                   (double)price->out * out;
-    double nano = pico / 1000 * learner_cost_ratio(router_learner(r, d->learner), arm);
-    ask->amount[POOL_QUANTILE][POOL_NANO] = amount_of(fmax(nano, pr->cost_usd * 1e9));
-    ask->amount[POOL_QUANTILE][POOL_TOKENS] = amount_of((double)d->prompt_tokens + ceil(out));
+    return pico / 1000 * learner_cost_ratio(router_learner(r, d->learner), arm);
+}
+
+/* The reservation, and what the far end of the distribution is above it, if more than so far. */
+static void ask_likely(const struct router *r, const struct event_decided *d, int arm,
+                       const struct prediction *pr, double risk, struct pool_ask *ask,
+                       int64_t margin[POOL_UNITS])
+{
+    int64_t *amount = ask->amount[POOL_QUANTILE];
+    double out = likely_output(r, d, arm, pr, risk), far = likely_output(r, d, arm, pr, TAIL_RISK);
+    amount[POOL_NANO] = amount_of(fmax(nano_of(r, d, arm, out), pr->cost_usd * 1e9));
+    amount[POOL_TOKENS] = amount_of((double)d->prompt_tokens + ceil(out));
+    int64_t most[POOL_UNITS] = {[POOL_NANO] = amount_of(nano_of(r, d, arm, far)),
+                                [POOL_TOKENS] = amount_of((double)d->prompt_tokens + ceil(far))};
+    for (int u = 0; u < POOL_UNITS; u++)
+        if (most[u] - amount[u] > margin[u])
+            margin[u] = most[u] - amount[u];
 }
 
 /* Whether a strict pool of the path has a cap in dollars. */
@@ -111,14 +126,14 @@ static bool strict_dollars(const struct pool_path *path)
 /* What no pool of the path asks for stays zero: it would be noise in the log. */
 static void ask_of(const struct router *r, const struct request *req, const struct event_decided *d,
                    int arm, const struct prediction *pr, const struct pool_path *path,
-                   struct pool_ask *ask)
+                   struct pool_ask *ask, int64_t margin[POOL_UNITS])
 {
     bool strict = path->strict != 0, likely = path->strict != (1u << path->n) - 1;
     memset(ask, 0, sizeof *ask);
     if (strict)
         ask_worst(&r->params.catalog.model[arm], strict_dollars(path), req, d, ask);
     if (likely)
-        ask_likely(r, d, arm, pr, path->risk, ask);
+        ask_likely(r, d, arm, pr, path->risk, ask, margin);
 }
 
 /* ---- refusals ---- */
@@ -252,19 +267,43 @@ static enum status decide_throttle(const struct router *r, int64_t now_ms, struc
 
 /* ---- the decision ---- */
 
+/* The path of a model's request: the same for all, unless a pool looks at the model. */
+static void path_for(const struct router *r, int64_t now_ms, const struct event_decided *d, int arm,
+                     struct pool_path *path)
+{
+    if (path->n < 0 || r->pools.by_model)
+        router_path(r, now_ms, d, arm, path);
+}
+
+/* What each eligible model asks for; the margin is for the dearest: one that is open already may
+ * have been it. */
+static void ask_all(const struct router *r, int64_t now_ms, const struct request *req,
+                    const struct prediction *pr, const struct event_decided *d,
+                    struct pool_ask price[MODELS_MAX], int64_t margin[POOL_UNITS])
+{
+    struct pool_path path = {.n = -1};
+    memset(margin, 0, POOL_UNITS * sizeof *margin);
+    for (uint64_t m = d->eligible; m; m &= m - 1) {
+        int a = __builtin_ctzll(m);
+        path_for(r, now_ms, d, a, &path);
+        ask_of(r, req, d, a, &pr[a], &path, &price[a], margin);
+    }
+}
+
 enum status decide_afford(const struct router *r, int64_t now_ms, const struct request *req,
                           const struct prediction *pr, struct event_decided *d,
                           struct pool_ask price[MODELS_MAX], struct problem *problem)
 {
     struct pool_path path = {.n = -1};
     struct pool_verdict least = {.action = POOL_FULL + 1};
+    int64_t margin[POOL_UNITS];
     if (r->params.pools.n == 0)
         return STATUS_OK;
+    ask_all(r, now_ms, req, pr, d, price, margin);
     for (uint64_t m = d->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
-        if (path.n < 0 || r->pools.by_model)
-            router_path(r, now_ms, d, a, &path);
-        ask_of(r, req, d, a, &pr[a], &path, &price[a]);
+        path_for(r, now_ms, d, a, &path);
+        memcpy(path.margin, margin, sizeof path.margin);
         struct pool_verdict v = pools_admit(&r->pools, &path, &price[a]);
         if (pools_admitted(v.action))
             continue;

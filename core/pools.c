@@ -141,6 +141,7 @@ static void begin_path(struct pool_path *out, int64_t now_ms)
     out->strict = 0;
     out->risk = 1;
     out->now_ms = now_ms;
+    memset(out->margin, 0, sizeof out->margin);
 }
 
 void pools_path(const struct pools *p, const struct pool_labels *labels, int64_t now_ms,
@@ -286,16 +287,24 @@ int64_t pools_soft_level(const struct pools *p, const struct pool_entry *e, enum
     return cap < 0 || s->soft_only ? cap : share_of(cap, s->soft);
 }
 
+static int64_t margin_of(const struct pool_path *path, int64_t cap, enum pool_unit unit)
+{
+    int64_t most = cap / POOL_MARGIN_PART;
+    return path->margin[unit] < most ? path->margin[unit] : most;
+}
+
 /* Asks one entry for one unit. */
 static struct pool_verdict ask_unit(const struct pools *p, const struct pool_path *path,
                                     const struct pool_entry *e, enum pool_unit unit, int64_t amount)
 {
+    const struct pool_spec *s = &p->config.spec[e->spec];
     struct pool_verdict v = {
         .action = POOL_ADMIT, .spec = e->spec, .at = e->at, .value = e->value, .unit = unit};
     int64_t room = room_of(p, path, e, unit), cap = e->cap[unit];
-    if (amount > room) {
+    int64_t needed = pool_add(amount, s->quantile && cap >= 0 ? margin_of(path, cap, unit) : 0);
+    if (needed > room) {
         v.action = POOL_EXHAUSTED;
-        v.missing = amount - room;
+        v.missing = needed - room;
         v.retry_after_ms = cap >= 0 && amount > cap && cap > 0
                                ? 0 /* will not fit the next window either */
                                : wait_of(p, path, e, unit, v.missing);

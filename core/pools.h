@@ -24,7 +24,8 @@
 enum pool_mode { POOL_STRICT, POOL_QUANTILE, POOL_MODES };
 enum {
     POOL_BOOKS = WINDOW_PARTS + 2, /* kept per instance: a rolling window's, and all before it */
-    POOL_PAGE = 16                 /* instances in a snapshot item */
+    POOL_PAGE = 16,                /* instances in a snapshot item */
+    POOL_MARGIN_PART = 4           /* of a cap, that a margin may take */
 };
 /* The most that one request may be charged: a million dollars, 10^15 tokens. */
 #define POOL_AMOUNT_MAX INT64_C(1000000000000000)
@@ -103,6 +104,9 @@ struct pool_path {
     uint8_t strict; /* bit per entry: reserves the worst case */
     double risk;    /* the smallest of the quantile pools on it, 1 without any */
     int64_t now_ms;
+    /* What quantile pools keep free beyond what is asked for, a quarter of their cap at most: what
+     * open requests may come to above their reservations. 0 unless the asker sets it. */
+    int64_t margin[POOL_UNITS];
     struct pool_entry {
         int32_t spec, at, up; /* configured pool; slot or -1; the parent's entry or -1 */
         const char *value;    /* borrowed from the labels */

@@ -83,7 +83,14 @@ void service_new(struct service *s, const char *limits, const char *extra)
     snprintf(s->log, sizeof s->log, "%s/log", s->dir);
     snprintf(s->full_flag, sizeof s->full_flag, "%s/disk-is-full", s->dir);
     for (int i = 0; i < SERVICE_PORTS; i++) {
-        s->port[i] = service_port();
+        bool again = true; /* a port may be drawn twice */
+        for (s->port[i] = service_port(); again;) {
+            again = false;
+            for (int j = 0; j < i; j++)
+                again |= s->port[j] == s->port[i];
+            if (again)
+                s->port[i] = service_port();
+        }
         snprintf(s->url[i], sizeof s->url[i], "%s://127.0.0.1:%d", i < 5 ? "tcp" : "http",
                  s->port[i]);
     }

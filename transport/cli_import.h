@@ -57,7 +57,7 @@ MUST_CHECK enum status import_replace(const char *path, const char *text, struct
 
 /* ---- a configuration to import into (cli_import_into.c) */
 
-/* import_into_open reads it; "-" and a file that is not there yet leave the file empty.
+/* import_into_open reads it; "-" and a file that is not there yet leave f empty, so does a failure.
  * import_array gives (malloc) its text, with an empty array under the key if it has none.
  * import_order takes the text and gives it with the n items of an array in another order, each as
  * it is written. import_into_write takes the text, refuses what is no configuration, and prints it

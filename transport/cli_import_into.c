@@ -21,6 +21,7 @@ int import_into_open(struct cli *c, const char *path, struct import_file *f)
         return cli_problem(c, path, &p, CLI_CONFIG);
     if (json_is_object(f->root))
         return CLI_OK;
+    import_close(f);
     problem_set(&p, STATUS_BAD_JSON, "", "not a configuration");
     return cli_problem(c, path, &p, CLI_CONFIG);
 }
