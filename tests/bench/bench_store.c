@@ -120,6 +120,22 @@ static void measure(struct ours *o, struct raw *r, int round, int per_batch, lon
     figure(round, "lmdb", per_batch, events / ns[1] * 1e9);
 }
 
+/* How long one raw commit of 64 records takes, apart from the comparison. */
+static void measure_commits(struct raw *r, int round, long commits)
+{
+    double *us = calloc((size_t)commits, sizeof *us);
+    if (!us)
+        bench_fail("no memory");
+    for (long i = 0; i < commits; i++) {
+        int64_t start = bench_ns();
+        raw_commit(r, 64);
+        us[i] = (double)(bench_ns() - start) / 1000;
+    }
+    bench_figure(round, bench_quantile(us, (size_t)commits, 0.5), "store/commit_p50_us");
+    bench_figure(round, bench_quantile(us, (size_t)commits, 0.99), "store/commit_p99_us");
+    free(us);
+}
+
 int main(int argc, char **argv)
 {
     static struct ours ours;
@@ -144,6 +160,7 @@ int main(int argc, char **argv)
         bench_figure(round, (double)raw.n, "store/record_bytes");
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
             measure(&ours, &raw, round, sizes[i], commits);
+        measure_commits(&raw, round, commits);
     }
     batch_free(ours.batch);
     db_close(ours.db);
