@@ -16,7 +16,6 @@
 #include "bandit/pool.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include "bandit/packed.h"
 #include "bandit/repro.h"
 #include "bandit/ridge_inside.h"
@@ -128,15 +127,18 @@ static bool run(struct pooling *p, struct ridge *const *ridges, int n, int64_t n
     return ok;
 }
 
+size_t ridge_pool_room(int d)
+{
+    return 3 * packed_len(d) + 3 * (size_t)d;
+}
+
 bool ridge_pool(struct ridge *const *ridges, int n, const struct pool_prior *prior, int64_t now_ms,
-                double *mean, double *evidence)
+                double *room, double *mean, double *evidence)
 {
     if (n <= 0)
         return false;
     size_t packed = ridges[0]->packed, d = (size_t)ridges[0]->d;
-    double *room = calloc(3 * packed + 3 * d, sizeof *room);
-    if (room == NULL)
-        return false;
+    memset(room, 0, ridge_pool_room(ridges[0]->d) * sizeof *room);
     struct pooling p = {.prior = prior,
                         .m = room,
                         .l = room + packed,
@@ -151,6 +153,5 @@ bool ridge_pool(struct ridge *const *ridges, int n, const struct pool_prior *pri
         memcpy(mean, p.h, d * sizeof *mean);
     if (ok && evidence)
         *evidence = -0.5 * p.log_det - 0.5 * (p.rows + prior->nu_0) * repro_log(spread);
-    free(room);
     return ok;
 }

@@ -19,9 +19,10 @@ struct pool_prior {
 /* ridge_pool writes the posterior mean of theta_0 to mean (d values) and, when evidence is not
  * NULL, the log marginal likelihood of all labels up to a constant: larger for priors that fit
  * better. Data as of now_ms; noise counts as equal in all ridges, which have one d. Ridges without
- * rows add nothing. False when memory is short or a matrix is not positive definite; the outputs
- * are then untouched. */
+ * rows add nothing. False when a matrix is not positive definite; the outputs are then untouched.
+ * room: ridge_pool_room(d) doubles to work in, so that the outcome does not depend on memory. */
+size_t ridge_pool_room(int d);
 bool ridge_pool(struct ridge *const *ridges, int n, const struct pool_prior *prior, int64_t now_ms,
-                double *mean, double *evidence);
+                double *room, double *mean, double *evidence);
 
 #endif

@@ -173,6 +173,7 @@ struct group {
     struct field_table table;
     const char *prefix;
     size_t len;
+    int last; /* row found last */
 };
 
 /* Gives what follows the prefix in a row's path, NULL if the row is elsewhere. */
@@ -181,17 +182,20 @@ static const char *below(const struct group *g, const struct field *f)
     return strncmp(f->path, g->prefix, g->len) == 0 ? f->path + g->len : NULL;
 }
 
-/* Gives the row of a key or the first row below it; *nested tells which. */
-static const struct field *find(const struct group *g, const char *key, bool *nested)
+/* Gives the row of a key or a row below it; *nested tells which. Keys often come in the table's
+ * order, so the search begins behind the row found last, of which *from is the index. */
+static const struct field *find(const struct group *g, const char *key, bool *nested, int *from)
 {
     size_t n = strlen(key);
-    for (int i = 0; i < g->table.n; i++) {
+    for (int k = 0, i = *from; k < g->table.n; k++) {
+        i = i + 1 < g->table.n ? i + 1 : 0;
         if (g->table.row[i].path[g->len] != key[0]) /* most rows, and cheap to see */
             continue;
         const char *rest = below(g, &g->table.row[i]);
         if (!rest || strncmp(rest, key, n) != 0 || (rest[n] && rest[n] != '/'))
             continue;
         *nested = rest[n] == '/';
+        *from = i;
         return &g->table.row[i];
     }
     return NULL;
@@ -251,10 +255,10 @@ struct source {
     const struct doc_value *flat; /* of a tree's member only a view */
 };
 
-static enum status read_group(const struct group *g, struct source object, const struct json_at *at,
+static enum status read_group(struct group *g, struct source object, const struct json_at *at,
                               void *const base[], unsigned *seen, struct problem *p);
 
-static enum status read_member(const struct group *g, const char *key, struct source v,
+static enum status read_member(struct group *g, const char *key, struct source v,
                                const struct json_at *up, void *const base[], unsigned *seen,
                                struct problem *p)
 {
@@ -262,14 +266,14 @@ static enum status read_member(const struct group *g, const char *key, struct so
     bool nested = false;
     if (strncmp(key, "x_", 2) == 0)
         return STATUS_OK;
-    const struct field *f = find(g, key, &nested);
+    const struct field *f = find(g, key, &nested, &g->last);
     if (!f)
         return refuse_unknown(g, key, &here, p);
     if (!base[f->part])
         return json_fail(p, STATUS_BAD_REQUEST, &here,
                          "cannot be changed here: edit the configuration file and restart");
     if (nested) {
-        struct group inner = {g->table, f->path, g->len + strlen(key) + 1};
+        struct group inner = {g->table, f->path, g->len + strlen(key) + 1, g->last};
         return read_group(&inner, v, &here, base, seen, p);
     }
     if (seen)
@@ -277,7 +281,7 @@ static enum status read_member(const struct group *g, const char *key, struct so
     return field_take(f, v.flat, &here, base[f->part], p);
 }
 
-static enum status read_group(const struct group *g, struct source object, const struct json_at *at,
+static enum status read_group(struct group *g, struct source object, const struct json_at *at,
                               void *const base[], unsigned *seen, struct problem *p)
 {
     char found[FOUND_CAP];
@@ -307,7 +311,7 @@ static enum status read_group(const struct group *g, struct source object, const
 enum status fields_read(struct field_table table, json_t *object, const struct json_at *at,
                         void *const base[], unsigned *seen, struct problem *problem)
 {
-    struct group all = {table, "", 0};
+    struct group all = {table, "", 0, -1};
     struct doc_value view = json_view(object);
     return read_group(&all, (struct source){object, &view}, at, base, seen, problem);
 }
@@ -316,7 +320,7 @@ enum status fields_take(struct field_table table, const struct doc_value *object
                         const struct json_at *at, void *const base[], unsigned *seen,
                         struct problem *problem)
 {
-    struct group all = {table, "", 0};
+    struct group all = {table, "", 0, -1};
     return read_group(&all, (struct source){NULL, object}, at, base, seen, problem);
 }
 
@@ -394,7 +398,7 @@ static int render_group(const struct group *g, int part, const void *base, struc
         }
         done = rest;
         done_len = n;
-        struct group inner = {g->table, f->path, g->len + n + 1};
+        struct group inner = {g->table, f->path, g->len + n + 1, -1};
         text_put(out, "{");
         render_group(&inner, part, base, out);
         text_put(out, "}");
@@ -404,7 +408,7 @@ static int render_group(const struct group *g, int part, const void *base, struc
 
 int fields_render(struct field_table table, int part, const void *base, struct text *out)
 {
-    struct group all = {table, "", 0};
+    struct group all = {table, "", 0, -1};
     return render_group(&all, part, base, out);
 }
 

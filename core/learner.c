@@ -113,15 +113,6 @@ static void refresh(struct learner *l, const struct params *p, int arm, enum tar
     l->dirty[arm][t] = 3;
 }
 
-void learner_free(struct learner *l)
-{
-    for (int a = 0; a < MODELS_MAX; a++)
-        for (int t = 0; t < TARGETS; t++) {
-            ridge_free(l->ridge[a][t]);
-            l->ridge[a][t] = NULL;
-        }
-}
-
 void learner_attach(struct learner *l, const struct learner *parent,
                     const struct learner_spec *spec, int index)
 {
@@ -181,7 +172,7 @@ bool learner_shape(struct learner *l, const struct params *p, const struct lens 
     bool first = l->schema == 0, changed = first || schema != features_schema(&l->layout);
     if (first)
         l->scale = SCALE_START;
-    if (changed && !carry_over(l, &layout))
+    if (changed && (!learner_room(l, features_dim(&layout)) || !carry_over(l, &layout)))
         return false;
     if (changed) /* entries that went and came back have lost what they knew: not the same schema */
         l->schema = first ? schema : mix64(l->schema ^ schema);
@@ -353,7 +344,8 @@ static bool try_scales(const struct learner *l, const struct params *p,
     }
     struct pool_prior prior = {out->level, out->precision, out->shared, noise_guess[t],
                                NOISE_WEIGHT};
-    return ridge_pool(ridges, l->n_arms, &prior, now_ms, out->mean, score ? &out->evidence : NULL);
+    return ridge_pool(ridges, l->n_arms, &prior, now_ms, l->room, out->mean,
+                      score ? &out->evidence : NULL);
 }
 
 /* One pass of coordinate ascent over the scales, a factor 4 either way, by marginal likelihood. */

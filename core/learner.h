@@ -29,6 +29,7 @@ struct learner {
     uint64_t schema;      /* of the layout since it was last changed; 0 = not shaped yet */
     struct layout layout; /* of x */
     struct ridge *ridge[MODELS_MAX][TARGETS];
+    double *room;                            /* that the shared prior is estimated in */
     struct ratio smear[MODELS_MAX][TARGETS]; /* TOKENS and LATENCY only */
     struct ratio cost[MODELS_MAX];           /* reported / computed */
     struct forgetting forgets;               /* of the quotients; regressions have their own */
@@ -66,6 +67,9 @@ bool learner_shape(struct learner *l, const struct params *p, const struct lens 
                    int64_t now_ms);
 /* learner_forget sets the half-life; that of a learner without rows has none before it. */
 void learner_forget(struct learner *l, const struct params *p, bool first, int64_t now_ms);
+/* learner_room makes room for estimating the shared prior of d entries; false when memory is short.
+ */
+bool learner_room(struct learner *l, int d);
 void learner_free(struct learner *l);
 /* learner_copy gives a learner that predicts the same, on its own, and is good for nothing else;
  * NULL when memory is short. The caller frees with learner_drop (NULL is fine). */

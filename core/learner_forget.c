@@ -1,6 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* The forgetting of a learner's quotients; its regressions see to their own. */
+/* The forgetting of a learner's quotients; its regressions see to their own. And its memory. */
 #include "core/learner.h"
+
+#include <stdlib.h>
+#include "bandit/pool.h"
+
+bool learner_room(struct learner *l, int d)
+{
+    double *room = realloc(l->room, ridge_pool_room(d) * sizeof *room);
+    if (room)
+        l->room = room;
+    return room != NULL;
+}
+
+void learner_free(struct learner *l)
+{
+    for (int a = 0; a < MODELS_MAX; a++)
+        for (int t = 0; t < TARGETS; t++) {
+            ridge_free(l->ridge[a][t]);
+            l->ridge[a][t] = NULL;
+        }
+    free(l->room);
+    l->room = NULL;
+}
 
 void learner_forget(struct learner *l, const struct params *p, bool first, int64_t now_ms)
 {

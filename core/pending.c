@@ -52,8 +52,9 @@ bool pending_reshape(struct pending *p, int stride)
     free(p->x);
     p->x = x;
     p->stride = stride;
-    for (int64_t i = 0; i < p->cap; i++)
-        p->row[i].schema = 0; /* nothing can be learned without the vector, should it come back */
+    for (int64_t k = p->first; k < p->total; k++) /* the others' pages stay untouched */
+        p->row[k % p->cap].schema =
+            0; /* nothing can be learned without the vector, should it come back */
     memset(p->dirty, 3, (size_t)(p->cap / PENDING_PAGE + 1));
     return true;
 }

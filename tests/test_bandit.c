@@ -25,6 +25,8 @@
 
 #define assert_close(a, b, tolerance) check_close((a), (b), (tolerance), __LINE__)
 
+static double room[4096]; /* of ridge_pool, for the d that are used here */
+
 static void check_close(double a, double b, double tolerance, int line)
 {
     if (fabs(a - b) <= tolerance)
@@ -729,7 +731,7 @@ static void ridge_golden_bits(void **state)
     uint64_t digest = hash64(out, n * sizeof *out, 0);
     double read[2] = {ridge_mean(r, x), ridge_width(r, x, work)};
     digest = hash64(read, sizeof read, digest);
-    assert_true(ridge_pool(both, 2, &pp, 1700000000000 + 401 * (int64_t)HOUR, mean, NULL));
+    assert_true(ridge_pool(both, 2, &pp, 1700000000000 + 401 * (int64_t)HOUR, room, mean, NULL));
     digest = hash64(mean, sizeof mean, digest);
     assert_bits(digest, 0x29ab053b21a77a7eu);
     ridge_free(r);
@@ -801,16 +803,16 @@ static void ridge_pool_equals_joint_fit(void **state)
     for (int m = 0; m <= ARMS; m++)
         level[m] = level_of(m);
     struct pool_prior prior = {.level = level, .precision = precision, .shared = shared};
-    assert_true(ridge_pool(arm, ARMS + 1, &prior, 0, got, NULL));
+    assert_true(ridge_pool(arm, ARMS + 1, &prior, 0, room, got, NULL));
     pool_reference(rows, ARMS, D, want);
     for (int j = 0; j < D; j++)
         assert_close(got[j], want[j], 1e-9);
-    assert_true(ridge_pool(&arm[ARMS], 1, &prior, 0, got, NULL));
+    assert_true(ridge_pool(&arm[ARMS], 1, &prior, 0, room, got, NULL));
     for (int j = 0; j < D; j++)
         assert_close(got[j], 0, 1e-15);
     shared[3] = -1e9;
     got[0] = 42;
-    assert_false(ridge_pool(arm, ARMS, &prior, 0, got, NULL));
+    assert_false(ridge_pool(arm, ARMS, &prior, 0, room, got, NULL));
     assert_true(got[0] == 42);
     for (int m = 0; m <= ARMS; m++)
         ridge_free(arm[m]);
@@ -870,7 +872,7 @@ static void ridge_pool_evidence_equals_dense(void **state)
             shared[j] = 0.7 * precision[j];
         }
         struct pool_prior prior = {level, precision, shared, 0.12, 20};
-        assert_true(ridge_pool(arm, ARMS, &prior, 0, mean, &got));
+        assert_true(ridge_pool(arm, ARMS, &prior, 0, room, mean, &got));
         assert_close(got, evidence_reference(rows, ARMS, D, &prior), 1e-9);
     }
     for (int m = 0; m < ARMS; m++)

@@ -6,16 +6,19 @@
  *
  *   bench_nng echo URL | mailbox URL
  *   bench_nng load --kind echo|route --url URL [--feedback URL] [--packed 1]
- *                  --inflight N --connections C ...
+ *                  --inflight N --connections C [--rate N] [--ids FILE] ...
+ *   bench_nng push --url URL --ids FILE | pull --url URL --n N
  *
  * The load is closed: N contexts over C sockets of one connection each, a context sends the next
- * request when its reply is in; the server's CPU time a message is read from outside. With --rate R
- * a context waits until its next request is due, so that all of them send R a second as long as
- * replies come in time. Everything
+ * request when its reply is in; the server's CPU time a message is read from outside. Everything
  * runs in NNG's completions, the same code for every server. Clients and servers share the
- * machine's CPUs; ratios to the echo allow for that.
+ * machine's CPUs; ratios to the echo allow for that. Considered: an open load of fixed rate. It
+ * shows queueing, not what the service can do. But --rate has each context send at its own pace, to
+ * see latencies below what is the most.
  */
 #include <nng/nng.h>
+#include <nng/protocol/pipeline0/pull.h>
+#include <nng/protocol/pipeline0/push.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/util/platform.h>
@@ -119,7 +122,7 @@ struct load {
     bool packed;      /* MessagePack */
     uint64_t base;    /* of request ids: no two runs share one */
     int64_t from, until;
-    int64_t gap_ns;     /* between two requests of a context; 0 = none */
+    int64_t period;     /* of a lane's requests; 0 = the next when the last is answered */
     pid_t server;       /* whose CPU time is measured */
     atomic_ullong next; /* request */
     atomic_int active;
@@ -132,8 +135,8 @@ struct lane {
     struct load *load;
     nng_ctx ctx;
     nng_aio *aio;
-    enum { LANE_WAIT, LANE_SEND, LANE_RECEIVE } step;
-    int64_t start, due;
+    enum { LANE_SENDS, LANE_RECEIVES, LANE_WAITS } state;
+    int64_t start;
     double *us; /* latencies of replies within the measured time */
     size_t n, cap;
 };
@@ -218,30 +221,17 @@ static bool lane_fill(struct lane *l, nng_msg **out)
     return true;
 }
 
-static void lane_send(struct lane *l)
+static void lane_next(struct lane *l)
 {
     nng_msg *msg;
     if (bench_ns() >= l->load->until || !lane_fill(l, &msg)) {
         atomic_fetch_sub(&l->load->active, 1);
         return;
     }
-    l->step = LANE_SEND;
+    l->state = LANE_SENDS;
     l->start = bench_ns();
     nng_aio_set_msg(l->aio, msg);
     nng_ctx_send(l->ctx, l->aio);
-}
-
-/* Sends the next request when it is due. What is overdue is sent at once, and not made up for. */
-static void lane_next(struct lane *l)
-{
-    int64_t now = bench_ns();
-    l->due = l->due + l->load->gap_ns > now ? l->due + l->load->gap_ns : now;
-    if (l->due - now < 1000000) {
-        lane_send(l);
-        return;
-    }
-    l->step = LANE_WAIT;
-    nng_sleep_aio((nng_duration)((l->due - now) / 1000000), l->aio);
 }
 
 /* Keeps the decision id of a reply for the feedback load; false when it is not what was asked. */
@@ -292,15 +282,22 @@ static void lane_on_aio(void *arg)
 {
     struct lane *l = arg;
     check(nng_aio_result(l->aio), l->load->name);
-    if (l->step == LANE_WAIT) {
-        lane_send(l);
-    } else if (l->step == LANE_SEND) {
-        l->step = LANE_RECEIVE;
+    if (l->state == LANE_SENDS) {
+        l->state = LANE_RECEIVES;
         nng_ctx_recv(l->ctx, l->aio);
-    } else {
-        lane_arrived(l);
-        lane_next(l);
+        return;
     }
+    int64_t wait_ms = 0;
+    if (l->state == LANE_RECEIVES) {
+        lane_arrived(l);
+        wait_ms = l->load->period > 0 ? (l->start + l->load->period - bench_ns()) / 1000000 : 0;
+    }
+    if (wait_ms > 0) {
+        l->state = LANE_WAITS;
+        nng_sleep_aio((nng_duration)wait_ms, l->aio);
+        return;
+    }
+    lane_next(l);
 }
 
 /* CPU time that the server has used, in microseconds. */
@@ -356,9 +353,11 @@ static void run(struct load *d, const char *url, int connections, int inflight, 
     d->from = bench_ns() + length / 5; /* the first fifth warms up */
     d->until = d->from + length;
     atomic_store(&d->active, inflight);
-    for (int i = 0; i < inflight; i++) { /* spread over the gap */
-        lanes[i].due = bench_ns() - d->gap_ns + d->gap_ns / inflight * i;
+    for (int i = 0; i < inflight; i++) {
         lane_next(&lanes[i]);
+        if (d->period > 0) /* spread over a period */
+            nng_msleep((nng_duration)(d->period * (i + 1) / inflight / 1000000 -
+                                      d->period * i / inflight / 1000000));
     }
     while (atomic_load(&d->active) > 0)
         nng_msleep(2);
@@ -374,6 +373,68 @@ static void run(struct load *d, const char *url, int connections, int inflight, 
     report(d, lanes, inflight, measured, round);
     free(lanes);
     free(sockets); /* not closed: nng_close may hang before NNG 1.7.3, and the process ends soon */
+}
+
+/* The decisions made, a line each, for `push`. */
+static void write_ids(const struct load *d, const char *path)
+{
+    FILE *f = path ? fopen(path, "w") : NULL;
+    if (path && !f)
+        bench_fail("cannot write %s", path);
+    for (uint64_t i = 0; f && i < atomic_load(&d->ids); i++)
+        fprintf(f, "%s\n", d->id[i]);
+    if (f)
+        fclose(f);
+}
+
+/* Reports on decisions that nobody acknowledges, over one connection as fast as they go. */
+static int push(int argc, char **argv)
+{
+    FILE *f = fopen(bench_text(argc, argv, "--ids", ""), "r");
+    const char *url = bench_text(argc, argv, "--url", "");
+    bool packed = bench_number(argc, argv, "--packed", 0) != 0;
+    char id[ID_CAP], text[MESSAGE + 1];
+    nng_socket socket;
+    if (!f)
+        bench_fail("--ids: no such file");
+    check(nng_push0_open(&socket), "nng_push0_open");
+    check(nng_dial(socket, url, NULL, 0), url);
+    for (uint64_t i = 0; fgets(id, sizeof id, f); i++) {
+        nng_msg *msg;
+        size_t n = MESSAGE;
+        id[strcspn(id, "\n")] = '\0';
+        if (packed)
+            n = packed_feedback(text, id, i);
+        else
+            bench_feedback(text, MESSAGE, id, i);
+        check(nng_msg_alloc(&msg, 0), "nng_msg_alloc");
+        check(nng_msg_append(msg, text, n), "nng_msg_append");
+        check(nng_sendmsg(socket, msg, 0), "nng_sendmsg");
+    }
+    fclose(f);
+    nng_msleep(2000); /* nobody tells when the last has left */
+    _exit(0);
+}
+
+/* Takes n messages and prints how many came a second, between the first and the last. */
+static int pull(int argc, char **argv)
+{
+    long n = bench_number(argc, argv, "--n", 1000);
+    nng_socket socket;
+    int64_t from = 0;
+    check(nng_pull0_open(&socket), "nng_pull0_open");
+    check(nng_listen(socket, bench_text(argc, argv, "--url", ""), NULL, 0), "nng_listen");
+    puts("ready");
+    fflush(stdout);
+    for (long i = 0; i < n; i++) {
+        nng_msg *msg;
+        check(nng_recvmsg(socket, &msg, 0), "nng_recvmsg");
+        from = i == 0 ? bench_ns() : from;
+        nng_msg_free(msg);
+    }
+    bench_figure((int)bench_number(argc, argv, "--round", 0),
+                 (double)n / ((double)(bench_ns() - from) / 1e9), "nng/pull/rate");
+    _exit(0);
 }
 
 static int load(int argc, char **argv)
@@ -393,9 +454,9 @@ static int load(int argc, char **argv)
     d.packed = back.packed = bench_number(argc, argv, "--packed", 0) != 0;
     templates_make(d.packed);
     d.name = name[0];
+    int rate = (int)bench_number(argc, argv, "--rate", 0);
+    d.period = back.period = rate > 0 ? 1000000000LL * inflight / rate : 0;
     d.server = back.server = (pid_t)bench_number(argc, argv, "--server", 0);
-    long rate = bench_number(argc, argv, "--rate", 0);
-    d.gap_ns = back.gap_ns = rate > 0 ? (int64_t)(1e9 * inflight / (double)rate) : 0;
     d.base = (uint64_t)bench_ns(); /* runs are longer than requests are many */
     d.id = calloc(IDS_MAX, sizeof *d.id);
     if (!d.id)
@@ -408,6 +469,7 @@ static int load(int argc, char **argv)
         atomic_store(&back.ids, atomic_load(&d.ids));
         run(&back, feedback, connections, inflight, seconds, round);
     }
+    write_ids(&d, bench_text(argc, argv, "--ids", NULL));
     free(d.id);
     fflush(stdout);
     _exit(0);
@@ -419,5 +481,9 @@ int main(int argc, char **argv)
         return serve(argv[2], argv[1][0] == 'm');
     if (argc >= 2 && strcmp(argv[1], "load") == 0)
         return load(argc, argv);
-    bench_fail("usage: bench_nng echo URL | mailbox URL | load --kind echo|route --url URL ...");
+    if (argc >= 2 && strcmp(argv[1], "push") == 0)
+        return push(argc, argv);
+    if (argc >= 2 && strcmp(argv[1], "pull") == 0)
+        return pull(argc, argv);
+    bench_fail("usage: bench_nng echo URL | mailbox URL | load|push|pull --url URL ...");
 }

@@ -212,6 +212,22 @@ static void measure(struct bench *b, int round, int per_batch, long commits)
     }
 }
 
+/* How long one raw commit of 64 records takes, apart from the comparison. */
+static void measure_commits(struct raw *r, int round, long commits)
+{
+    double *us = calloc((size_t)commits, sizeof *us);
+    if (!us)
+        bench_fail("no memory");
+    for (long i = 0; i < commits; i++) {
+        int64_t start = bench_ns();
+        raw_commit(r, 64);
+        us[i] = (double)(bench_ns() - start) / 1000;
+    }
+    bench_figure(round, bench_quantile(us, (size_t)commits, 0.5), "store/commit_p50_us");
+    bench_figure(round, bench_quantile(us, (size_t)commits, 0.99), "store/commit_p99_us");
+    free(us);
+}
+
 int main(int argc, char **argv)
 {
     static struct bench b;
@@ -238,6 +254,7 @@ int main(int argc, char **argv)
         bench_figure(round, (double)b.raw.n, "store/record_bytes");
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
             measure(&b, round, sizes[i], commits);
+        measure_commits(&b.raw, round, commits);
     }
     batch_free(b.ours.batch);
     batch_free(b.metered.batch);
