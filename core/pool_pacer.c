@@ -103,8 +103,13 @@ double pool_pacer_rate(const struct pool_pacer *p, enum pool_unit unit,
                        const struct pool_prospect *at)
 {
     double one = unit == POOL_NANO ? 1e-9 : 1;
-    double left = fmax((double)at->left - (1 - AIM) * (double)at->cap, 0) * one;
-    return left / fmax(forecast_requests(&p->forecast, at->now_ms, at->end_ms), 1);
+    double rate = INFINITY;
+    for (int i = 0; i < at->n; i++) {
+        double left = fmax((double)at->until[i].left - (1 - AIM) * (double)at->cap, 0) * one;
+        double requests = forecast_requests(&p->forecast, at->now_ms, at->until[i].end_ms);
+        rate = fmin(rate, left / fmax(requests, 1));
+    }
+    return rate;
 }
 
 /* The contexts of the pool; of everybody while it has few. */

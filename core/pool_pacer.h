@@ -45,13 +45,20 @@ struct pace_price pool_pacers_price(const struct pool_pacers *p, uint64_t mask);
 /* pool_pacers_due gives a pool and unit whose multiplier is to be solved, false if none is. */
 bool pool_pacers_due(const struct pool_pacers *p, int *pool, enum pool_unit *unit);
 
-/* A pool's window at a moment: what is left of the cap, and of time. */
+/* A pool's window at a moment: until each of n ends, ascending, no more than what is left may be
+ * used. A window that rolls has an end for each of its parts, since it frees what was used in one
+ * when it leaves it behind. */
 struct pool_prospect {
-    int64_t left; /* nanodollars or tokens, >= 0 */
-    int64_t cap;  /* likewise */
-    int64_t now_ms, start_ms, end_ms;
+    int64_t cap; /* nanodollars or tokens, >= 0 */
+    int64_t now_ms, start_ms;
+    int n;
+    struct {
+        int64_t left; /* likewise */
+        int64_t end_ms;
+    } until[WINDOW_PARTS + 1];
 };
-/* pool_pacer_rate gives what a request may use: dollars or tokens. */
+/* pool_pacer_rate gives what a request may use: dollars or tokens. The same for every request, it
+ * breaks none of the limits. */
 double pool_pacer_rate(const struct pool_pacer *p, enum pool_unit unit,
                        const struct pool_prospect *at);
 /* pool_pacers_solve finds a multiplier without changing state. own: a context to solve on while

@@ -19,6 +19,7 @@ static const int64_t MONDAY = INT64_C(1700438400000); /* 2023-11-20T00:00:00Z */
 
 static const char *const model_name[MODELS] = {"small", "mid", "big"};
 static const double quality[MODELS] = {0.6, 0.75, 0.9};
+static int64_t wordy[MODELS] = {1, 1, 1}; /* how much longer answers are than the smallest one's */
 
 /* ---- forecasts ---- */
 
@@ -81,6 +82,7 @@ static void unseen_hours_have_a_sane_start(void **state)
 
 struct week {
     double spent_usd;
+    int64_t tokens;
     int refused, throttled, requests;
     double quality[7];    /* mean of each day, refusals at 0 */
     double value_refused; /* highest value among the throttled ones */
@@ -94,7 +96,7 @@ static struct feedback outcome(const struct fold *f, uint64_t seq, int arm, stru
     r.has = FB_QUALITY | FB_PROMPT_TOKENS | FB_OUTPUT_TOKENS;
     r.quality = rng_uniform(g) < quality[arm] ? 1 : 0;
     r.prompt_tokens = 100;
-    r.output_tokens = 150 + (int64_t)rng_below(g, 100);
+    r.output_tokens = wordy[arm] * (150 + (int64_t)rng_below(g, 100));
     return r;
 }
 
@@ -135,6 +137,7 @@ static void one(struct fold *f, struct rng *g, int day, struct week *out)
     out->quality[day] += quality[arm];
     fold_follow(f);
     struct feedback told = outcome(f, seq, arm, g);
+    out->tokens += told.prompt_tokens + told.output_tokens;
     fold_feed(f, &told);
     fold_follow(f);
 }
@@ -258,13 +261,69 @@ static void little_value_waits(void **state)
     fold_free(f);
 }
 
+/* A day that rolls, at 60% of what would be spent: nobody is refused, and days are alike. */
+static void a_window_that_rolls(void **state)
+{
+    (void)state;
+    double cap = round(0.6 * natural() / 7 * 1e6) / 1e6;
+    char patch[256];
+    struct week week[2];
+    for (int pace = 0; pace < 2; pace++) {
+        (void)snprintf(patch, sizeof patch,
+                       "{" QUIET ",\"pools\":[{\"name\":\"all\",\"usd\":%.6f,\"window\":"
+                       "\"rolling\",\"length_s\":86400,\"mode\":\"quantile\",\"pace\":%s}]}",
+                       cap, pace ? "true" : "false");
+        struct fold *f = learned(patch);
+        week[pace] = play(f, MONDAY, 1, 1);
+        tell(pace ? "rolling, paced" : "rolling, capped", &week[pace], 7 * cap);
+        fold_check(f);
+        fold_free(f);
+    }
+    assert_true(week[0].refused > week[0].requests / 10);
+    assert_int_equal(week[1].refused, 0);
+    assert_true(week[1].paced > week[1].requests / 3);
+    assert_true(week[1].spent_usd > 0.8 * week[0].spent_usd);
+    for (int day = 0; day < 5; day++)
+        assert_true(week[1].quality[day] > 0.72);
+}
+
+/* A pool of tokens, where the best model is the one that says most. */
+static void tokens_are_paced(void **state)
+{
+    (void)state;
+    wordy[2] = 4;
+    struct fold *f = learned("{" QUIET "}");
+    struct week free = play(f, MONDAY, 1, 1), week[2];
+    fold_free(f);
+    int64_t cap = free.tokens * 6 / 10;
+    for (int pace = 0; pace < 2; pace++) {
+        char patch[256];
+        (void)snprintf(patch, sizeof patch,
+                       "{" QUIET ",\"pools\":[{\"name\":\"all\",\"tokens\":%lld,\"window\":"
+                       "\"week\",\"mode\":\"quantile\",\"pace\":%s}]}",
+                       (long long)cap, pace ? "true" : "false");
+        f = learned(patch);
+        for (int i = 0; i < 1 + pace; i++)
+            week[pace] = play(f, MONDAY + i * (int64_t)WEEK * HOUR, 1 + (uint64_t)i, 1);
+        print_message("tokens: %.3f of the cap, %d refused\n",
+                      (double)week[pace].tokens / (double)cap, week[pace].refused);
+        fold_check(f);
+        fold_free(f);
+    }
+    wordy[2] = 1;
+    assert_true(week[0].refused > week[0].requests / 10);
+    assert_int_equal(week[1].refused, 0);
+    assert_true(week[1].tokens <= cap && (double)week[1].tokens > 0.95 * (double)cap);
+    const struct pace_state *at = &week[1].thursday;
+    assert_true(at->unit[POOL_TOKENS] && !at->unit[POOL_NANO] && at->multiplier[POOL_TOKENS] > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hours_are_learned),
-        cmocka_unit_test(unseen_hours_have_a_sane_start),
-        cmocka_unit_test(a_week_without_the_wall),
-        cmocka_unit_test(little_value_waits),
+        cmocka_unit_test(hours_are_learned),       cmocka_unit_test(unseen_hours_have_a_sane_start),
+        cmocka_unit_test(a_week_without_the_wall), cmocka_unit_test(little_value_waits),
+        cmocka_unit_test(a_window_that_rolls),     cmocka_unit_test(tokens_are_paced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
