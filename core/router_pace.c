@@ -86,9 +86,10 @@ bool router_pace(const struct router *r, int pool, struct pace_state *out)
         prospect(r, pool, (enum pool_unit)u, r->clock_ms, &at);
         out->unit[u] = true;
         out->multiplier[u] = p->start_ms == at.start_ms ? p->mu[u] : 0;
-        out->rate[u] = pool_pacer_rate(p, (enum pool_unit)u, &at);
+        out->rate[u] = pool_pacer_rate(&r->pool_pacers, pool, (enum pool_unit)u, &at);
         out->least[u] = p->least[u];
-        out->requests = forecast_requests(&p->forecast, at.now_ms, at.until[at.n - 1].end_ms);
+        out->requests =
+            pool_pacer_requests(&r->pool_pacers, pool, at.now_ms, at.until[at.n - 1].end_ms);
         binds = binds || out->multiplier[u] > 0;
         empty = empty || at.until[0].left == 0;
     }
@@ -110,7 +111,7 @@ double router_shortage(const struct router *r, int pool, int64_t now_ms, int64_t
         if (!(p->units >> u & 1) || !(p->least[u] > 0))
             continue;
         prospect(r, pool, (enum pool_unit)u, now_ms, &at);
-        double rate = pool_pacer_rate(p, (enum pool_unit)u, &at);
+        double rate = pool_pacer_rate(&r->pool_pacers, pool, (enum pool_unit)u, &at);
         shortage = fmax(shortage, 1 - rate / p->least[u]);
     }
     *wait_ms = (int64_t)(shortage * (double)(at.until[0].end_ms - now_ms));

@@ -48,16 +48,16 @@ static void hours_are_learned(void **state)
             forecast_count(&f, MONDAY + (int64_t)h * HOUR + i * 60000);
     int64_t now = MONDAY + (int64_t)2 * WEEK * HOUR;
     forecast_count(&f, now);
-    double week = forecast_requests(&f, now, now + (int64_t)WEEK * HOUR);
+    double week = forecast_requests(&f, NULL, now, now + (int64_t)WEEK * HOUR);
     assert_true(week > 0.93 * traffic_of_week() && week < 1.01 * traffic_of_week());
-    double day = forecast_requests(&f, now + 9 * HOUR, now + 21 * HOUR);
-    double night = forecast_requests(&f, now + 21 * HOUR, now + 33 * HOUR);
+    double day = forecast_requests(&f, NULL, now + 9 * HOUR, now + 21 * HOUR);
+    double night = forecast_requests(&f, NULL, now + 21 * HOUR, now + 33 * HOUR);
     assert_true(day > 3 * night);
-    double month = forecast_requests(&f, now, now + (int64_t)4 * WEEK * HOUR);
+    double month = forecast_requests(&f, NULL, now, now + (int64_t)4 * WEEK * HOUR);
     assert_true(fabs(month - 4 * week) < 1e-6 * month);
-    assert_true(forecast_requests(&f, now, now) <= 0);
-    double half = forecast_requests(&f, now + HOUR / 2, now + HOUR);
-    assert_true(fabs(half - forecast_requests(&f, now, now + HOUR) / 2) < 1e-9);
+    assert_true(forecast_requests(&f, NULL, now, now) <= 0);
+    double half = forecast_requests(&f, NULL, now + HOUR / 2, now + HOUR);
+    assert_true(fabs(half - forecast_requests(&f, NULL, now, now + HOUR) / 2) < 1e-9);
 }
 
 /* Before anything is known, what has come so far goes on; silence is learned too. */
@@ -66,16 +66,42 @@ static void unseen_hours_have_a_sane_start(void **state)
     (void)state;
     static struct forecast f;
     forecast_init(&f);
-    assert_true(forecast_requests(&f, MONDAY, MONDAY + HOUR) > 0);
+    assert_true(forecast_requests(&f, NULL, MONDAY, MONDAY + HOUR) > 0);
     for (int i = 0; i < 600; i++)
         forecast_count(&f, MONDAY + i * 3000); /* 1200 an hour, for half of it */
-    double hour = forecast_requests(&f, MONDAY + HOUR / 2, MONDAY + 3 * HOUR / 2);
+    double hour = forecast_requests(&f, NULL, MONDAY + HOUR / 2, MONDAY + 3 * HOUR / 2);
     assert_true(hour > 1000 && hour < 1300);
     forecast_count(&f, MONDAY + 5 * HOUR);
-    hour = forecast_requests(&f, MONDAY + 25 * HOUR, MONDAY + 26 * HOUR); /* silent yesterday */
+    hour =
+        forecast_requests(&f, NULL, MONDAY + 25 * HOUR, MONDAY + 26 * HOUR); /* silent yesterday */
     assert_true(hour < 1);
-    hour = forecast_requests(&f, MONDAY + 24 * HOUR, MONDAY + 25 * HOUR); /* busy yesterday */
+    hour = forecast_requests(&f, NULL, MONDAY + 24 * HOUR, MONDAY + 25 * HOUR); /* busy yesterday */
     assert_true(hour > 500 && hour < 700);
+}
+
+/* A pool that is new has the week of all traffic, at its own level. */
+static void a_new_pool_has_the_week_of_the_others(void **state)
+{
+    (void)state;
+    static struct forecast all, f;
+    forecast_init(&all);
+    forecast_init(&f);
+    for (int h = 0; h < 2 * WEEK; h++)
+        for (int i = 0; i < (int)(10 * traffic(h % WEEK)); i++)
+            forecast_count(&all, MONDAY + (int64_t)h * HOUR + i * 6000);
+    int64_t now = MONDAY + (int64_t)2 * WEEK * HOUR;
+    for (int h = 0; h < 4; h++) { /* a tenth of it */
+        for (int i = 0; i < (int)traffic(h); i++)
+            forecast_count(&f, now + h * (int64_t)HOUR + i * 60000);
+        double week =
+            forecast_requests(&f, &all, now + (h + 1) * (int64_t)HOUR, now + (int64_t)WEEK * HOUR);
+        assert_true(week > 0.6 * traffic_of_week() && week < 1.5 * traffic_of_week());
+    }
+    double day =
+        forecast_requests(&f, &all, now + 5 * DAY * (int64_t)HOUR, now + 6 * DAY * (int64_t)HOUR);
+    double monday =
+        forecast_requests(&f, &all, now + WEEK * (int64_t)HOUR, now + (WEEK + DAY) * (int64_t)HOUR);
+    assert_true(day < 0.6 * monday); /* a quiet Saturday */
 }
 
 /* ---- a week ---- */
@@ -104,7 +130,7 @@ static struct fold *learned(const char *patch)
 {
     struct fold *f = fold_new(patch, 200);
     struct rng g = rng_stream(1, 1, 1);
-    f->now = MONDAY - HOUR;
+    f->now = MONDAY - (int64_t)WEEK * HOUR - HOUR;
     for (int i = 0; i < 300; i++) {
         struct feedback r = outcome(f, 0, i % MODELS, &g);
         r.seq = 0;
@@ -239,6 +265,29 @@ static void a_week_without_the_wall(void **state)
     fold_free(f);
 }
 
+/* The service has seen a week before the pool is made: its first one is spread as later ones are.
+ */
+static void a_new_pool_in_a_running_service(void **state)
+{
+    (void)state;
+    char patch[256];
+    double cap = round(0.6 * natural() * 1e6) / 1e6;
+    struct fold *f = learned("{" QUIET "}");
+    (void)play(f, MONDAY - (int64_t)WEEK * HOUR, 2, 1);
+    (void)snprintf(patch, sizeof patch,
+                   "{\"pools\":[{\"name\":\"all\",\"usd\":%.6f,\"window\":\"week\",\"mode\":"
+                   "\"quantile\",\"pace\":true}]}",
+                   cap);
+    fold_configure(f, patch);
+    fold_restart(f);
+    struct week w = play(f, MONDAY, 1, 1);
+    tell("new pool", &w, cap);
+    assert_int_equal(w.refused, 0);
+    assert_true(w.spent_usd > 0.96 * cap && w.spent_usd <= cap);
+    fold_check(f);
+    fold_free(f);
+}
+
 /* Where even the cheapest models are too dear for all: what is worth least waits, far fewer meet
  * the wall, and what is worth the declared value or more is never put off. */
 static void little_value_waits(void **state)
@@ -321,9 +370,14 @@ static void tokens_are_paced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hours_are_learned),       cmocka_unit_test(unseen_hours_have_a_sane_start),
-        cmocka_unit_test(a_week_without_the_wall), cmocka_unit_test(little_value_waits),
-        cmocka_unit_test(a_window_that_rolls),     cmocka_unit_test(tokens_are_paced),
+        cmocka_unit_test(hours_are_learned),
+        cmocka_unit_test(unseen_hours_have_a_sane_start),
+        cmocka_unit_test(a_new_pool_has_the_week_of_the_others),
+        cmocka_unit_test(a_week_without_the_wall),
+        cmocka_unit_test(a_new_pool_in_a_running_service),
+        cmocka_unit_test(little_value_waits),
+        cmocka_unit_test(a_window_that_rolls),
+        cmocka_unit_test(tokens_are_paced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
