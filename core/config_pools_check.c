@@ -147,7 +147,7 @@ static enum status check_fuse(const struct pool_config *c, int i, const struct j
     return STATUS_OK;
 }
 
-/* One window with an end, one instance, whatever the model: else there is nothing to spread over,
+/* A window that ends or rolls, one instance, whatever the model: else there is nothing to spread over,
  * or for whom. */
 static enum status check_pace(const struct pool_config *c, int i, const struct json_at *at,
                               struct problem *problem)
@@ -159,7 +159,7 @@ static enum status check_pace(const struct pool_config *c, int i, const struct j
                                : STATUS_OK;
     if (!caps(s))
         return config_pools_fail(problem, at, "pace", "needs a cap: usd, tokens or share");
-    if (w->kind == WINDOW_ROLLING || (w->kind == WINDOW_ONCE && w->until_ms == 0))
+    if (w->kind == WINDOW_ONCE && w->until_ms == 0)
         return config_pools_fail(problem, at, "pace", "needs a window that ends");
     for (int up = i; up >= 0; up = c->spec[up].parent) {
         if (c->spec[up].each >= 0)

@@ -8,6 +8,7 @@
 #include "core/forecast.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 enum { HOUR_MS = 3600 * 1000, DAY = 24 };
 static const double LATEST = 0.3; /* weight of the latest such hour */
@@ -74,25 +75,46 @@ static double so_far(const struct forecast *f, int64_t now_ms)
     return (f->count + 1) * HOUR_MS / (double)(now_ms - begun + HEAD_MS);
 }
 
-/* Requests in each hour of the week, unseen ones filled in. */
-static void fill_in(const struct forecast *f, int64_t now_ms, double per_hour[FORECAST_BINS])
+/* Requests of f for each of like, over the hours that both have seen; before there are any, over
+ * the running one. -1: not known. */
+static double level(const struct forecast *f, const struct forecast *like, int64_t now_ms)
 {
+    double mine = 0, theirs = 0;
+    for (int b = 0; b < FORECAST_BINS; b++) {
+        bool both = f->bin[b] >= 0 && like->bin[b] >= 0;
+        mine += both ? f->bin[b] : 0;
+        theirs += both ? like->bin[b] : 0;
+    }
+    if (theirs > 0)
+        return mine / theirs;
+    double hour = like->bin[now_ms / HOUR_MS % FORECAST_BINS];
+    return hour > 0 ? so_far(f, now_ms) / hour : -1;
+}
+
+/* Requests in each hour of the week, unseen ones filled in. */
+static void fill_in(const struct forecast *f, const struct forecast *like, int64_t now_ms,
+                    double per_hour[FORECAST_BINS])
+{
+    double part = like != NULL ? level(f, like, now_ms) : -1;
     double all = mean_of(f, 0, 1), day[DAY];
     for (int h = 0; h < DAY; h++) {
         day[h] = mean_of(f, h, DAY);
         day[h] = day[h] >= 0 ? day[h] : all >= 0 ? all : so_far(f, now_ms);
     }
     for (int b = 0; b < FORECAST_BINS; b++)
-        per_hour[b] = f->bin[b] >= 0 ? f->bin[b] : day[b % DAY];
+        per_hour[b] = f->bin[b] >= 0                   ? f->bin[b]
+                      : part >= 0 && like->bin[b] >= 0 ? part * like->bin[b]
+                                                       : day[b % DAY];
 }
 
-double forecast_requests(const struct forecast *f, int64_t now_ms, int64_t until_ms)
+double forecast_requests(const struct forecast *f, const struct forecast *like, int64_t now_ms,
+                         int64_t until_ms)
 {
     double per_hour[FORECAST_BINS], week = 0, sum = 0;
     int64_t hour = now_ms / HOUR_MS, last = until_ms / HOUR_MS;
     if (until_ms <= now_ms)
         return 0;
-    fill_in(f, now_ms, per_hour);
+    fill_in(f, like, now_ms, per_hour);
     for (int b = 0; b < FORECAST_BINS; b++)
         week += per_hour[b];
     int64_t weeks = (last - hour) / FORECAST_BINS;

@@ -21,9 +21,11 @@ struct forecast {
 void forecast_init(struct forecast *f);
 /* forecast_count notes a request; hours since the latest one have ended, some without any. */
 void forecast_count(struct forecast *f, int64_t now_ms);
-/* forecast_requests gives how many are expected from now until then. An hour not seen yet is like
- * its hour of other days, else like the mean of those seen, else like the requests so far. */
-double forecast_requests(const struct forecast *f, int64_t now_ms, int64_t until_ms);
+/* forecast_requests gives how many are expected from now until then. An hour not seen yet is as it
+ * is in `like` (NULL: none), at the level of f; else like its hour of other days, else like the
+ * mean of those seen, else like the requests so far. */
+double forecast_requests(const struct forecast *f, const struct forecast *like, int64_t now_ms,
+                         int64_t until_ms);
 
 void forecast_put(struct filler *w, const struct forecast *f);
 void forecast_get(struct reader *r, struct forecast *f);

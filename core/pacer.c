@@ -42,6 +42,7 @@ static const double BILLS = 400;         /* that tell how true predictions are *
 static const double TRUST = 20;          /* bills as predicted that this starts from */
 static const double OFF_AT_MOST = 0.25;
 static const double SWING = 3;     /* factor between the two solutions */
+static const double SPARE = 0.9;   /* of the rate: wanting less is not a matter of luck */
 static const double AIM = 0.99;    /* of the rate: what noise adds at the end must find room */
 static const double FASTEST = 1.5; /* most that the target may exceed the rate */
 static const double SLOWEST = 0.3; /* least, so that one dear call does not stop the service */
@@ -186,7 +187,7 @@ void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bo
     double part = p->owed_usd / LUCK;
     part = fmax(fmin(part, LUCK_AT_MOST * p->rate_usd), -LUCK_AT_MOST * p->rate_usd);
     p->owed_usd -= part;
-    bool spare = p->wanted_usd > 0 && p->wanted_usd < AIM * p->rate_usd; /* 0: not known yet */
+    bool spare = p->wanted_usd > 0 && p->wanted_usd < SPARE * p->rate_usd; /* 0: not known yet */
     double most = spare ? fmax((1 - 1 / LONG) * p->carry_usd, 0) : LONG * p->rate_usd;
     double allowed = fmax(AIM * p->rate_usd, p->least_usd);
     p->carry_usd += allowed - (double)d->booked_nano * 1e-9 + part;

@@ -24,6 +24,12 @@ static int index_of(const struct pool_config *c, const char *name)
     return -1;
 }
 
+void pool_pacers_init(struct pool_pacers *p)
+{
+    *p = (struct pool_pacers){.on = 0};
+    forecast_init(&p->all);
+}
+
 static void begin(struct pool_pacer *p)
 {
     *p = (struct pool_pacer){.start_ms = INT64_MIN};
@@ -44,7 +50,7 @@ static void set_units(struct pool_pacer *p, uint8_t units)
 void pool_pacers_configure(struct pool_pacers *p, const struct pool_config *was,
                            const struct pool_config *now, int8_t to[POOL_SPECS_MAX])
 {
-    struct pool_pacers next = {.on = 0};
+    struct pool_pacers next = {.all = p->all};
     for (int i = 0; i < POOL_SPECS_MAX; i++)
         to[i] = -1;
     for (int i = 0; i < now->n; i++) {
@@ -65,6 +71,7 @@ void pool_pacers_configure(struct pool_pacers *p, const struct pool_config *was,
 
 void pool_pacers_count(struct pool_pacers *p, uint64_t mask, int64_t now_ms)
 {
+    forecast_count(&p->all, now_ms);
     for (uint64_t m = mask & p->on; m; m &= m - 1) {
         struct pool_pacer *one = &p->of[__builtin_ctzll(m)];
         forecast_count(&one->forecast, now_ms);
@@ -99,12 +106,22 @@ bool pool_pacers_due(const struct pool_pacers *p, int *pool, enum pool_unit *uni
     return false;
 }
 
-double pool_pacer_rate(const struct pool_pacer *p, enum pool_unit unit,
+double pool_pacer_requests(const struct pool_pacers *p, int pool, int64_t now_ms, int64_t until_ms)
+{
+    return forecast_requests(&p->of[pool].forecast, &p->all, now_ms, until_ms);
+}
+
+double pool_pacer_rate(const struct pool_pacers *p, int pool, enum pool_unit unit,
                        const struct pool_prospect *at)
 {
     double one = unit == POOL_NANO ? 1e-9 : 1;
-    double left = fmax((double)at->left - (1 - AIM) * (double)at->cap, 0) * one;
-    return left / fmax(forecast_requests(&p->forecast, at->now_ms, at->end_ms), 1);
+    double rate = INFINITY;
+    for (int i = 0; i < at->n; i++) {
+        double left = fmax((double)at->until[i].left - (1 - AIM) * (double)at->cap, 0) * one;
+        double requests = pool_pacer_requests(p, pool, at->now_ms, at->until[i].end_ms);
+        rate = fmin(rate, left / fmax(requests, 1));
+    }
+    return rate;
 }
 
 /* The contexts of the pool; of everybody while it has few. */
@@ -134,7 +151,7 @@ struct event_paced pool_pacers_solve(const struct pool_pacers *p, const struct p
     struct pace_search s;
     struct event_paced out = {.pool = (int8_t)pool, .unit = (uint8_t)unit};
     const struct pool_pacer *one = &p->of[pool];
-    out.rate = pool_pacer_rate(one, unit, at);
+    out.rate = pool_pacer_rate(p, pool, unit, at);
     if (unit == POOL_NANO && out.rate > 0)
         rate_usd = rate_usd > 0 ? fmin(rate_usd, out.rate) : out.rate;
     pace_search_begin(&s, unit, pacer->active);
@@ -169,6 +186,7 @@ bool pool_pacers_adopt(struct pool_pacers *p, const struct event_paced *s, int64
 
 void pool_pacers_put(struct filler *w, const struct pool_pacers *p)
 {
+    forecast_put(w, &p->all);
     for (uint64_t m = p->on; m; m &= m - 1) {
         const struct pool_pacer *one = &p->of[__builtin_ctzll(m)];
         put_i64(w, one->start_ms);
@@ -184,6 +202,7 @@ void pool_pacers_put(struct filler *w, const struct pool_pacers *p)
 
 void pool_pacers_get(struct reader *r, struct pool_pacers *p)
 {
+    forecast_get(r, &p->all);
     for (uint64_t m = p->on; m; m &= m - 1) {
         struct pool_pacer *one = &p->of[__builtin_ctzll(m)];
         one->start_ms = get_i64(r);

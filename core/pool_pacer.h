@@ -30,30 +30,42 @@ struct pool_pacer {
     struct forecast forecast;
 };
 struct pool_pacers {
-    uint64_t on; /* bit per pool that is paced */
+    uint64_t on;         /* bit per pool that is paced */
+    struct forecast all; /* every decision: what the week of a pool that is new may look like */
     struct pool_pacer of[POOL_SPECS_MAX];
 };
+/* pool_pacers_init begins without pools. */
+void pool_pacers_init(struct pool_pacers *p);
 
 /* pool_pacers_configure has pacers follow their pools by name, to new numbers: to[old] is the new
  * one or -1. Multipliers stand until they are solved anew, which is due. */
 void pool_pacers_configure(struct pool_pacers *p, const struct pool_config *was,
                            const struct pool_config *now, int8_t to[POOL_SPECS_MAX]);
-/* pool_pacers_count notes a decision of the paced pools in the mask. */
+/* pool_pacers_count notes a decision, of the paced pools in the mask. */
 void pool_pacers_count(struct pool_pacers *p, uint64_t mask, int64_t now_ms);
 /* pool_pacers_price gives what the pools in the mask ask for. */
 struct pace_price pool_pacers_price(const struct pool_pacers *p, uint64_t mask);
 /* pool_pacers_due gives a pool and unit whose multiplier is to be solved, false if none is. */
 bool pool_pacers_due(const struct pool_pacers *p, int *pool, enum pool_unit *unit);
 
-/* A pool's window at a moment: what is left of the cap, and of time. */
+/* A pool's window at a moment: until each of n ends, ascending, no more than what is left may be
+ * used. A window that rolls has an end for each of its parts, since it frees what was used in one
+ * when it leaves it behind. */
 struct pool_prospect {
-    int64_t left; /* nanodollars or tokens, >= 0 */
-    int64_t cap;  /* likewise */
-    int64_t now_ms, start_ms, end_ms;
+    int64_t cap; /* nanodollars or tokens, >= 0 */
+    int64_t now_ms, start_ms;
+    int n;
+    struct {
+        int64_t left; /* likewise */
+        int64_t end_ms;
+    } until[WINDOW_PARTS + 1];
 };
-/* pool_pacer_rate gives what a request may use: dollars or tokens. */
-double pool_pacer_rate(const struct pool_pacer *p, enum pool_unit unit,
+/* pool_pacer_rate gives what a request may use: dollars or tokens. The same for every request, it
+ * breaks none of the limits. */
+double pool_pacer_rate(const struct pool_pacers *p, int pool, enum pool_unit unit,
                        const struct pool_prospect *at);
+/* pool_pacer_requests gives how many are expected of a pool until then. */
+double pool_pacer_requests(const struct pool_pacers *p, int pool, int64_t now_ms, int64_t until_ms);
 /* pool_pacers_solve finds a multiplier without changing state. own: a context to solve on while
  * there are no others; rate_usd: the tightest rate in dollars of other budgets, 0 = none. */
 struct event_paced pool_pacers_solve(const struct pool_pacers *p, const struct pacer *pacer,

@@ -29,6 +29,7 @@ struct router *router_new(const struct router_init *init)
     r->init = *init;
     params_default(&r->params);
     r->learners[0] = &r->learner;
+    pool_pacers_init(&r->pool_pacers);
     r->pacer.dirty = 3; /* neither generation holds it yet */
     r->json = malloc(CONFIG_MAX);
     r->next_json = malloc(CONFIG_MAX);

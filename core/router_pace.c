@@ -15,13 +15,19 @@ static void prospect(const struct router *r, int pool, enum pool_unit unit, int6
 {
     struct pool_path path;
     (void)pools_path_unused(&r->pools, pool, now_ms, &path);
-    const struct pool_entry *e = &path.entry[path.n - 1];
-    int64_t cap = e->cap[unit], used = pools_used(&r->pools, e, unit);
-    *out = (struct pool_prospect){.left = cap > used ? cap - used : 0,
-                                  .cap = cap > 0 ? cap : 0,
+    struct pool_entry e = path.entry[path.n - 1];
+    int64_t cap = e.cap[unit] > 0 ? e.cap[unit] : 0, part = e.window.end - e.window.start;
+    bool rolls = r->params.pools.spec[pool].window.kind == WINDOW_ROLLING;
+    *out = (struct pool_prospect){.cap = cap,
                                   .now_ms = now_ms,
-                                  .start_ms = e->window.start,
-                                  .end_ms = e->window.end};
+                                  .start_ms = e.window.start,
+                                  .n = rolls ? WINDOW_PARTS + 1 : 1};
+    for (int i = 0; i < out->n; i++) {
+        int64_t used = pools_used(&r->pools, &e, unit);
+        out->until[i].left = cap > used ? cap - used : 0;
+        out->until[i].end_ms = e.window.end + i * part;
+        e.window.since += part;
+    }
 }
 
 double router_paced_rate(const struct router *r, uint64_t mask)
@@ -80,11 +86,12 @@ bool router_pace(const struct router *r, int pool, struct pace_state *out)
         prospect(r, pool, (enum pool_unit)u, r->clock_ms, &at);
         out->unit[u] = true;
         out->multiplier[u] = p->start_ms == at.start_ms ? p->mu[u] : 0;
-        out->rate[u] = pool_pacer_rate(p, (enum pool_unit)u, &at);
+        out->rate[u] = pool_pacer_rate(&r->pool_pacers, pool, (enum pool_unit)u, &at);
         out->least[u] = p->least[u];
-        out->requests = forecast_requests(&p->forecast, at.now_ms, at.end_ms);
+        out->requests =
+            pool_pacer_requests(&r->pool_pacers, pool, at.now_ms, at.until[at.n - 1].end_ms);
         binds = binds || out->multiplier[u] > 0;
-        empty = empty || at.left == 0;
+        empty = empty || at.until[0].left == 0;
     }
     out->shortage = router_shortage(r, pool, r->clock_ms, &wait_ms);
     bool throttles = out->shortage > 0 && r->params.pools.spec[pool].throttle > 0;
@@ -99,15 +106,15 @@ double router_shortage(const struct router *r, int pool, int64_t now_ms, int64_t
 {
     const struct pool_pacer *p = &r->pool_pacers.of[pool];
     double shortage = 0;
-    struct pool_prospect at = {.now_ms = now_ms, .end_ms = now_ms};
+    struct pool_prospect at = {.until[0].end_ms = now_ms};
     for (int u = 0; u < POOL_UNITS; u++) {
         if (!(p->units >> u & 1) || !(p->least[u] > 0))
             continue;
         prospect(r, pool, (enum pool_unit)u, now_ms, &at);
-        double rate = pool_pacer_rate(p, (enum pool_unit)u, &at);
+        double rate = pool_pacer_rate(&r->pool_pacers, pool, (enum pool_unit)u, &at);
         shortage = fmax(shortage, 1 - rate / p->least[u]);
     }
-    *wait_ms = (int64_t)(shortage * (double)(at.end_ms - now_ms));
+    *wait_ms = (int64_t)(shortage * (double)(at.until[0].end_ms - now_ms));
     return shortage;
 }
 

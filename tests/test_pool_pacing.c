@@ -19,6 +19,7 @@ static const int64_t MONDAY = INT64_C(1700438400000); /* 2023-11-20T00:00:00Z */
 
 static const char *const model_name[MODELS] = {"small", "mid", "big"};
 static const double quality[MODELS] = {0.6, 0.75, 0.9};
+static int64_t wordy[MODELS] = {1, 1, 1}; /* how much longer answers are than the smallest one's */
 
 /* ---- forecasts ---- */
 
@@ -47,16 +48,16 @@ static void hours_are_learned(void **state)
             forecast_count(&f, MONDAY + (int64_t)h * HOUR + i * 60000);
     int64_t now = MONDAY + (int64_t)2 * WEEK * HOUR;
     forecast_count(&f, now);
-    double week = forecast_requests(&f, now, now + (int64_t)WEEK * HOUR);
+    double week = forecast_requests(&f, NULL, now, now + (int64_t)WEEK * HOUR);
     assert_true(week > 0.93 * traffic_of_week() && week < 1.01 * traffic_of_week());
-    double day = forecast_requests(&f, now + 9 * HOUR, now + 21 * HOUR);
-    double night = forecast_requests(&f, now + 21 * HOUR, now + 33 * HOUR);
+    double day = forecast_requests(&f, NULL, now + 9 * HOUR, now + 21 * HOUR);
+    double night = forecast_requests(&f, NULL, now + 21 * HOUR, now + 33 * HOUR);
     assert_true(day > 3 * night);
-    double month = forecast_requests(&f, now, now + (int64_t)4 * WEEK * HOUR);
+    double month = forecast_requests(&f, NULL, now, now + (int64_t)4 * WEEK * HOUR);
     assert_true(fabs(month - 4 * week) < 1e-6 * month);
-    assert_true(forecast_requests(&f, now, now) <= 0);
-    double half = forecast_requests(&f, now + HOUR / 2, now + HOUR);
-    assert_true(fabs(half - forecast_requests(&f, now, now + HOUR) / 2) < 1e-9);
+    assert_true(forecast_requests(&f, NULL, now, now) <= 0);
+    double half = forecast_requests(&f, NULL, now + HOUR / 2, now + HOUR);
+    assert_true(fabs(half - forecast_requests(&f, NULL, now, now + HOUR) / 2) < 1e-9);
 }
 
 /* Before anything is known, what has come so far goes on; silence is learned too. */
@@ -65,22 +66,49 @@ static void unseen_hours_have_a_sane_start(void **state)
     (void)state;
     static struct forecast f;
     forecast_init(&f);
-    assert_true(forecast_requests(&f, MONDAY, MONDAY + HOUR) > 0);
+    assert_true(forecast_requests(&f, NULL, MONDAY, MONDAY + HOUR) > 0);
     for (int i = 0; i < 600; i++)
         forecast_count(&f, MONDAY + i * 3000); /* 1200 an hour, for half of it */
-    double hour = forecast_requests(&f, MONDAY + HOUR / 2, MONDAY + 3 * HOUR / 2);
+    double hour = forecast_requests(&f, NULL, MONDAY + HOUR / 2, MONDAY + 3 * HOUR / 2);
     assert_true(hour > 1000 && hour < 1300);
     forecast_count(&f, MONDAY + 5 * HOUR);
-    hour = forecast_requests(&f, MONDAY + 25 * HOUR, MONDAY + 26 * HOUR); /* silent yesterday */
+    hour =
+        forecast_requests(&f, NULL, MONDAY + 25 * HOUR, MONDAY + 26 * HOUR); /* silent yesterday */
     assert_true(hour < 1);
-    hour = forecast_requests(&f, MONDAY + 24 * HOUR, MONDAY + 25 * HOUR); /* busy yesterday */
+    hour = forecast_requests(&f, NULL, MONDAY + 24 * HOUR, MONDAY + 25 * HOUR); /* busy yesterday */
     assert_true(hour > 500 && hour < 700);
+}
+
+/* A pool that is new has the week of all traffic, at its own level. */
+static void a_new_pool_has_the_week_of_the_others(void **state)
+{
+    (void)state;
+    static struct forecast all, f;
+    forecast_init(&all);
+    forecast_init(&f);
+    for (int h = 0; h < 2 * WEEK; h++)
+        for (int i = 0; i < (int)(10 * traffic(h % WEEK)); i++)
+            forecast_count(&all, MONDAY + (int64_t)h * HOUR + i * 6000);
+    int64_t now = MONDAY + (int64_t)2 * WEEK * HOUR;
+    for (int h = 0; h < 4; h++) { /* a tenth of it */
+        for (int i = 0; i < (int)traffic(h); i++)
+            forecast_count(&f, now + h * (int64_t)HOUR + i * 60000);
+        double week =
+            forecast_requests(&f, &all, now + (h + 1) * (int64_t)HOUR, now + (int64_t)WEEK * HOUR);
+        assert_true(week > 0.6 * traffic_of_week() && week < 1.5 * traffic_of_week());
+    }
+    double day =
+        forecast_requests(&f, &all, now + 5 * DAY * (int64_t)HOUR, now + 6 * DAY * (int64_t)HOUR);
+    double monday =
+        forecast_requests(&f, &all, now + WEEK * (int64_t)HOUR, now + (WEEK + DAY) * (int64_t)HOUR);
+    assert_true(day < 0.6 * monday); /* a quiet Saturday */
 }
 
 /* ---- a week ---- */
 
 struct week {
     double spent_usd;
+    int64_t tokens;
     int refused, throttled, requests;
     double quality[7];    /* mean of each day, refusals at 0 */
     double value_refused; /* highest value among the throttled ones */
@@ -94,7 +122,7 @@ static struct feedback outcome(const struct fold *f, uint64_t seq, int arm, stru
     r.has = FB_QUALITY | FB_PROMPT_TOKENS | FB_OUTPUT_TOKENS;
     r.quality = rng_uniform(g) < quality[arm] ? 1 : 0;
     r.prompt_tokens = 100;
-    r.output_tokens = 150 + (int64_t)rng_below(g, 100);
+    r.output_tokens = wordy[arm] * (150 + (int64_t)rng_below(g, 100));
     return r;
 }
 
@@ -102,7 +130,7 @@ static struct fold *learned(const char *patch)
 {
     struct fold *f = fold_new(patch, 200);
     struct rng g = rng_stream(1, 1, 1);
-    f->now = MONDAY - HOUR;
+    f->now = MONDAY - (int64_t)WEEK * HOUR - HOUR;
     for (int i = 0; i < 300; i++) {
         struct feedback r = outcome(f, 0, i % MODELS, &g);
         r.seq = 0;
@@ -135,6 +163,7 @@ static void one(struct fold *f, struct rng *g, int day, struct week *out)
     out->quality[day] += quality[arm];
     fold_follow(f);
     struct feedback told = outcome(f, seq, arm, g);
+    out->tokens += told.prompt_tokens + told.output_tokens;
     fold_feed(f, &told);
     fold_follow(f);
 }
@@ -236,6 +265,29 @@ static void a_week_without_the_wall(void **state)
     fold_free(f);
 }
 
+/* The service has seen a week before the pool is made: its first one is spread as later ones are.
+ */
+static void a_new_pool_in_a_running_service(void **state)
+{
+    (void)state;
+    char patch[256];
+    double cap = round(0.6 * natural() * 1e6) / 1e6;
+    struct fold *f = learned("{" QUIET "}");
+    (void)play(f, MONDAY - (int64_t)WEEK * HOUR, 2, 1);
+    (void)snprintf(patch, sizeof patch,
+                   "{\"pools\":[{\"name\":\"all\",\"usd\":%.6f,\"window\":\"week\",\"mode\":"
+                   "\"quantile\",\"pace\":true}]}",
+                   cap);
+    fold_configure(f, patch);
+    fold_restart(f);
+    struct week w = play(f, MONDAY, 1, 1);
+    tell("new pool", &w, cap);
+    assert_int_equal(w.refused, 0);
+    assert_true(w.spent_usd > 0.96 * cap && w.spent_usd <= cap);
+    fold_check(f);
+    fold_free(f);
+}
+
 /* Where even the cheapest models are too dear for all: what is worth least waits, far fewer meet
  * the wall, and what is worth the declared value or more is never put off. */
 static void little_value_waits(void **state)
@@ -258,13 +310,74 @@ static void little_value_waits(void **state)
     fold_free(f);
 }
 
+/* A day that rolls, at 60% of what would be spent: nobody is refused, and days are alike. */
+static void a_window_that_rolls(void **state)
+{
+    (void)state;
+    double cap = round(0.6 * natural() / 7 * 1e6) / 1e6;
+    char patch[256];
+    struct week week[2];
+    for (int pace = 0; pace < 2; pace++) {
+        (void)snprintf(patch, sizeof patch,
+                       "{" QUIET ",\"pools\":[{\"name\":\"all\",\"usd\":%.6f,\"window\":"
+                       "\"rolling\",\"length_s\":86400,\"mode\":\"quantile\",\"pace\":%s}]}",
+                       cap, pace ? "true" : "false");
+        struct fold *f = learned(patch);
+        week[pace] = play(f, MONDAY, 1, 1);
+        tell(pace ? "rolling, paced" : "rolling, capped", &week[pace], 7 * cap);
+        fold_check(f);
+        fold_free(f);
+    }
+    assert_true(week[0].refused > week[0].requests / 10);
+    assert_int_equal(week[1].refused, 0);
+    assert_true(week[1].paced > week[1].requests / 3);
+    assert_true(week[1].spent_usd > 0.8 * week[0].spent_usd);
+    for (int day = 0; day < 5; day++)
+        assert_true(week[1].quality[day] > 0.72);
+}
+
+/* A pool of tokens, where the best model is the one that says most. */
+static void tokens_are_paced(void **state)
+{
+    (void)state;
+    wordy[2] = 4;
+    struct fold *f = learned("{" QUIET "}");
+    struct week free = play(f, MONDAY, 1, 1), week[2];
+    fold_free(f);
+    int64_t cap = free.tokens * 6 / 10;
+    for (int pace = 0; pace < 2; pace++) {
+        char patch[256];
+        (void)snprintf(patch, sizeof patch,
+                       "{" QUIET ",\"pools\":[{\"name\":\"all\",\"tokens\":%lld,\"window\":"
+                       "\"week\",\"mode\":\"quantile\",\"pace\":%s}]}",
+                       (long long)cap, pace ? "true" : "false");
+        f = learned(patch);
+        for (int i = 0; i < 1 + pace; i++)
+            week[pace] = play(f, MONDAY + i * (int64_t)WEEK * HOUR, 1 + (uint64_t)i, 1);
+        print_message("tokens: %.3f of the cap, %d refused\n",
+                      (double)week[pace].tokens / (double)cap, week[pace].refused);
+        fold_check(f);
+        fold_free(f);
+    }
+    wordy[2] = 1;
+    assert_true(week[0].refused > week[0].requests / 10);
+    assert_int_equal(week[1].refused, 0);
+    assert_true(week[1].tokens <= cap && (double)week[1].tokens > 0.95 * (double)cap);
+    const struct pace_state *at = &week[1].thursday;
+    assert_true(at->unit[POOL_TOKENS] && !at->unit[POOL_NANO] && at->multiplier[POOL_TOKENS] > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hours_are_learned),
         cmocka_unit_test(unseen_hours_have_a_sane_start),
+        cmocka_unit_test(a_new_pool_has_the_week_of_the_others),
         cmocka_unit_test(a_week_without_the_wall),
+        cmocka_unit_test(a_new_pool_in_a_running_service),
         cmocka_unit_test(little_value_waits),
+        cmocka_unit_test(a_window_that_rolls),
+        cmocka_unit_test(tokens_are_paced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
