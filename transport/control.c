@@ -3,8 +3,7 @@
  * What operators ask and change while the service runs. A change is a patch of the configuration in
  * force, becomes an event like everything that shapes decisions, and is answered when it is
  * durable. Ops are a table: name, the fields it takes, the function. A field that is not in the
- * table's row is refused. A backup runs in libuv's thread pool over the store's own read
- * transactions; one at a time. Considered: one op "config.set" instead of weights.set, policy.set,
+ * table's row is refused. Considered: one op "config.set" instead of weights.set, policy.set,
  * models.set. Operators who change weights should not have to know the shape of the whole document;
  * config.get shows it.
  */
@@ -17,7 +16,9 @@
 #include <string.h>
 #include "core/decision_id.h"
 #include "core/snapshot.h"
-#include "store/maintain.h"
+#include "transport/control_alerts.h"
+#include "transport/control_backup.h"
+#include "transport/control_decisions.h"
 #include "transport/control_lens.h"
 #include "transport/control_log.h"
 #include "transport/control_pools.h"
@@ -31,6 +32,7 @@ struct call {
     struct control *control;
     struct slot *slot;
     const json_t *root;
+    const char *role;   /* of the caller; NULL: the service is open */
     const char *tenant; /* whom the caller speaks for; "" = the service's operator */
     struct text *out;
     bool later;
@@ -244,13 +246,15 @@ static enum status state_of(struct call *c, struct problem *p)
     text_printf(c->out,
                 "{\"v\":1,\"status\":\"%s\",\"seq\":%" PRIu64 ",\"epoch\":%" PRIu32
                 ",\"config_seq\":%" PRIu64 ",\"snapshot_seq\":%" PRIu64
-                ",\"durability\":\"%s\",\"store_id\":\"%s\",\"policy\":\"%s\",\"data\":",
+                ",\"durability\":\"%s\",\"store_id\":\"%s\",\"policy\":\"%s\",\"role\":\"%s\","
+                "\"data\":",
                 d->broken ? "failed"
                 : d->full ? "storage_full"
                           : "serving",
                 router_seq(d->router), router_epoch(d->router), router_config_seq(d->router),
                 d->snapshot_seq, c->control->settings->relaxed ? "relaxed" : "full",
-                db_store_id(d->db), router_params(d->router)->policy.name);
+                db_store_id(d->db), router_params(d->router)->policy.name,
+                c->role ? c->role : "open");
     text_json_string(c->out, c->control->data_dir);
     if (json_is_true(json_object_get(c->root, "digest")))
         text_printf(c->out, ",\"digest\":\"%016" PRIx64 "\"", snapshot_digest(d->router));
@@ -327,69 +331,21 @@ static enum status spend(struct call *c, struct problem *p)
     return s;
 }
 
-struct backup_job {
-    uv_work_t work;
-    struct control *control;
-    struct slot *slot;
-    char to[1024];
-    struct verify_report report;
-    struct problem problem;
-    enum status status;
-};
-
-/* Pool thread. Touches the job and, by read transactions of its own, the open store. */
-static void backup_work(uv_work_t *work)
-{
-    struct backup_job *job = work->data;
-    job->status = store_backup_open(job->control->desk->db, job->to, &job->report, &job->problem);
-}
-
-static void backup_done(uv_work_t *work, int cancelled)
-{
-    struct backup_job *job = work->data;
-    struct outbuf *o = slot_out(job->slot);
-    if (cancelled)
-        job->status = problem_set(&job->problem, STATUS_UNAVAILABLE, "", "the service is stopping");
-    if (job->status == STATUS_OK && outbuf_reserve(o, OUTBUF_ITEM)) {
-        text_put(&o->text, "{\"v\":1,\"to\":");
-        text_json_string(&o->text, job->to);
-        text_printf(&o->text, ",\"seq\":%" PRIu64 ",\"digest\":\"%016" PRIx64 "\",\"ok\":%s}",
-                    job->report.seq, job->report.digest, job->report.ok ? "true" : "false");
-    } else {
-        strcpy(job->problem.path, "/to"); /* the text names the file */
-        desk_error(o, &job->problem);
-    }
-    log_event(job->status == STATUS_OK ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "backup", "to", job->to,
-              "status", status_code(job->status), "text", job->problem.text, NULL);
-    job->control->jobs--;
-    job->control->done(job->control->ctx, job->slot);
-    free(job);
-}
-
 static enum status backup(struct call *c, struct problem *p)
 {
-    const char *to = json_string_value(json_object_get(c->root, "to"));
-    struct backup_job *job;
-    if (!to || to[0] != '/' || strlen(to) >= sizeof job->to)
-        return problem_set(p, STATUS_BAD_REQUEST, "/to",
-                           "to is needed: an absolute path of a directory that does not exist yet");
-    if (c->control->jobs > c->control->queries)
-        return problem_set(p, STATUS_OVERLOADED, "",
-                           "a backup is under way: retry when it is done");
-    job = calloc(1, sizeof *job);
-    if (!job)
-        return problem_set(p, STATUS_UNAVAILABLE, "", "no memory for a backup");
-    job->work.data = job;
-    job->control = c->control;
-    job->slot = c->slot;
-    strcpy(job->to, to);
-    if (uv_queue_work(c->control->loop, &job->work, backup_work, backup_done) != 0) {
-        free(job);
-        return problem_set(p, STATUS_UNAVAILABLE, "", "no thread for a backup");
-    }
-    c->control->jobs++;
-    c->later = true;
-    return STATUS_OK;
+    enum status s = control_backup(c->control, c->slot, c->root, p);
+    c->later = s == STATUS_OK;
+    return s;
+}
+
+static enum status decisions(struct call *c, struct problem *p)
+{
+    return control_decisions(c->control->desk, c->root, c->tenant, slot_out(c->slot), p);
+}
+
+static enum status alerts(struct call *c, struct problem *p)
+{
+    return control_alerts(c->control->desk, slot_out(c->slot), p);
 }
 
 static const struct {
@@ -416,6 +372,8 @@ static const struct {
     {"snapshot", snapshot, ""},
     {"backup", backup, " to "},
     {"explain", explain, " decision_id "},
+    {"decisions", decisions, " limit "},
+    {"alerts", alerts, ""},
     {"log", log_range, " from to limit "},
     {"labels", labels_range, " from source tenant batch history "},
     {"spend.get", spend, " from to by bucket where "},
@@ -467,7 +425,7 @@ static enum status run(struct call *c, const char *op, struct problem *p)
                        "models.rename, lens.get, lens.set, "
                        "weights.get, weights.set, policy.get, policy.set, learners.get, "
                        "learners.set, pools.list, pools.set, config.get, snapshot, backup, "
-                       "explain, log, labels, unlearn, spend.get, teach",
+                       "explain, decisions, alerts, log, labels, unlearn, spend.get, teach",
                        op);
 }
 
@@ -479,7 +437,8 @@ const char *control_op(size_t i)
 bool control_answer(struct control *c, const struct message *m, struct slot *slot)
 {
     struct problem p = {0};
-    struct call call = {.control = c, .slot = slot, .root = m->root, .tenant = m->tenant};
+    struct call call = {
+        .control = c, .slot = slot, .root = m->root, .role = m->role, .tenant = m->tenant};
     outbuf_clear(slot_out(slot));
     if (!reserve(&call, OUTBUF_ITEM))
         return true;

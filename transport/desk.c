@@ -67,7 +67,7 @@ void desk_free(struct desk *d)
 /* Puts an applied event into the batch. */
 static void append(struct desk *d, const struct event *ev)
 {
-    desk_tell(ev);
+    desk_tell(d, ev);
     if (!d->broken && ev->kind != EVENT_NONE && batch_event(d->filling.batch, ev) != STATUS_OK)
         desk_break(d, "no memory for an event");
 }

@@ -9,6 +9,7 @@
 #include "core/wire.h"
 #include "store/batch.h"
 #include "store/db.h"
+#include "transport/notes.h"
 #include "transport/outbuf.h"
 #include "transport/usage.h"
 #include "transport/wallclock.h"
@@ -47,6 +48,7 @@ struct desk {
         int64_t n, unpriced;
         bool off; /* alarm */
     } invoice[MODELS_MAX];
+    struct notes notes;       /* lately */
     struct usage usage;       /* since the start, for metrics */
     double invoice_tolerance; /* share; of the settings */
     int64_t invoice_alarms;

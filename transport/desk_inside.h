@@ -24,8 +24,9 @@ void desk_break(struct desk *d, const char *what);
  * counts d->request, refused with s. */
 void desk_meter(struct desk *d);
 void desk_meter_refused(struct desk *d, enum status s);
-/* desk_tell writes to the process log what an operator should know of an event. */
-void desk_tell(const struct event *ev);
+/* desk_tell notes what an operator should know of an event, and writes the worst to the process
+ * log. */
+void desk_tell(struct desk *d, const struct event *ev);
 /* desk_storage_full refuses what would have to be recorded. */
 enum status desk_storage_full(struct problem *p);
 

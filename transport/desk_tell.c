@@ -16,8 +16,9 @@ static void tell_turn(const struct event *ev)
               LOG_NUMBER(ev->hull.labels), "lower", lower, "upper", upper, NULL);
 }
 
-void desk_tell(const struct event *ev)
+void desk_tell(struct desk *d, const struct event *ev)
 {
+    notes_take(&d->notes, ev);
     if (ev->kind == EVENT_HULL && ev->hull.turn != HULL_SOLVED)
         tell_turn(ev);
 }

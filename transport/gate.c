@@ -34,6 +34,8 @@ static const struct {
     {"pools.list", READER | OPERATOR},
     {"config.get", READER | OPERATOR},
     {"spend.get", READER | OPERATOR},
+    {"decisions", READER | OPERATOR},
+    {"alerts", READER | OPERATOR},
     {"events.read", READER | OPERATOR}, /* over HTTP */
     {"lens.get", OPERATOR},
     {"log", OPERATOR}, /* contexts are features of prompts */
@@ -209,5 +211,6 @@ enum status gate_admit(struct gate *g, struct message *m, const char *key, int64
     }
     strcpy(m->tenant, keyring_at(g->ring, i)->tenant);
     strcpy(m->caller, keyring_at(g->ring, i)->id);
+    m->role = role_names[keyring_at(g->ring, i)->role];
     return draw(g, i, m->items, now_ms, problem);
 }

@@ -14,13 +14,12 @@
 #include <string.h>
 #include <strings.h>
 #include "core/wire.h"
-#include "transport/http/openapi.h"
 
-enum { FREE_MOST = 256, SECOND_MS = 1000 };
+enum { FREE_MOST = 256 };
+
+const char json_type[] = "application/json";
 
 /* ---- replies ---- */
-
-static const char json_type[] = "application/json";
 
 /* The HTTP status of a reply, and when to come again: of the error object it is, or 200. */
 static unsigned status_of(const struct text *t, long *retry_ms)
@@ -48,8 +47,7 @@ static void count(struct exchange *x, unsigned status)
     st->replies[status / 100 < 6 ? status / 100 : 0]++;
 }
 
-/* Sends a response, which is given up here. */
-static void queue(struct exchange *x, unsigned status, struct MHD_Response *r)
+void exchange_queue(struct exchange *x, unsigned status, struct MHD_Response *r)
 {
     x->state = EXCHANGE_ANSWERED;
     count(x, status);
@@ -66,9 +64,8 @@ static void queue(struct exchange *x, unsigned status, struct MHD_Response *r)
     }
 }
 
-/* Sends bytes that live until the exchange is over. */
-static void send_bytes(struct exchange *x, unsigned status, const char *type, const char *at,
-                       size_t n, long retry_ms)
+void exchange_send(struct exchange *x, unsigned status, const char *type, const char *at, size_t n,
+                   long retry_ms)
 {
     char seconds[24];
     /* libmicrohttpd takes its buffer without const and does not write to it. */
@@ -88,7 +85,7 @@ static void send_bytes(struct exchange *x, unsigned status, const char *type, co
             MHD_add_response_header(r, "Retry-After", seconds);
         }
     }
-    queue(x, status, r);
+    exchange_queue(x, status, r);
 }
 
 /* Sends what is in the slot. */
@@ -97,11 +94,11 @@ static void send_out(struct exchange *x)
     long retry_ms;
     const struct text *t = &x->slot.out.text;
     unsigned status = status_of(t, &retry_ms);
-    send_bytes(x, x->refused_status ? x->refused_status : status, json_type, t->at ? t->at : "",
-               t->len, retry_ms);
+    exchange_send(x, x->refused_status ? x->refused_status : status, json_type, t->at ? t->at : "",
+                  t->len, retry_ms);
 }
 
-static void send_problem(struct exchange *x)
+void exchange_refuse(struct exchange *x)
 {
     struct outbuf *o = &x->slot.out;
     outbuf_clear(o);
@@ -196,55 +193,6 @@ static void compose(struct exchange *x, const struct route *route, const char *v
         return;
 }
 
-static void send_state(struct exchange *x, bool readiness)
-{
-    const struct http_options *o = &x->http->options;
-    bool healthy, ready;
-    const char *word = o->state(o->ctx, &healthy, &ready);
-    struct outbuf *out = &x->slot.out;
-    outbuf_clear(out);
-    if (outbuf_reserve(out, OUTBUF_ITEM))
-        text_printf(&out->text, "{\"v\":1,\"status\":\"%s\"}", word);
-    bool well = readiness ? ready : healthy;
-    send_bytes(x, well ? 200 : 503, json_type, out->text.at ? out->text.at : "", out->text.len,
-               well ? 0 : SECOND_MS);
-}
-
-static void send_metrics(struct exchange *x)
-{
-    const struct http_options *o = &x->http->options;
-    struct outbuf *out = &x->slot.out;
-    outbuf_clear(out);
-    bool ok = o->metrics(o->ctx, out);
-    send_bytes(x, ok ? 200 : 503, "text/plain; version=0.0.4; charset=utf-8",
-               ok ? out->text.at : "", ok ? out->text.len : 0, ok ? 0 : SECOND_MS);
-}
-
-static void send_stream(struct exchange *x)
-{
-    const struct http_options *o = &x->http->options;
-    if (o->admit(o->ctx, x->key[0] ? x->key : NULL, "events.read", &x->problem) != STATUS_OK) {
-        send_problem(x);
-        return;
-    }
-    struct MHD_Response *r = x->http->draining || x->head
-                                 ? NULL
-                                 : streams_add(x->http->streams, x->door->engine, x->connection);
-    if (r) {
-        MHD_add_response_header(r, "Content-Type", "text/event-stream");
-        MHD_add_response_header(r, "Cache-Control", "no-store");
-        queue(x, 200, r);
-        engine_phase(x->door->engine, engine_peer(x->connection), PEER_STREAMING);
-    } else if (x->head && !x->http->draining) {
-        send_bytes(x, 200, "text/event-stream", "", 0, 0);
-    } else {
-        problem_set(&x->problem, STATUS_OVERLOADED, "",
-                    "there are %d readers of events, no more are let in: retry later",
-                    streams_n(x->http->streams));
-        send_problem(x);
-    }
-}
-
 /* The request is here as a whole. */
 static void answer(struct exchange *x)
 {
@@ -254,32 +202,17 @@ static void answer(struct exchange *x)
         problem_set(&x->problem, STATUS_TOO_LARGE, "", "the body has more than %zu bytes",
                     x->http->options.limits.body_bytes);
     if (x->problem.code != STATUS_OK) {
-        send_problem(x);
+        exchange_refuse(x);
         return;
     }
     if (!x->act) { /* OPTIONS */
-        send_bytes(x, 204, json_type, "", 0, 0);
+        exchange_send(x, 204, json_type, "", 0, 0);
         return;
     }
-    switch (x->act->serve) {
-    case SERVE_MESSAGE:
-    case SERVE_ASK:
+    if (x->act->serve == SERVE_MESSAGE || x->act->serve == SERVE_ASK)
         submit(x);
-        break;
-    case SERVE_EVENTS:
-        send_stream(x);
-        break;
-    case SERVE_OPENAPI:
-        send_bytes(x, 200, json_type, openapi_json, openapi_json_n, 0);
-        break;
-    case SERVE_HEALTH:
-    case SERVE_READY:
-        send_state(x, x->act->serve == SERVE_READY);
-        break;
-    case SERVE_METRICS:
-        send_metrics(x);
-        break;
-    }
+    else
+        give(x);
 }
 
 /* ---- the head ---- */
@@ -297,7 +230,7 @@ static void refuse(struct exchange *x, unsigned http, enum status code, const ch
 
 static bool is_json(const char *type)
 {
-    size_t n = sizeof json_type - 1;
+    size_t n = strlen(json_type);
     return type && strncasecmp(type, json_type, n) == 0 &&
            (type[n] == '\0' || type[n] == ';' || type[n] == ' ');
 }
@@ -355,6 +288,8 @@ static void read_head(struct exchange *x, const char *url, const char *method)
         read_body_head(x);
     else if (x->act->serve == SERVE_ASK)
         compose(x, r, value);
+    else if (x->act->serve == SERVE_PAGE && !(x->page = page_find(value ? value : "index.html")))
+        refuse(x, 404, STATUS_BAD_REQUEST, "the dashboard has no such file");
     read_key(x);
 }
 
