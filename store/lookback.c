@@ -66,6 +66,8 @@ enum status lookback_run(struct db *db, const struct lookback *l, struct whatif 
         return s;
     walk.from = info.first_seq;
     walk.to = info.last_seq;
+    if (l->records > 0 && walk.to - walk.from >= l->records)
+        walk.from = walk.to - l->records + 1;
     if (l->since_ms > 0)
         s = find_time(db, l->since_ms, &walk.from, walk.to, problem);
     if (s != STATUS_OK || walk.from > walk.to)

@@ -14,6 +14,7 @@
  */
 struct lookback {
     int64_t since_ms;
+    uint64_t records; /* the newest so many are read, no more; 0 = however many there are */
     /* go_on (may be NULL) is called every 4096 records; false gives it up: UNAVAILABLE. */
     bool (*go_on)(void *ctx, uint64_t done, uint64_t of);
     void *ctx;

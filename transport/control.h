@@ -2,6 +2,7 @@
 #ifndef PURSER_TRANSPORT_CONTROL_H
 #define PURSER_TRANSPORT_CONTROL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -22,8 +23,11 @@ struct control {
     /* done gives back a slot whose answer came later; it holds it like any other. */
     void (*done)(void *ctx, struct slot *slot);
     void *ctx;
-    int jobs;    /* under way in the thread pool: at most one backup, and ... */
-    int queries; /* ... questions for spending */
+    int jobs;             /* under way in the thread pool, of all kinds: */
+    int queries;          /* questions for spending, */
+    bool copying;         /* a backup, */
+    bool looking;         /* a what-if, */
+    atomic_bool stopping; /* which gives up when the service stops */
 };
 
 /* control_answer handles a control message for slot. True: the reply is written. False: it will

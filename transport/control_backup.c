@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The op backup: a copy of the open store, made in libuv's thread pool over read transactions of
- * its own; one at a time.
- */
-#include "transport/control_backup.h"
-
+/* The op backup: a verified copy of the store, made while the service runs. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "store/maintain.h"
+#include "transport/control_inside.h"
 #include "transport/log.h"
 
 struct backup_job {
@@ -46,32 +42,34 @@ static void backup_done(uv_work_t *work, int cancelled)
     log_event(job->status == STATUS_OK ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "backup", "to", job->to,
               "status", status_code(job->status), "text", job->problem.text, NULL);
     job->control->jobs--;
+    job->control->copying = false;
     job->control->done(job->control->ctx, job->slot);
     free(job);
 }
 
-enum status control_backup(struct control *c, struct slot *slot, const json_t *root,
-                           struct problem *p)
+enum status control_backup(struct call *c, struct problem *p)
 {
-    const char *to = json_string_value(json_object_get(root, "to"));
+    const char *to = json_string_value(json_object_get(c->root, "to"));
     struct backup_job *job;
     if (!to || to[0] != '/' || strlen(to) >= sizeof job->to)
         return problem_set(p, STATUS_BAD_REQUEST, "/to",
                            "to is needed: an absolute path of a directory that does not exist yet");
-    if (c->jobs > c->queries)
+    if (c->control->copying)
         return problem_set(p, STATUS_OVERLOADED, "",
                            "a backup is under way: retry when it is done");
     job = calloc(1, sizeof *job);
     if (!job)
         return problem_set(p, STATUS_UNAVAILABLE, "", "no memory for a backup");
     job->work.data = job;
-    job->control = c;
-    job->slot = slot;
+    job->control = c->control;
+    job->slot = c->slot;
     strcpy(job->to, to);
-    if (uv_queue_work(c->loop, &job->work, backup_work, backup_done) != 0) {
+    if (uv_queue_work(c->control->loop, &job->work, backup_work, backup_done) != 0) {
         free(job);
         return problem_set(p, STATUS_UNAVAILABLE, "", "no thread for a backup");
     }
-    c->jobs++;
+    c->control->jobs++;
+    c->control->copying = true;
+    c->later = true;
     return STATUS_OK;
 }

@@ -56,6 +56,7 @@ void drain_begin(struct server *s, const char *why)
     if (s->publish)
         publish_drain(s->publish);
     http_drain(s->http);
+    atomic_store(&s->desk_control.stopping, true);
     uv_timer_start(&s->deadline, on_deadline, (uint64_t)s->settings.drain_ms, 0);
 }
 

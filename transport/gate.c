@@ -33,6 +33,8 @@ static const struct {
     {"learners.get", READER | OPERATOR},
     {"pools.list", READER | OPERATOR},
     {"config.get", READER | OPERATOR},
+    {"whatif",
+     READER | OPERATOR}, /* shows what spend.get and config.get show, and changes nothing */
     {"spend.get", READER | OPERATOR},
     {"decisions", READER | OPERATOR},
     {"alerts", READER | OPERATOR},
@@ -47,6 +49,7 @@ static const struct {
     {"policy.set", OPERATOR},
     {"learners.set", OPERATOR},
     {"pools.set", OPERATOR},
+    {"config.set", OPERATOR},
     {"snapshot", OPERATOR},
     {"backup", OPERATOR},
     {"unlearn", OPERATOR},

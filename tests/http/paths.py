@@ -28,7 +28,9 @@ def examples(decision_id):
               "/v1/models": control("models.set", models=[{"name": "mid-1",
                                                            "usd_per_mtok_out": 1.6}]),
               "/v1/pools": control("pools.set", pool="initech", set={"usd": 0.00002}),
-              "/v1/learners": control("learners.set", learners=[{"tenant": "acme"}])}
+              "/v1/learners": control("learners.set", learners=[{"tenant": "acme"}]),
+              "/v1/config": control("config.set", change={"budget": {"usd_per_request": 0.1}})}
+    preview = control("whatif", change={"objective": {"cost": 0.5}})
     table = {
         ("post", "/v1/route"): {
             "200": ("/v1/route", route(request_id="p-1", tenant="acme")),
@@ -67,7 +69,12 @@ def examples(decision_id):
     for path, body in change.items():
         table["put", path] = {"200": (path, body), "400": (path, control("models.list")),
                               "413": (path, long), "415": (path, body, plain)}
-    for path in (*change, "/v1/config", "/v1/stats", "/v1/status", "/v1/log", "/v1/spend",
+    stale = control("config.set", change={}, config_seq=1)
+    table["put", "/v1/config"]["409"] = ("/v1/config", stale)
+    table["post", "/v1/whatif"] = {
+        "200": ("/v1/whatif", preview), "400": ("/v1/whatif", control("whatif")),
+        "413": ("/v1/whatif", long), "415": ("/v1/whatif", preview, {})}
+    for path in (*change, "/v1/stats", "/v1/status", "/v1/log", "/v1/spend",
                  "/v1/usage", "/v1/fairness", "/v1/decisions", "/v1/alerts"):
         table["get", path] = {"200": (path,), "400": (path + "?nothing=1",)}
     return table
