@@ -114,7 +114,7 @@ class Browser:
             if value:
                 return value
             self.pump(0.05)
-        raise Failed(f"{what}: not in {seconds} s: {self.do('document.body.innerText')[:1500]}")
+        raise Failed(f"{what}: not in {seconds} s: {self.do('document.body.innerText')}")
 
     def look(self, width, height, dark=False, phone=False):
         self.call("Emulation.setDeviceMetricsOverride",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // When what is asked for: events say that something has happened, then the figures are fetched
 // anew, at most once a second and never more than a tenth of the time, so that many open pages do
-// not become a load. Questions go out one after the other.
+// not become a load. Sums are asked one after the other.
 
 import * as charts from "./charts.js";
 import * as panels from "./panels.js";
@@ -52,11 +52,11 @@ function useKey(value) {
 // ---- the figures ----
 
 async function settings() {
-  const [models, config] = [await ask("v1/models"), await ask("v1/config")];
+  const [models, config, document] = await Promise.all([
+    ask("v1/models"), ask("v1/config"), seen.previews === undefined ? ask("v1/openapi.json") : null, weights.refresh()]);
   seen.catalog = models.models;
   seen.config = config.config;
-  if (seen.previews === undefined) seen.previews = "/v1/whatif" in (await ask("v1/openapi.json")).paths;
-  await weights.refresh();
+  seen.previews ??= "/v1/whatif" in document.paths;
   seen.settings = false;
 }
 
@@ -100,14 +100,14 @@ async function explain(id, where) {
 }
 
 async function refresh() {
-  const status = await ask("v1/status");
-  if (seen.settings) await settings();
-  weights.allow(status.role ?? "open", seen.previews);
-  const stats = await ask("v1/stats");
-  panels.alerts(await ask("v1/alerts"));
+  const [status, stats, alerts, pools, decisions] = await Promise.all([
+    ask("v1/status"), ask("v1/stats"), ask("v1/alerts"), ask("v1/pools?limit=1000"), ask("v1/decisions?limit=20"),
+    seen.settings && settings()]);
+  weights.allow(status.role, seen.previews);
+  panels.alerts(alerts);
+  panels.pools(pools, stats);
+  panels.decisions(decisions.decisions, explain);
   const spent = await spending(stats);
-  panels.pools(await ask("v1/pools?limit=1000"), stats);
-  panels.decisions((await ask("v1/decisions?limit=20")).decisions, explain);
   const level = status.status === "serving" ? (seen.live ? "good" : "warn") : "bad";
   setState(level, `${status.status.replace("_", " ")}, policy ${status.policy}, ${seen.live ? "live" : "not live"}`);
   document.body.dataset.seq = spent.seq;

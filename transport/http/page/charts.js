@@ -34,7 +34,7 @@ function options(x, y, tooltip, legend = true) {
     plugins: {
       legend: {
         display: legend, position: "bottom", align: "start",
-        labels: {color: css("--ink"), boxWidth: 10, boxHeight: 10, usePointStyle: true, padding: 12, font: {size: 11.5},
+        labels: {color: css("--ink"), boxWidth: 7, boxHeight: 7, usePointStyle: true, padding: 12, font: {size: 11.5},
                  filter: (item) => !item.text.startsWith("_")},
       },
       tooltip: {callbacks: tooltip, filter: (item) => !item.dataset.label.startsWith("_")},
@@ -123,9 +123,9 @@ export function latency(labels, tiers, time, words, empty) {
 export function frontier(groups, money, words, empty) {
   const style = {
     models: {backgroundColor: css("--muted"), pointStyle: "rectRot", radius: 6},
-    curve: {borderColor: css("--accent"), backgroundColor: css("--accent"), showLine: true, borderWidth: 2, radius: 3},
-    now: {backgroundColor: css("--ink"), radius: 6},
-    then: {backgroundColor: css("--base"), radius: 6},
+    curve: {borderColor: css("--accent"), backgroundColor: css("--accent"), showLine: true, borderWidth: 2, radius: 3, order: 3},
+    now: {backgroundColor: css("--ink"), radius: 6, order: 2},
+    then: {backgroundColor: css("--base"), radius: 6, order: 1},
   };
   const datasets = Object.entries(groups).filter(([, g]) => g.points.length).map(([kind, g]) => ({
     type: "scatter", label: g.label, data: g.points, ...style[kind],

@@ -269,8 +269,8 @@ export function decisions(list, explain) {
         h("time", {datetime: new Date(d.time_ms).toISOString()}, clock(d.time_ms)),
         h("b", {}, k.model), h("span", {class: "who"}, said(d)),
         h("span", {class: "number chance"}, share(k.propensity)),
-        h("span", {class: "number"}, quality(k.expected.quality.mean)),
-        h("span", {class: "number"}, usd(k.expected.cost_usd.mean)),
+        h("span", {class: "number quality"}, quality(k.expected.quality.mean)),
+        h("span", {class: "number cost"}, usd(k.expected.cost_usd.mean)),
         h("span", {class: "reasons away"}, k.reasons.join(", ").replaceAll("_", " "))),
       why);
   });

@@ -14,7 +14,7 @@ const WEIGHTS = [
 const FRONTIER = [0, .1, .3, 1, 3, 10, 30]; // times the cost weight
 const REST_MS = 400;
 const METRICS = [
-  ["quality", "Quality", quality, 1], ["cost_usd", "Cost of a request", usd, -1],
+  ["quality", "Quality", quality, 1], ["cost_usd", "Cost of 1,000", (v) => usd(1000 * v), -1],
   ["latency_ms", "Latency", span, -1], ["failure", "Failures", (v) => share(v, 2), -1],
   ["value_per_usd", "Value per dollar", (v) => v.toPrecision(4), 1],
 ];
@@ -62,10 +62,12 @@ export function weightsPanel(on) {
     }
     clearTimeout(timer);
     asked++;
-    show($("preview"));
+    nothing();
     message.textContent = "";
     state();
   }
+
+  const nothing = () => show($("preview"), h("p", {class: "none"}, "Move a weight: what it would have made of the latest decisions is worked out from the log, with intervals. Nothing changes until you apply it."));
 
   function state() {
     const valid = WEIGHTS.every((w) => inputs[w.name].number.value !== "" && Number(inputs[w.name].number.value) >= 0);
@@ -75,20 +77,31 @@ export function weightsPanel(on) {
     $("weights-note").textContent = changed() ? "not in force" : "as in force";
   }
 
-  const question = (objective) => tell("POST", "v1/whatif", {objective, days: on.days()});
+  // The service answers one such question at a time.
+  async function question(objective) {
+    for (let tries = 0; ; tries++) {
+      try {
+        return (await tell("POST", "v1/whatif", {op: "whatif", change: {objective}, days: on.days()})).report;
+      } catch (e) {
+        if (e.code !== "overloaded" || tries > 20) throw e;
+        await new Promise((go) => setTimeout(go, 300));
+      }
+    }
+  }
 
   async function preview() {
     if (!changed() || !known) return;
     const mine = ++asked;
     message.textContent = "Looking at the log …";
     try {
-      const answer = await question(wanted());
+      const objective = wanted(), answer = await question(objective);
       if (mine !== asked) return;
       message.textContent = "";
-      report(answer.whatif ?? answer.report ?? answer);
+      report(answer);
+      $("preview").dataset.of = JSON.stringify(objective);
     } catch (e) {
       if (mine === asked) {
-        show($("preview"));
+        nothing();
         message.textContent = e.message;
       }
     }
@@ -123,16 +136,18 @@ export function weightsPanel(on) {
   // Quality and cost over a range of cost weights, all else as set.
   async function frontier() {
     const base = wanted(), at = base.cost || .03, points = [];
+    let dark = 0;
     busy = true;
     state();
     try {
       for (const times of FRONTIER) {
-        message.textContent = `Looking at the log: ${points.length + 1} of ${FRONTIER.length} …`;
+        message.textContent = `Looking at the log: ${points.length + dark + 1} of ${FRONTIER.length} …`;
         const r = await question({...base, cost: at * times});
-        points.push(point(r.whatif ?? r.report ?? r, "then", `cost weight ${Number((at * times).toPrecision(3))}`));
+        if (r.metrics.quality.enough && r.metrics.cost_usd.enough) points.push(point(r, "then", `cost weight ${Number((at * times).toPrecision(3))}`));
+        else dark++;
         on.frontier("curve", points.slice().sort((a, b) => a.x - b.x));
       }
-      message.textContent = "";
+      message.textContent = dark ? `Of ${dark} of ${FRONTIER.length} cost weights the log says too little to show them.` : "";
     } catch (e) {
       message.textContent = e.message;
     }
@@ -156,7 +171,11 @@ export function weightsPanel(on) {
       reason.value = "";
       inForce = answer.weights;
       set(inForce);
-      show(message, "In force. ", h("button", {type: "button", id: "weights-undo", onclick: () => { set(before); inForce && set(before); reason.value = "back to what was in force before"; reason.focus(); }}, "Put the old ones back"));
+      show(message, "In force. ", h("button", {type: "button", id: "weights-undo", onclick: () => {
+        set(before);
+        reason.value = "back to what was in force before";
+        reason.focus();
+      }}, "Put the old ones back"));
       on.changed();
     } catch (e) {
       busy = false;
@@ -172,13 +191,10 @@ export function weightsPanel(on) {
   return {
     // The weights in force; sliders that somebody has moved stay where they are.
     async refresh() {
-      const moving = changed();
-      inForce = (await ask("v1/weights")).weights;
-      if (!moving) {
-        const held = message.firstChild;
-        set(inForce);
-        if (held?.nodeType === 3 && message.textContent === "") message.append(held);
-      }
+      const now = (await ask("v1/weights")).weights, moving = changed();
+      const other = !inForce || WEIGHTS.some((w) => now[w.name] !== inForce[w.name]);
+      inForce = now;
+      if (other && !moving) set(now);
       state();
     },
     allow(role, previews) {
