@@ -110,7 +110,7 @@ class Browser:
     def until(self, expression, what, seconds=20):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            value = self.do(expression)
+            value = self.do(f"(v => v instanceof Node || v)({expression})")  # a node has no JSON
             if value:
                 return value
             self.pump(0.05)

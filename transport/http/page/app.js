@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // When what is asked for: events say that something has happened, then the figures are fetched
-// anew, at most once a second and never more than a tenth of the time, so that many open pages do
+// anew, at most once a second and never more than a fifth of the time, so that many open pages do
 // not become a load. Sums are asked one after the other.
 
 import * as charts from "./charts.js";
@@ -9,10 +9,10 @@ import {$, h, show} from "./panels.js";
 import {ask, key, listen} from "./service.js";
 import {weightsPanel} from "./weights.js";
 
-const LEAST_MS = 1000, IDLE_MS = 15000, SHARE_OF_TIME = 10;
+const LEAST_MS = 1000, IDLE_MS = 15000, SHARE_OF_TIME = 4;
 const KINDS = "decided,feedback,taught,drifted,hull,configured,lens,started";
 
-const seen = {hours: 24, dirty: true, settings: true, busy: false, next: 0, last: 0, live: false, catalog: null, config: null,
+const seen = {hours: 24, dirty: true, settings: true, busy: false, next: 0, last: 0, after: Infinity, live: false, catalog: null, config: null,
               curves: {models: [], curve: [], now: [], then: []}};
 
 function complain(text) {
@@ -82,7 +82,7 @@ async function spending(stats) {
   panels.overTime(tiers.rows, seen.config.tiers, from, to, hours, name);
   panels.qualityOverTime((await ask(`v1/spend?${when}&bucket=${bucket}`)).rows, from, to, hours);
   const models = (await ask(`v1/spend?${when}&by=model`)).rows;
-  panels.models(models, seen.catalog, stats, seen.config.tiers, tiers.total);
+  panels.models(models, seen.catalog, seen.config.tiers, tiers.total);
   seen.curves.models = panels.points(models);
   drawFrontier();
   const groups = await ask(`v1/fairness?${when}`);
@@ -115,7 +115,12 @@ async function refresh() {
 }
 
 async function turn() {
-  const now = Date.now(), due = seen.dirty ? seen.next : Math.max(seen.next, seen.last + IDLE_MS);
+  const now = Date.now();
+  if (now > seen.after) {
+    seen.dirty = true;
+    seen.after = Infinity;
+  }
+  const due = seen.dirty ? seen.next : Math.max(seen.next, seen.last + IDLE_MS);
   if (seen.busy || now < due || document.hidden) return;
   seen.busy = true;
   seen.dirty = false;
@@ -149,6 +154,7 @@ const weights = weightsPanel({
 const again = listen(`v1/events?kinds=${KINDS}&gap_ms=${LEAST_MS}`, {
   event: (e) => {
     seen.dirty = true;
+    seen.after = Date.now() + 1.5 * LEAST_MS; // what followed within the gap was left out
     if (e.kind === "configured") seen.settings = true;
   },
   state: (live) => {

@@ -136,12 +136,11 @@ export function qualityOverTime(rows, from, to, hours) {
 
 // ---- tables ----
 
-export function models(rows, catalog, stats, tierNames, total) {
+export function models(rows, catalog, tierNames, total) {
   const by = new Map(rows.map((r) => [r.model, r]));
-  const learned = new Map(stats.models.map((m) => [m.model, m]));
   const price = (v) => `$${v}`;
   const body = catalog.map((m) => {
-    const r = by.get(m.name), l = learned.get(m.name);
+    const r = by.get(m.name);
     const swatch = h("span", {class: "swatch", "aria-hidden": "true"});
     swatch.style.background = charts.tierColour(tierNames.indexOf(m.tier));
     return h("tr", {class: m.active ? "" : "away"},
@@ -155,13 +154,12 @@ export function models(rows, catalog, stats, tierNames, total) {
       number(r && costOf(r) !== null ? nano(costOf(r)) : dash()),
       h("td", {}, r && r.labels ? [`${quality(r.quality_mean)} `, h("small", {}, `${quality(r.quality_low)} to ${quality(r.quality_high)}, n=${count(r.labels)}`),
         range(r.quality_mean, r.quality_low, r.quality_high)] : dash()),
-      number(l ? quality(l.quality_learned) : dash()),
       number(r && latencyOf(r) !== null ? span(latencyOf(r)) : dash()),
       number(r && r.requests ? share(r.failures / r.requests) : dash()),
       number(r ? `${tokens(r.input_tokens)} / ${tokens(r.output_tokens)}` : dash()));
   });
   show($("models"), table([["Model"], ["Tier"], ["$ per M tokens, in / out", "number"], ["Chosen", "number"],
-    ["Share", "number"], ["Spend", "number"], ["A request", "number"], ["Quality"], ["Learned", "number"],
+    ["Share", "number"], ["Spend", "number"], ["A request", "number"], ["Quality"],
     ["Latency", "number"], ["Failed", "number"], ["Tokens in / out", "number"]], body));
 }
 
@@ -170,7 +168,7 @@ export function points(rows) {
     x: r.cost_nano * 1e-9 / r.requests, y: r.quality_mean, name: r.model}));
 }
 
-export function groups(rows, tierRows, tierNames, total, dimension) {
+export function groups(rows, tierRows, tierNames) {
   const known = rows.filter((r) => r.requests > 0 || r.refused > 0);
   if (known.length === 0 || (known.length === 1 && known[0].group === "")) {
     show($("groups"), none("Requests carry no group here. Applications declare one with \"group\" (a plan, a region, a kind of customer); outcomes are then told apart."));
