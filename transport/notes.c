@@ -19,6 +19,7 @@ void notes_take(struct notes *n, const struct event *ev)
         to->arm = ev->drifted.arm;
         to->target = ev->drifted.target;
         to->up = ev->drifted.up;
+        n->drifts++;
     } else if (ev->kind == EVENT_HULL) {
         to->gone = ev->hull.turn == HULL_TRIPPED;
     } else if (ev->kind == EVENT_LENS) {

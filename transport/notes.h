@@ -3,6 +3,7 @@
 #define PURSER_TRANSPORT_NOTES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include "core/event.h"
 
 /*
@@ -23,6 +24,7 @@ struct note {
 struct notes {
     struct note note[NOTES_MOST]; /* a ring */
     size_t n;                     /* all told */
+    int64_t drifts;               /* of these: models found to have changed */
 };
 /* notes_take keeps an event if it is notable. notes_at gives the i-th newest, NULL past the end. */
 void notes_take(struct notes *n, const struct event *ev);
