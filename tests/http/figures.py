@@ -151,3 +151,16 @@ def test_page_files(build):
     for wrong in ("/page/", "/page/../app.js", "/page/app.js/", "/app.js", "/page/%61pp.js"):
         assert s.ask("GET", wrong)[0] == 404, wrong
     assert s.stop()[0] == 0
+
+
+def test_an_open_service_answers_to_its_machine_only(build):
+    """DNS rebinding: a page's own name that leads to loopback makes it same-origin."""
+    s = Service(build)
+    for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "1.2.3.4x"):
+        for method, path, body in (("GET", "/", None), ("GET", "/v1/status", None), ("POST", "/v1/route", route(1))):
+            status, _, answer = s.ask(method, path, body, {"Host": host, "Content-Type": "application/json"})
+            assert status == 403 and b"keys.file" in answer, (host, path, status, answer)
+    for host in ("127.0.0.1:7680", "localhost", "localhost:7680", "purser", "purser.localhost:1", "[::1]:7680", "10.1.2.3"):
+        assert s.ask("GET", "/v1/status", None, {"Host": host})[0] == 200, host
+    assert s.ask("GET", "/metrics", None, {"Host": "a.b.example"}, "metrics")[0] == 200
+    assert s.stop()[0] == 0

@@ -258,6 +258,24 @@ static void read_body_head(struct exchange *x)
         x->too_long = true;
 }
 
+/* Whether a Host may be this machine to a browser: an address, or a name that no name server of
+ * somebody else's gives: without dots, or below localhost. */
+static bool is_near(const char *host)
+{
+    static const char local[] = ".localhost";
+    size_t n = strcspn(host, ":"), k = sizeof local - 1;
+    return host[0] == '[' || strspn(host, "0123456789.") == n || !memchr(host, '.', n) ||
+           (n > k && strncasecmp(host + n - k, local, k) == 0);
+}
+
+/* A page that made its own name lead here would be of one origin with us; where no key is asked for
+ * that is all it needs. Metrics tell little and are scraped under all kinds of names. */
+static bool may_be_rebound(const struct exchange *x)
+{
+    const char *host = header(x, "Host");
+    return x->http->options.open && x->door->which == HTTP_TCP && host && !is_near(host);
+}
+
 static void read_head(struct exchange *x, const char *url, const char *method)
 {
     const char *value;
@@ -266,6 +284,12 @@ static void read_head(struct exchange *x, const char *url, const char *method)
         MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (head && head->header_size > x->http->options.limits.head_bytes) {
         refuse(x, 431, STATUS_TOO_LARGE, "the headers are too long");
+        return;
+    }
+    if (may_be_rebound(x)) {
+        refuse(x, 0, STATUS_FORBIDDEN,
+               "no key is asked for here, so this name is not answered to (Host): use 127.0.0.1 or "
+               "localhost, or name a keys.file");
         return;
     }
     if (!r) {

@@ -27,6 +27,7 @@ struct http_limits {
 };
 
 struct http_options {
+    bool open; /* no key is asked for */
     struct http_address address[HTTP_DOORS];
     struct http_limits limits;
     /* As of struct rpc_options, in transport/rpc.h. */
