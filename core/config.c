@@ -44,22 +44,41 @@ static enum status check_fairness(const struct params *p, struct problem *proble
                      "user_tier, user, outcome");
 }
 
-static enum status check_policy(const struct params *p, struct problem *problem)
+static enum status check_policy(const struct params *p, const struct policy_settings *policy,
+                                const struct json_at *up, struct problem *problem)
 {
-    struct json_at up = {.key = "policy"}, name_at = {.up = &up, .key = "name"},
-                   model_at = {.up = &up, .key = "model"};
-    if (!policy_find(p->policy.name)) {
+    struct json_at name_at = {.up = up, .key = "name"}, model_at = {.up = up, .key = "model"},
+                   floor_at = {.up = up, .key = "floor_min"};
+    if (!policy_find(policy->name)) {
         char quoted[QUOTE_CAP], known[NAMES_CAP];
         struct text t = text_over(known, sizeof known);
         for (int i = 0; policy_at(i); i++)
             text_printf(&t, "%s%s", i > 0 ? ", " : "", policy_at(i)->name);
         return json_fail(problem, STATUS_BAD_REQUEST, &name_at,
-                         "no policy \"%s\"; policies are: %s", json_quote(quoted, p->policy.name),
+                         "no policy \"%s\"; policies are: %s", json_quote(quoted, policy->name),
                          known);
     }
-    if (p->policy.floor_min > p->policy.floor)
-        return fail_at(problem, "policy", "floor_min", "must not exceed /policy/floor");
-    return check_model(p, p->policy.model, &model_at, problem);
+    if (policy->floor_min > policy->floor)
+        return json_fail(problem, STATUS_BAD_REQUEST, &floor_at, "must not exceed floor");
+    return check_model(p, policy->model, &model_at, problem);
+}
+
+static enum status check_policies(const struct params *p, struct problem *problem)
+{
+    struct json_at policy = {.key = "policy"}, canary = {.key = "canary"},
+                   its = {.up = &canary, .key = "policy"};
+    enum status st = check_policy(p, &p->policy, &policy, problem);
+    if (st == STATUS_OK)
+        st = check_policy(p, &p->canary.policy, &its, problem);
+    if (st == STATUS_OK && p->canary.share > 0 && p->canary.share < 1.0 / HULL_REACH_MAX)
+        st = fail_at(problem, "canary", "share", "expected 0 or a number from 0.005 on");
+    if (st == STATUS_OK && p->canary.share > 0 &&
+        (p->guard.hull || p->guard.alpha > 0 || p->policy.apprentice ||
+         p->canary.policy.apprentice))
+        st = fail_at(problem, "canary", "share",
+                     "not beside /guard/hull, /guard/alpha or an apprentice: they compare with "
+                     "something else, and one draw cannot be for both");
+    return st;
 }
 
 static enum status check_catalog(const struct catalog *c, struct problem *problem)
@@ -189,7 +208,7 @@ static enum status check_all(const struct params *p, const struct settings *sett
     struct json_at baseline_at = {.key = "baseline"}, features_at = {.key = "features"};
     enum status st = check_catalog(&p->catalog, problem);
     if (st == STATUS_OK)
-        st = check_policy(p, problem);
+        st = check_policies(p, problem);
     if (st == STATUS_OK)
         st = check_rules(p, problem);
     if (st == STATUS_OK)

@@ -46,7 +46,6 @@ static void describe(const struct router *r, const struct request *req, struct e
     d->schema = r->learner.schema;
     d->config_seq = r->config_seq;
     d->epoch = r->epoch;
-    d->policy = (uint8_t)policy_index(p->policy.name);
     d->n_arms = (uint8_t)p->catalog.n;
     d->value = req->value > 0 ? req->value : value_of(&p->value, &req->labels);
     d->prompt_tokens = req->prompt_tokens >= 0 ? req->prompt_tokens : features_tokens(req);
@@ -57,10 +56,6 @@ static void describe(const struct router *r, const struct request *req, struct e
     d->d = r->learner.d;
     features_build(p, lens, req, d->x, &view);
     note_view(req->prompt ? lens : NULL, &view, d);
-    d->weight_quality = p->objective.quality;
-    d->weight_cost = p->objective.cost;
-    d->weight_latency = p->objective.latency;
-    d->weight_failure = p->objective.failure;
     int baseline = r->params.baseline[0] ? catalog_find(&p->catalog, p->baseline)
                                          : rules_extreme(&p->catalog, true);
     d->baseline = (uint8_t)(baseline >= 0 ? baseline : 0);
@@ -77,10 +72,11 @@ static void predict_all(const struct router *r, struct event_decided *d, struct 
 }
 
 /* What one dollar-sized unit is: configured, or the mean cost of the dearest model so far. */
-static double cost_scale(const struct router *r, const struct prediction *pr)
+static double cost_scale(const struct router *r, const struct params *p,
+                         const struct prediction *pr)
 {
-    if (r->params.objective.cost_scale_usd > 0)
-        return r->params.objective.cost_scale_usd;
+    if (p->objective.cost_scale_usd > 0)
+        return p->objective.cost_scale_usd;
     if (r->dearest_usd > 0)
         return r->dearest_usd;
     double dearest = 0;
@@ -90,7 +86,7 @@ static double cost_scale(const struct router *r, const struct prediction *pr)
     return dearest > 0 ? dearest : 1e-3;
 }
 
-static void view_arm(const struct router *r, const struct event_decided *d,
+static void view_arm(const struct params *p, const struct event_decided *d,
                      const struct prediction *pr, struct arm_view *v)
 {
     const double mean[TARGETS] = {pr->quality, pr->tokens, pr->latency_ms, pr->failure};
@@ -99,14 +95,30 @@ static void view_arm(const struct router *r, const struct event_decided *d,
         v->mean[t] = (float)mean[t];
         v->sd[t] = (float)sd[t];
     }
-    choose_weigh(&r->params, d, mean, sd, v);
+    choose_weigh(p, d, mean, sd, v);
     v->cost_nano = (int64_t)(pr->cost_usd * 1e9 + 0.5);
 }
 
-static int preferred_model(const struct router *r, const struct request *req,
+/* Weighs what is predicted of the eligible models, under p. */
+static void weigh(const struct router *r, const struct params *p, const struct prediction *pr,
+                  struct event_decided *d)
+{
+    d->policy = (uint8_t)policy_index(p->policy.name);
+    d->weight_quality = p->objective.quality;
+    d->weight_cost = p->objective.cost;
+    d->weight_latency = p->objective.latency;
+    d->weight_failure = p->objective.failure;
+    d->cost_scale_usd = cost_scale(r, p, pr);
+    for (uint64_t m = d->eligible; m; m &= m - 1) {
+        int a = __builtin_ctzll(m);
+        view_arm(p, d, &pr[a], &d->view[a]);
+    }
+    lookahead_add(p, r->pacer.mu, d);
+}
+
+static int preferred_model(const struct params *p, const struct request *req,
                            struct event_decided *d)
 {
-    const struct params *p = &r->params;
     bool matched;
     if (strcmp(p->policy.name, "rules") == 0) {
         int slot = rules_model(p, req, d->prompt_tokens, &matched);
@@ -193,13 +205,20 @@ static void serve_apprentice(const struct router *r, struct event_decided *d, co
     d->reasons |= REASON_APPRENTICE;
 }
 
-static void draw(const struct router *r, uint64_t seq, int64_t now_ms, const struct request *req,
-                 struct event_decided *d)
+/* The side that decides: what is in force, or the canary. */
+static const struct params *side_of(const struct router *r, const struct event_decided *d)
 {
-    int slots[MODELS_MAX], n = choose_slots(d, slots), preferred = preferred_model(r, req, d);
-    double pmf[MODELS_MAX];
-    struct hull_sides sides;
-    struct chooser chooser = {.params = &r->params,
+    return d->reasons & REASON_CANARY ? &r->other : &r->params;
+}
+
+/* What the side's policy makes of the views, before anything guards it. */
+static void policy_of_side(const struct router *r, uint64_t seq, int64_t now_ms,
+                           const struct request *req, struct event_decided *d, const int *slots,
+                           int n, double *pmf)
+{
+    const struct params *p = side_of(r, d);
+    int preferred = preferred_model(p, req, d);
+    struct chooser chooser = {.params = p,
                               .pacer = &r->pacer,
                               .rate_usd = router_paced_rate(r, d->charge.paced),
                               .booked_usd = r->booked_usd,
@@ -213,6 +232,38 @@ static void draw(const struct router *r, uint64_t seq, int64_t now_ms, const str
         mix_quota(r, d, slots, n, pmf);
     if (preferred < 0)
         sticky_pmf(r, d, slots, n, pmf);
+}
+
+/* Whether the canary is tried on requests like this one. */
+static bool on_trial(const struct router *r, const struct event_decided *d)
+{
+    return r->canary.since > 0 && !d->labels.session[0] && !router_isolated(r, d->learner);
+}
+
+/* What the label will say of the two sides; pmf is that of the side which decides. */
+static void compare_sides(const struct router *r, uint64_t seq, int64_t now_ms,
+                          const struct request *req, const struct prediction *pr, const int *slots,
+                          int n, const double *pmf, struct event_decided *d)
+{
+    struct event_decided *o = r->trial;
+    double others[MODELS_MAX];
+    bool canary = d->reasons & REASON_CANARY;
+    *o = *d;
+    o->reasons ^= REASON_CANARY;
+    o->quota = 0;
+    weigh(r, side_of(r, o), pr, o);
+    policy_of_side(r, seq, now_ms, req, o, slots, n, others);
+    d->edge = canary_edge(canary ? d : o, slots, n, canary ? pmf : others, canary ? others : pmf,
+                          d->arm, r->params.canary.share);
+}
+
+static void draw(const struct router *r, uint64_t seq, int64_t now_ms, const struct request *req,
+                 const struct prediction *pr, struct event_decided *d)
+{
+    int slots[MODELS_MAX], n = choose_slots(d, slots);
+    double pmf[MODELS_MAX];
+    struct hull_sides sides;
+    policy_of_side(r, seq, now_ms, req, d, slots, n, pmf);
     bool compared = mix_hull(r, d, slots, n, pmf, &sides);
     mix_guard(r, d, slots, n, pmf);
     assert(pmf_valid(pmf, n));
@@ -224,6 +275,8 @@ static void draw(const struct router *r, uint64_t seq, int64_t now_ms, const str
     d->edge = (struct hull_edge){.reach = 0};
     if (compared && !(d->reasons & (REASON_GUARDED | REASON_APPRENTICE)))
         d->edge = hull_guard_edge(&sides, d, slots, n);
+    else if (on_trial(r, d))
+        compare_sides(r, seq, now_ms, req, pr, slots, n, pmf, d);
 }
 
 /* The first of the best of a set of models. */
@@ -305,13 +358,10 @@ enum status decide(const struct router *r, uint64_t seq, int64_t now_ms, const s
         s = decide_afford(r, now_ms, req, pr, d, price, problem);
     if (s != STATUS_OK)
         return s;
-    d->cost_scale_usd = cost_scale(r, pr);
-    for (uint64_t m = d->eligible; m; m &= m - 1) {
-        int a = __builtin_ctzll(m);
-        view_arm(r, d, &pr[a], &d->view[a]);
-    }
-    lookahead_add(&r->params, r->pacer.mu, d);
-    draw(r, seq, now_ms, req, d);
+    if (on_trial(r, d) && canary_draws(r->init.seed, d->epoch, seq, r->params.canary.share))
+        d->reasons |= REASON_CANARY;
+    weigh(r, side_of(r, d), pr, d);
+    draw(r, seq, now_ms, req, pr, d);
     sticky_settle(r, d);
     rank_fallbacks(d);
     note_reasons(r, d);

@@ -18,8 +18,9 @@ static const char *const kind_name[EVENT_KINDS] = {"none",     "started", "confi
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
 static const char *const reason_name[] = {
-    "cold_start", "explored", "budget_pressure", "constrained", "rule", "only_model", "guarded",
-    "apprentice", "budget",   "soft_limit",      "session",     "hull", "escalated"};
+    "cold_start", "explored", "budget_pressure", "constrained", "rule",
+    "only_model", "guarded",  "apprentice",      "budget",      "soft_limit",
+    "session",    "hull",     "escalated",       "degraded",    "canary"};
 
 const char *event_kind_name(enum event_kind kind)
 {

@@ -44,7 +44,8 @@ enum reason {
     REASON_SESSION = 1024,      /* the session kept its model, or surely gained by another */
     REASON_HULL = 2048,      /* the policy was shown to be below the static hull: that is served */
     REASON_ESCALATED = 4096, /* an earlier answer was found wanting: a higher tier was asked for */
-    REASON_DEGRADED = 8192   /* without budgets another model would have looked best */
+    REASON_DEGRADED = 8192,  /* without budgets another model would have looked best */
+    REASON_CANARY = 16384    /* decided by the settings on trial: core/canary.h */
 };
 
 /* What an eligible model looked like at the decision: off-policy questions need it as it was. */
@@ -67,8 +68,8 @@ struct charge {
     int64_t left[POOL_UNITS]; /* the least over the path, with this decision charged; -1 = no cap */
 };
 
-/* The policy against the static hull in one decision: what its quality label will say. See
- * core/hull_guard.h. */
+/* The policy against the static hull, or the canary against what is in force, in one decision: what
+ * its quality label will say. See core/hull_guard.h, core/canary.h. */
 struct hull_edge {
     float direct; /* predicted merit of policy minus mix, quality points, [-1,1] */
     float ratio;  /* (pi - m) / mu of the chosen arm */

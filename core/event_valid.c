@@ -9,7 +9,7 @@
 #include <math.h>
 #include "core/lens.h"
 
-enum { REASONS_ALL = 16383, HAS_ALL = 255 };
+enum { REASONS_ALL = 32767, HAS_ALL = 255 };
 
 static bool in_unit(double v)
 {

@@ -67,6 +67,10 @@ bool learner_shape(struct learner *l, const struct params *p, const struct lens 
 /* learner_forget sets the half-life; that of a learner without rows has none before it. */
 void learner_forget(struct learner *l, const struct params *p, bool first, int64_t now_ms);
 void learner_free(struct learner *l);
+/* learner_copy gives a learner that predicts the same, on its own, and is good for nothing else;
+ * NULL when memory is short. The caller frees with learner_drop (NULL is fine). */
+struct learner *learner_copy(const struct learner *l);
+void learner_drop(struct learner *l);
 /* learner_attach makes l, before it is shaped, the learner of spec, whose index is given; parent is
  * borrowed as long as l lives. */
 void learner_attach(struct learner *l, const struct learner *parent,

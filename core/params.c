@@ -41,6 +41,41 @@
         .path = path_, .kind = FIELD_OTHER, .other = what, .help = help_                           \
     }
 
+/* Weights and policy stand twice: in force, and on trial. */
+#define OBJECTIVE(prefix, at)                                                                      \
+    REAL(prefix "quality", P(at.quality), 0, 1000, 1, "weight of quality"),                        \
+        REAL(prefix "cost", P(at.cost), 0, 1000, 0.03,                                             \
+             "quality points one gives for the price of the dearest model"),                       \
+        REAL(prefix "latency", P(at.latency), 0, 1000, 0, "quality points per latency_scale_ms"),  \
+        REAL(prefix "failure", P(at.failure), 0, 1000, 0.5,                                        \
+             "quality points for a certain failure"),                                              \
+        REAL(prefix "latency_scale_ms", P(at.latency_scale_ms), 1, 1e7, 1000,                      \
+             "unit of the latency weight"),                                                        \
+        REAL(prefix "cost_scale_usd", P(at.cost_scale_usd), 0, 1e6, 0,                             \
+             "unit of the cost weight; 0 = what the dearest model costs on average")
+#define POLICY(prefix, at)                                                                         \
+    NAME(                                                                                          \
+        prefix "name", P(at.name), 1, "lints",                                                     \
+        "lints, fixed, uniform, greedy, rules, igw, linucb, softmax, regcb_elim, regcb_opt, bag, " \
+        "first, static_mix, trained or beta_ts"),                                                  \
+        NAME(prefix "model", P(at.model), 0, "", "for fixed: the model; \"\" = the dearest"),      \
+        BOOL(prefix "apprentice", P(at.apprentice), 0,                                             \
+             "serve the baseline and note what the policy would have done"),                       \
+        REAL(prefix "width", P(at.width), 0, 100, 0.6,                                             \
+             "scale of posterior deviations in lints and bag"),                                    \
+        REAL(prefix "floor", P(at.floor), 0, 1, 0.02, "exploration mass at the start"),            \
+        REAL(prefix "floor_scale", P(at.floor_scale), 0, 1e6, 0.2,                                 \
+             "c: the mass is min(floor, c/sqrt(labels)), not below floor_min"),                    \
+        REAL(prefix "floor_min", P(at.floor_min), 0, 1, 0.001, "at most floor"),                   \
+        REAL(prefix "gamma", P(at.gamma), 0, 1e9, 10,                                              \
+             "igw: how fast gaps count, times the root of the labels; 10 to 1000"),                \
+        REAL(prefix "beta", P(at.beta), 0, 100, 1,                                                 \
+             "linucb, regcb_elim, regcb_opt: deviations in a confidence bound"),                   \
+        REAL(prefix "temperature", P(at.temperature), 0, 1e6, 0,                                   \
+             "softmax: in points of quality; 0 = so that 5% go to the lesser models"),             \
+        INT(prefix "first", P(at.first), 0, 1e9, 100, "first: labels until it turns greedy"),      \
+        INT(prefix "heads", P(at.heads), 1, 64, 8, "bag: posterior draws per decision")
+
 static const struct field table[] = {
     OTHER("v", "1", "version of the document's form; may be left out"),
     TEXT("listen/route", S(listen_route), "tcp://127.0.0.1:7601", "route requests; \"\" = off"),
@@ -98,37 +133,18 @@ static const struct field table[] = {
      .help = "of the process log on stderr: key=value, or an object a line with the time"},
     OTHER("tiers", "1 to 8 names, smallest first", "default: small, medium, large"),
     OTHER("models", "1 to 64 objects", "see below"),
-    REAL("objective/quality", P(objective.quality), 0, 1000, 1, "weight of quality"),
-    REAL("objective/cost", P(objective.cost), 0, 1000, 0.03,
-         "quality points one gives for the price of the dearest model"),
-    REAL("objective/latency", P(objective.latency), 0, 1000, 0,
-         "quality points per latency_scale_ms"),
-    REAL("objective/failure", P(objective.failure), 0, 1000, 0.5,
-         "quality points for a certain failure"),
-    REAL("objective/latency_scale_ms", P(objective.latency_scale_ms), 1, 1e7, 1000,
-         "unit of the latency weight"),
-    REAL("objective/cost_scale_usd", P(objective.cost_scale_usd), 0, 1e6, 0,
-         "unit of the cost weight; 0 = what the dearest model costs on average"),
-    NAME("policy/name", P(policy.name), 1, "lints",
-         "lints, fixed, uniform, greedy, rules, igw, linucb, softmax, regcb_elim, regcb_opt, bag, "
-         "first, static_mix, trained or beta_ts"),
-    NAME("policy/model", P(policy.model), 0, "", "for fixed: the model; \"\" = the dearest"),
-    BOOL("policy/apprentice", P(policy.apprentice), 0,
-         "serve the baseline and note what the policy would have done"),
-    REAL("policy/width", P(policy.width), 0, 100, 0.6,
-         "scale of posterior deviations in lints and bag"),
-    REAL("policy/floor", P(policy.floor), 0, 1, 0.02, "exploration mass at the start"),
-    REAL("policy/floor_scale", P(policy.floor_scale), 0, 1e6, 0.2,
-         "c: the mass is min(floor, c/sqrt(labels)), not below floor_min"),
-    REAL("policy/floor_min", P(policy.floor_min), 0, 1, 0.001, "at most floor"),
-    REAL("policy/gamma", P(policy.gamma), 0, 1e9, 10,
-         "igw: how fast gaps count, times the root of the labels; 10 to 1000"),
-    REAL("policy/beta", P(policy.beta), 0, 100, 1,
-         "linucb, regcb_elim, regcb_opt: deviations in a confidence bound"),
-    REAL("policy/temperature", P(policy.temperature), 0, 1e6, 0,
-         "softmax: in points of quality; 0 = so that 5% go to the lesser models"),
-    INT("policy/first", P(policy.first), 0, 1e9, 100, "first: labels until it turns greedy"),
-    INT("policy/heads", P(policy.heads), 1, 64, 8, "bag: posterior draws per decision"),
+    OBJECTIVE("objective/", objective),
+    POLICY("policy/", policy),
+    REAL(
+        "canary/share", P(canary.share), 0, 0.5, 0,
+        "of requests that canary/objective and canary/policy decide, until one side is shown to be "
+        "better; 0 = none"),
+    REAL("canary/quality_margin", P(canary.quality_margin), 0, 1, 0.02,
+         "quality points that the canary may be worse by"),
+    INT("canary/decisions", P(canary.decisions), 1, 1e12, 100000,
+        "until it is given up for want of a verdict"),
+    OBJECTIVE("canary/objective/", canary.objective),
+    POLICY("canary/policy/", canary.policy),
     REAL("learner/half_life_hours", P(learner.half_life_hours), 0, 1e6, 168,
          "of evidence; 0 = nothing is forgotten"),
     REAL("learner/precision/bias", P(learner.precision_bias), 1e-6, 1e9, 6,

@@ -21,6 +21,22 @@ struct objective {
     double cost_scale_usd;   /* 0 = automatic: running mean of the dearest model's predicted cost */
 };
 
+/* How a model is chosen when what is predicted is known. */
+struct policy_settings {
+    char name[NAME_CAP];  /* one of bandit/policy.c */
+    char model[NAME_CAP]; /* for fixed: the model; "" = the dearest */
+    bool apprentice;      /* serve the baseline, note what the policy would have done */
+    double width;         /* scale of posterior deviations in lints and bag */
+    double floor;         /* exploration mass at the start, [0,1] */
+    double floor_scale;   /* c: mass = min(floor, c/sqrt(labels)), not below floor_min */
+    double floor_min;
+    double gamma;       /* igw: factor of sqrt(labels) */
+    double beta;        /* linucb, regcb_*: deviations in a confidence bound */
+    double temperature; /* softmax: points of quality; 0 = 5% to the lesser models */
+    int64_t first;      /* first: labels until it turns greedy */
+    int64_t heads;      /* bag: posterior draws */
+};
+
 /* A keyword rule: every condition that is set must hold. The first that matches and names a model
  * or a tier is what the policy `rules` goes by; those that set the least tier bind any policy. */
 struct rule {
@@ -54,20 +70,14 @@ struct params {
         int64_t keys; /* distinct combinations of labels metered in an hour; beyond: "other" */
     } meter;
     struct objective objective;
+    struct policy_settings policy;
     struct {
-        char name[NAME_CAP];  /* one of bandit/policy.c */
-        char model[NAME_CAP]; /* for fixed: the model; "" = the dearest */
-        bool apprentice;      /* serve the baseline, note what the policy would have done */
-        double width;         /* scale of posterior deviations in lints and bag */
-        double floor;         /* exploration mass at the start, [0,1] */
-        double floor_scale;   /* c: mass = min(floor, c/sqrt(labels)), not below floor_min */
-        double floor_min;
-        double gamma;       /* igw: factor of sqrt(labels) */
-        double beta;        /* linucb, regcb_*: deviations in a confidence bound */
-        double temperature; /* softmax: points of quality; 0 = 5% to the lesser models */
-        int64_t first;      /* first: labels until it turns greedy */
-        int64_t heads;      /* bag: posterior draws */
-    } policy;
+        double share; /* of requests that the settings below decide, on trial; 0 = none */
+        struct objective objective;
+        struct policy_settings policy;
+        double quality_margin; /* quality points that it may be worse by */
+        int64_t decisions;     /* until it is given up for want of a verdict */
+    } canary;
     struct {
         double half_life_hours;    /* of evidence; 0 = no forgetting */
         double precision_bias;     /* prior precision of the bias weight */

@@ -124,7 +124,8 @@ static void put_reasons(struct text *t, uint32_t reasons)
                  {REASON_SESSION, "session"},
                  {REASON_HULL, "hull"},
                  {REASON_ESCALATED, "escalated"},
-                 {REASON_DEGRADED, "degraded"}};
+                 {REASON_DEGRADED, "degraded"},
+                 {REASON_CANARY, "canary"}};
     int written = 0;
     text_put(t, "\"reasons\":[");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -114,9 +114,9 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
     if (!router_isolated(r, d->learner)) { /* its predictions must not be units for others */
         r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
         r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
-    }
-    if (!router_isolated(r, d->learner))
         hull_guard_decided(&r->hull, d);
+    }
+    canary_decided(&r->canary, d);
     r->counters.decisions++;
     r->counters.value += d->value;
     r->counters.explored_nano += d->quota_nano;
@@ -156,12 +156,14 @@ static enum status apply_configured(struct router *r, const struct event *ev,
 {
     bool frozen = r->params.learner.frozen,
          asked = strcmp(ev->configured.origin, "policy.set") == 0;
-    uint64_t was = hull_guard_terms(&r->params);
+    uint64_t was = hull_guard_terms(&r->params), tried = canary_terms(&r->params);
     enum status s = router_adopt_config(r, ev->configured.json, ev->configured.len, problem);
     if (s == STATUS_OK && frozen && !r->params.learner.frozen)
         router_catch_up(r);
     if (s == STATUS_OK && (asked || hull_guard_terms(&r->params) != was))
         hull_guard_reset(&r->hull, ev->seq);
+    if (s == STATUS_OK && canary_terms(&r->params) != tried)
+        canary_begin(&r->canary, &r->params, ev->seq);
     return s;
 }
 
@@ -489,6 +491,8 @@ void router_follow(struct router *r, int64_t now_ms, struct event *ev)
     } else if (hull_event(r, &ev->hull)) {
         ev->kind = EVENT_HULL;
     } else {
+        if (!router_conclude(r, ev->time_ms, ev))
+            ev->kind = EVENT_NONE;
         return;
     }
     if (router_apply(r, ev, NULL) != STATUS_OK) /* what the state itself asked for always fits, */

@@ -3,6 +3,7 @@
 #define PURSER_CORE_ROUTER_H
 
 #include <stdint.h>
+#include "core/canary.h"
 #include "core/event.h"
 #include "core/params.h"
 #include "core/request.h"
@@ -107,6 +108,10 @@ MUST_CHECK enum status router_configure(struct router *r, int64_t now_ms,
                                         const struct params *params, const char *origin,
                                         uint64_t file_hash, char *json_buffer, size_t cap,
                                         struct event *ev, struct problem *problem);
+/* router_merge gives what router_configure would put in force: models and learners that params do
+ * not have keep their slots, inactive. */
+MUST_CHECK enum status router_merge(const struct router *r, const struct params *params,
+                                    struct params *merged, struct problem *problem);
 /* router_rename gives a model another name. It keeps its slot and all that was learned, and the
  * configuration follows wherever it names the model; the old name is free again. Refused: a name
  * that nobody has (UNKNOWN_MODEL), a new one that somebody has, retired or not (CONFLICT). */
@@ -158,6 +163,10 @@ uint64_t router_schema(const struct router *r);
 /* router_weights gives the weights of a model (catalog slot) for a target, *d of them, as of the
  * last refresh; valid until the next event. */
 const double *router_weights(const struct router *r, int arm, enum target t, int *d);
+/* router_known gives what the shared learner predicts by, as a copy of its own: learner_drop frees
+ * it. NULL when memory is short. */
+struct learner;
+struct learner *router_known(const struct router *r);
 /* router_settle chooses the scales of the shared prior, it and all weights anew as of the fold's
  * clock, whether or not that is due, so that two folds can be compared. Not an event: the state is
  * no longer that of the log, so do not go on with it. */
@@ -186,6 +195,8 @@ struct router_stats {
         int64_t trips, labels;       /* times the policy was put aside; labels of what follows */
         double policy, lower, upper; /* policy minus hull, quality points, and its bounds */
     } hull;                          /* core/hull_guard.h */
+    bool canary_on;                  /* settings are on trial: */
+    struct canary_view canary;       /* core/canary.h */
     int64_t agreed;                  /* decisions where the policy drew what was served */
     double value;                    /* sum over decisions of what they were worth */
     double value_labelled;           /* of those with a learned quality label */

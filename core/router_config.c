@@ -35,6 +35,7 @@ enum status router_adopt_config(struct router *r, const char *json, size_t n,
     router_resettle(r, &next.learners);
     router_pace_configure(r, &next);
     r->params = next;
+    canary_settings(&next, &r->other);
     r->reprice_ms = catalog_next_ms(&next.catalog);
     memmove(r->json, json, n);
     r->json_len = n;
@@ -64,23 +65,33 @@ static enum status change(struct router *r, int64_t now_ms, struct params *param
     return router_apply(r, ev, problem);
 }
 
-enum status router_configure(struct router *r, int64_t now_ms, const struct params *params,
-                             const char *origin, uint64_t file_hash, char *json_buffer, size_t cap,
-                             struct event *ev, struct problem *problem)
+enum status router_merge(const struct router *r, const struct params *params, struct params *merged,
+                         struct problem *problem)
 {
-    struct params merged = *params;
-    merged.catalog = r->params.catalog;
-    if (!catalog_merge(&merged.catalog, &params->catalog))
+    *merged = *params;
+    merged->catalog = r->params.catalog;
+    if (!catalog_merge(&merged->catalog, &params->catalog))
         return problem_set(problem, STATUS_BAD_REQUEST, "/models",
                            "this store has seen more than %d models, retired ones included",
                            MODELS_MAX);
-    merged.learners = r->params.learners;
-    if (!learners_merge(&merged.learners, &params->learners))
+    merged->learners = r->params.learners;
+    if (!learners_merge(&merged->learners, &params->learners))
         return problem_set(problem, STATUS_BAD_REQUEST, "/learners",
                            "this store has seen more than %d tenants with a learner of their own, "
                            "former ones included",
                            LEARNERS_MAX);
-    return change(r, now_ms, &merged, origin, file_hash, json_buffer, cap, ev, problem);
+    return STATUS_OK;
+}
+
+enum status router_configure(struct router *r, int64_t now_ms, const struct params *params,
+                             const char *origin, uint64_t file_hash, char *json_buffer, size_t cap,
+                             struct event *ev, struct problem *problem)
+{
+    struct params merged;
+    enum status s = router_merge(r, params, &merged, problem);
+    return s != STATUS_OK
+               ? s
+               : change(r, now_ms, &merged, origin, file_hash, json_buffer, cap, ev, problem);
 }
 
 bool router_reprice(struct router *r, int64_t now_ms, struct event *ev)
@@ -94,6 +105,18 @@ bool router_reprice(struct router *r, int64_t now_ms, struct event *ev)
     r->reprice_ms = INT64_MAX; /* memory is short: with the next configuration again */
     ev->kind = EVENT_NONE;
     return false;
+}
+
+bool router_conclude(struct router *r, int64_t now_ms, struct event *ev)
+{
+    enum canary_turn turn = canary_turn(&r->canary, &r->params);
+    struct params next;
+    if (turn == CANARY_OPEN)
+        return false;
+    next = r->params;
+    canary_settle(&next, turn);
+    return change(r, now_ms, &next, canary_origin(turn), 0, r->next_json, CONFIG_MAX, ev, NULL) ==
+           STATUS_OK;
 }
 
 /* A name stands in the catalog and wherever the configuration refers to a model. */

@@ -74,6 +74,7 @@ static void learn_targets(struct router *r, const struct decision_row *row, cons
         if (t == TARGET_QUALITY) {
             count_quality(r, row, change);
             hull_guard_label(&r->hull, row, change.had, change.before, change.has, change.after);
+            canary_label(&r->canary, row, change.had, change.before, change.has, change.after);
         }
         b->applied = (uint8_t)((b->applied & ~(1u << t)) | (unsigned)change.has << t);
         b->label[t] = change.has ? change.after : 0;

@@ -125,6 +125,8 @@ void router_stats(const struct router *r, struct router_stats *out)
     out->baseline_nano = r->counters.baseline_nano;
     out->guard_ledger = r->guard_ledger;
     hull_stats(r, out);
+    out->canary_on = r->canary.since > 0;
+    canary_look(&r->canary, &r->params, &out->canary);
     out->agreed = r->counters.agreed;
     out->shadow_gain = r->counters.shadow_gain;
     out->value = r->counters.value;
@@ -134,6 +136,11 @@ void router_stats(const struct router *r, struct router_stats *out)
     out->n_models = r->params.catalog.n;
     for (int a = 0; a < out->n_models; a++)
         model_stats(r, a, &out->model[a]);
+}
+
+struct learner *router_known(const struct router *r)
+{
+    return learner_copy(&r->learner);
 }
 
 const struct pools *router_pools(const struct router *r)

@@ -3,6 +3,7 @@
 #define PURSER_CORE_ROUTER_STATE_H
 
 /* The body of struct router, for router*.c, decide.c and snapshot.c only. */
+#include "core/canary.h"
 #include "core/deadlines.h"
 #include "core/hull_guard.h"
 #include "core/influence.h"
@@ -43,6 +44,7 @@ struct router {
     double dearest_usd;  /* running mean of the dearest model's predicted cost, 0 = none yet */
     double booked_usd;   /* running mean of booked cost */
     double guard_ledger; /* sure gains over the guarded line, in quality */
+    struct canary canary;
     struct hull_guard hull;
     struct params params;   /* params.catalog is the merged catalog: slots never move */
     struct learner learner; /* the shared one */
@@ -69,6 +71,7 @@ struct router {
     char *next_json;             /* room for another: prices that take effect */
     int64_t reprice_ms;          /* when the next do; INT64_MAX = none to come. A cache */
     struct event_decided *trial; /* room for one, not state */
+    struct params other;         /* params as the canary decides under: derived */
     uint8_t *scratch;            /* snapshot_scratch() bytes, for one item at a time */
 };
 
@@ -172,6 +175,9 @@ MUST_CHECK enum status router_adopt_lens(struct router *r, const uint8_t *bytes,
 /* router_reprice puts prices in force whose time has come, as an event; false when there are none.
  * The document of the event is borrowed until the next such event. */
 bool router_reprice(struct router *r, int64_t now_ms, struct event *ev);
+/* router_conclude ends the canary by a configuration, as an event borrowed likewise, when there is
+ * a verdict; false when there is none. */
+bool router_conclude(struct router *r, int64_t now_ms, struct event *ev);
 /* router_adopt_config parses a rendered configuration into the router and reshapes the learner. */
 MUST_CHECK enum status router_adopt_config(struct router *r, const char *json, size_t n,
                                            struct problem *problem);

@@ -121,6 +121,7 @@ static void put_header(struct filler *w, const struct router *r)
     influence_put(w, &r->influence);
     put_u32(w, (uint32_t)r->sessions.n);
     hull_guard_put(w, &r->hull);
+    canary_put(w, &r->canary);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -181,6 +182,8 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
         return broken(problem, "sessions");
     r->sessions.n = (int32_t)sessions;
     hull_guard_get(in, &r->hull);
+    if (reader_left(in) > 0) /* a snapshot of before has none */
+        canary_get(in, &r->canary);
     return STATUS_OK;
 }
 

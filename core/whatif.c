@@ -57,10 +57,13 @@ enum status whatif_new(const struct whatif_query *q, struct whatif **out, struct
     w->cap = cap;
     w->seed = q->seed;
     w->labels = q->labels;
+    w->known = q->known;
     w->logged = *q->now;
-    for (int s = 0; s < SIDES; s++) {
+    w->sides = w->known ? ALL_SIDES : SIDES;
+    for (int s = 0; s < w->sides; s++) {
         struct whatif_side *side = &w->side[s];
-        side->params = s == NOW ? *q->now : *q->then;
+        side->params = s % SIDES == NOW ? *q->now : *q->then;
+        side->known = s < BEFORE ? w->known : NULL;
         pacer_configure(&side->pacer, &side->params, &side->params);
     }
     *out = w;
@@ -107,6 +110,25 @@ static double factor(const struct whatif *w, const struct whatif_side *side,
                         (double)logged->view[arm].mean[TARGET_TOKENS]);
 }
 
+/* What is known today of a request of then; false: nothing that could be put beside the record. */
+static bool predict_anew(const struct whatif_side *side, const struct event_decided *logged,
+                         int arm, const double *x, struct arm_view *v)
+{
+    struct prediction pr;
+    const struct learner *known = side->known;
+    if (!known || logged->learner != 0 || logged->schema != known->schema || arm >= known->n_arms)
+        return false;
+    learner_predict(known, &side->params.catalog.model[arm], arm, x, logged, &pr);
+    const double mean[TARGETS] = {pr.quality, pr.tokens, pr.latency_ms, pr.failure};
+    const double sd[TARGETS] = {pr.quality_sd, pr.tokens_sd, pr.latency_sd, pr.failure_sd};
+    for (int t = 0; t < TARGETS; t++) {
+        v->mean[t] = (float)mean[t];
+        v->sd[t] = (float)sd[t];
+    }
+    v->cost_nano = (int64_t)(pr.cost_usd * 1e9 + 0.5);
+    return true;
+}
+
 /* Brings a copy of the record under a side's settings, all but the choice. */
 static void restate(const struct whatif *w, struct whatif_side *side,
                     const struct event_decided *logged)
@@ -126,6 +148,9 @@ static void restate(const struct whatif *w, struct whatif_side *side,
     else if (w->logged.objective.cost_scale_usd > 0 && d->dearest_nano > 0)
         d->cost_scale_usd = (double)d->dearest_nano * 1e-9;
     d->eligible = 0;
+    double x[DIM_MAX];
+    for (int i = 0; i < logged->d; i++)
+        x[i] = (double)logged->x[i];
     for (uint64_t m = logged->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
         struct arm_view *v = &d->view[a];
@@ -133,12 +158,13 @@ static void restate(const struct whatif *w, struct whatif_side *side,
         if (a >= p->catalog.n || !p->catalog.model[a].active)
             continue;
         d->eligible |= 1ull << a;
+        if (!predict_anew(side, logged, a, x, v))
+            v->cost_nano = (int64_t)((double)v->cost_nano * factor(w, side, logged, a) + 0.5);
         for (int t = 0; t < TARGETS; t++) {
             mean[t] = (double)v->mean[t];
             sd[t] = (double)v->sd[t];
         }
         choose_weigh(p, d, mean, sd, v);
-        v->cost_nano = (int64_t)((double)v->cost_nano * factor(w, side, logged, a) + 0.5);
     }
 }
 
@@ -191,18 +217,21 @@ static void pace(struct whatif_side *side, uint64_t seq, double nano)
     pacer_adopt(&side->pacer, &solved);
 }
 
-static void note_choice(const struct whatif_side *side, const struct event_decided *logged,
-                        struct whatif_row *row, int s)
+/* What is expected of the choice: by the predictions of the record, whoever chose. */
+static void note_choice(const struct whatif *w, const struct whatif_side *side,
+                        const struct event_decided *logged, struct whatif_row *row, int s)
 {
     const struct event_decided *d = &side->d;
     for (uint64_t m = d->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
-        const struct arm_view *v = &d->view[a];
-        double noted[NOTED] = {(double)v->mean[TARGET_QUALITY], (double)v->cost_nano * 1e-9,
+        const struct arm_view *v = &logged->view[a];
+        double pmf = d->view[a].pmf;
+        double usd = (double)v->cost_nano * factor(w, side, logged, a) * 1e-9;
+        double noted[NOTED] = {(double)v->mean[TARGET_QUALITY], usd,
                                (double)v->mean[TARGET_LATENCY], (double)v->mean[TARGET_FAILURE]};
         for (int t = 0; t < NOTED; t++)
-            row->target[s][t] += v->pmf * noted[t];
-        row->tier[s][side->params.catalog.model[a].tier] += (float)v->pmf;
+            row->target[s][t] += pmf * noted[t];
+        row->tier[s][side->params.catalog.model[a].tier] += (float)pmf;
     }
     bool left = d->eligible >> logged->arm & 1;
     row->weight[s] = left ? d->view[logged->arm].pmf / logged->view[logged->arm].pmf : 0;
@@ -219,7 +248,7 @@ static void rescore(struct whatif *w, int s, const struct event *e, struct whati
     if (nano < 0)
         return;
     pace(side, e->seq, nano);
-    note_choice(side, logged, row, s);
+    note_choice(w, side, logged, row, s);
     for (uint64_t m = side->d.eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
         if (logged->view[a].pmf < HARDLY)
@@ -290,7 +319,7 @@ static void on_decided(struct whatif *w, const struct event *e)
     row->logged[WHATIF_COST] = (double)v->cost_nano * 1e-9;
     row->logged[WHATIF_LATENCY] = (double)v->mean[TARGET_LATENCY];
     row->logged[WHATIF_FAILURE] = (double)v->mean[TARGET_FAILURE];
-    for (int s = 0; s < SIDES; s++)
+    for (int s = 0; s < w->sides; s++)
         rescore(w, s, e, row);
     w->taken++;
     w->moved += moved(w);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "core/event.h"
+#include "core/learner.h"
 #include "core/params.h"
 #include "core/text.h"
 
@@ -14,6 +15,10 @@
  * settings in force (`now`) and under others (`then`), by the code that chose it (core/choose.h),
  * and outcomes are estimated off-policy from the logged probabilities and labels (bandit/ope.h).
  * Pure; libm and GSL are used, so nothing of this belongs into folded state.
+ *
+ * Both sides choose by what is known today (`known`): what a decision of last week would be if it
+ * were made now, not what it would have been. Without it, and for decisions of tenants' learners or
+ * other features, they choose by the predictions of the record.
  *
  * The estimator is doubly robust. The logged predictions are its model: each was made before its
  * label was known, so no row teaches the model that judges it. Rows without a label contribute what
@@ -33,6 +38,7 @@ struct whatif_query {
     uint64_t seed;                   /* of the store: router_init */
     int64_t labels;                  /* quality labels that the engine has learned from, all told */
     size_t rows;                     /* decisions at most, the newest count; 0 = WHATIF_ROWS */
+    const struct learner *known;     /* what is known today, borrowed; NULL = what was then */
 };
 
 /* whatif_new refuses (BAD_REQUEST) what no log can tell: the policies rules and beta_ts. */
@@ -44,7 +50,9 @@ void whatif_free(struct whatif *w);
 MUST_CHECK enum status whatif_take(struct whatif *w, const struct event *e,
                                    struct problem *problem);
 
-/* 95% intervals. */
+/* 95% intervals of what as many requests to come would show: wide enough for theirs being another
+ * sample, and for learning to move the answer on by as much as it has moved it since the decisions
+ * looked at were made. */
 struct whatif_number {
     double value, low, high; /* NaN = not known */
 };

@@ -30,8 +30,9 @@ struct estimating {
     struct observed *observed;                            /* [w->n] */
     uint32_t *member;                                     /* rows of the segment in hand, */
     size_t n;                                             /* and their number */
+    struct whatif_segment *before;                        /* by what was known then */
     double *weight, *label, *q_logged, *q_target, *other; /* [w->n] each, of one estimate */
-    double *psi[WHATIF_METRICS][SIDES];                   /* scores */
+    double *psi[WHATIF_METRICS][ALL_SIDES];               /* scores */
 };
 
 static void observe(const struct whatif_row *row, struct observed *out)
@@ -108,13 +109,34 @@ static struct ope_log log_of(const struct estimating *e)
                             .n_clusters = e->n};
 }
 
+/* The interval is of what as many requests to come will show: theirs is another sample, and as
+ * uncertain. */
 static struct whatif_number number(const struct ope_estimate *e, size_t n)
 {
     struct whatif_number out = {NAN, NAN, NAN};
     if (!e->valid)
         return out;
     struct ope_interval i = ope_student(e, n, ALPHA);
-    return (struct whatif_number){e->value, i.low, i.high};
+    return (struct whatif_number){e->value, e->value - M_SQRT2 * (e->value - i.low),
+                                  e->value + M_SQRT2 * (i.high - e->value)};
+}
+
+/* What learning does is part of what is not known: an estimate moves on by about as much as it has
+ * moved since the decisions were made, to either side. before: the same by what was known then. */
+static void widen(struct whatif_number *n, const struct whatif_number *before)
+{
+    double moved = fabs(n->value - before->value);
+    if (isfinite(moved)) {
+        n->low -= moved;
+        n->high += moved;
+    }
+}
+
+static void widen_line(struct whatif_line *l, const struct whatif_line *before)
+{
+    widen(&l->now, &before->now);
+    widen(&l->then, &before->then);
+    widen(&l->change, &before->change);
 }
 
 /* The effective sample among rows with labels. */
@@ -140,15 +162,17 @@ static struct ope_estimate estimate(struct estimating *e, enum whatif_metric m, 
     return out.valid ? out : ope_estimate(&rows, OPE_DM, &none, e->psi[m][s]);
 }
 
-static void measure(struct estimating *e, enum whatif_metric m, struct whatif_line *out)
+/* Sides from..from+1. */
+static void measure_pair(struct estimating *e, enum whatif_metric m, int from,
+                         struct whatif_line *out)
 {
     bool enough[SIDES];
     struct ope_estimate side[SIDES];
     for (int s = 0; s < SIDES; s++)
-        side[s] = estimate(e, m, s, &enough[s]);
+        side[s] = estimate(e, m, from + s, &enough[s]);
     struct ope_log rows = log_of(e);
-    struct ope_estimate change =
-        ope_difference(&rows, &side[NOW], e->psi[m][NOW], &side[THEN], e->psi[m][THEN]);
+    struct ope_estimate change = ope_difference(&rows, &side[NOW], e->psi[m][from + NOW],
+                                                &side[THEN], e->psi[m][from + THEN]);
     out->now = number(&side[NOW], e->n);
     out->then = number(&side[THEN], e->n);
     out->change = number(&change, e->n);
@@ -156,19 +180,21 @@ static void measure(struct estimating *e, enum whatif_metric m, struct whatif_li
 }
 
 /* Value a dollar: a ratio of two means, by the delta method on their scores. */
-static void measure_ratio(struct estimating *e, struct whatif_segment *g)
+static void measure_ratio(struct estimating *e, int from, struct whatif_line *metric)
 {
-    struct whatif_line *out = &g->metric[WHATIF_VALUE_PER_USD];
-    const struct whatif_line *value = &g->metric[WHATIF_VALUE], *cost = &g->metric[WHATIF_COST];
+    struct whatif_line *out = &metric[WHATIF_VALUE_PER_USD];
+    const struct whatif_line *value = &metric[WHATIF_VALUE], *cost = &metric[WHATIF_COST];
     struct ope_log rows = log_of(e);
     struct ope_estimate side[SIDES];
     static const struct ope_tuning none = {.clip = 1, .tau = 1, .dros = 1, .reject = 1};
     for (int s = 0; s < SIDES; s++) {
         double usd = s == NOW ? cost->now.value : cost->then.value;
         double ratio = (s == NOW ? value->now.value : value->then.value) / usd;
-        double *psi = e->psi[WHATIF_VALUE_PER_USD][s];
+        double *psi = e->psi[WHATIF_VALUE_PER_USD][from + s];
         for (size_t i = 0; i < e->n; i++) {
-            psi[i] = ratio + (e->psi[WHATIF_VALUE][s][i] - ratio * e->psi[WHATIF_COST][s][i]) / usd;
+            psi[i] = ratio + (e->psi[WHATIF_VALUE][from + s][i] -
+                              ratio * e->psi[WHATIF_COST][from + s][i]) /
+                                 usd;
             e->weight[i] = 1;
             e->label[i] = psi[i];
         }
@@ -177,8 +203,8 @@ static void measure_ratio(struct estimating *e, struct whatif_segment *g)
         side[s].value = ratio;
     }
     struct ope_estimate change =
-        ope_difference(&rows, &side[NOW], e->psi[WHATIF_VALUE_PER_USD][NOW], &side[THEN],
-                       e->psi[WHATIF_VALUE_PER_USD][THEN]);
+        ope_difference(&rows, &side[NOW], e->psi[WHATIF_VALUE_PER_USD][from + NOW], &side[THEN],
+                       e->psi[WHATIF_VALUE_PER_USD][from + THEN]);
     out->now = number(&side[NOW], e->n);
     out->then = number(&side[THEN], e->n);
     out->change = number(&change, e->n);
@@ -206,40 +232,61 @@ static struct whatif_number mean_share(struct estimating *e, int k, int plus, in
     return number(&mean, e->n);
 }
 
-static void measure_share(struct estimating *e, int k, struct whatif_line *out)
+static void measure_share(struct estimating *e, int k, int from, struct whatif_line *out)
 {
-    out->now = mean_share(e, k, NOW, -1);
-    out->then = mean_share(e, k, THEN, -1);
-    out->change = mean_share(e, k, THEN, NOW);
+    out->now = mean_share(e, k, from + NOW, -1);
+    out->then = mean_share(e, k, from + THEN, -1);
+    out->change = mean_share(e, k, from + THEN, from + NOW);
     out->enough = e->n >= (size_t)ESS_LEAST;
 }
 
 /* ---- segments ---- */
 
-/* A segment (-1 = all): shares over its rows, outcomes over those that both sides answer. */
+/* Shares over the rows of the segment, outcomes over those that both sides answer. */
+static void measure_sides(struct estimating *e, int from, struct whatif_segment *out)
+{
+    size_t answered = 0, all = e->n;
+    for (int k = 0; k < e->w->side[THEN].params.catalog.n_tiers; k++)
+        measure_share(e, k, from, &out->tier[k]);
+    measure_share(e, -1, from, &out->refused);
+    for (size_t i = 0; i < e->n; i++) {
+        const struct whatif_row *row = whatif_row_at(e->w, e->member[i]);
+        if (!row->refused[NOW] && !row->refused[THEN]) {
+            uint32_t other = e->member[answered];
+            e->member[answered++] = e->member[i];
+            e->member[i] = other;
+        }
+    }
+    e->n = answered;
+    out->labels = 0;
+    for (size_t i = 0; i < e->n; i++)
+        out->labels += e->observed[e->member[i]].has[WHATIF_QUALITY];
+    for (int m = 0; m <= WHATIF_VALUE; m++)
+        measure_pair(e, (enum whatif_metric)m, from, &out->metric[m]);
+    measure_ratio(e, from, out->metric);
+    e->n = all;
+}
+
+/* A segment, -1 = all. */
 static void measure_segment(struct estimating *e, int segment, struct whatif_segment *out)
 {
     const struct whatif *w = e->w;
+    struct whatif_segment *before = e->before;
     e->n = 0;
     for (size_t i = 0; i < w->n; i++)
         if (segment < 0 || whatif_row_at(w, i)->segment == segment)
             e->member[e->n++] = (uint32_t)i;
     out->rows = e->n;
+    if (w->sides == ALL_SIDES)
+        measure_sides(e, BEFORE, before);
+    measure_sides(e, 0, out);
+    if (w->sides < ALL_SIDES)
+        return;
+    for (int m = 0; m < WHATIF_METRICS; m++)
+        widen_line(&out->metric[m], &before->metric[m]);
     for (int k = 0; k < w->side[THEN].params.catalog.n_tiers; k++)
-        measure_share(e, k, &out->tier[k]);
-    measure_share(e, -1, &out->refused);
-    size_t answered = 0;
-    for (size_t i = 0; i < e->n; i++) {
-        const struct whatif_row *row = whatif_row_at(w, e->member[i]);
-        if (!row->refused[NOW] && !row->refused[THEN])
-            e->member[answered++] = e->member[i];
-    }
-    e->n = answered;
-    for (size_t i = 0; i < e->n; i++)
-        out->labels += e->observed[e->member[i]].has[WHATIF_QUALITY];
-    for (int m = 0; m <= WHATIF_VALUE; m++)
-        measure(e, (enum whatif_metric)m, &out->metric[m]);
-    measure_ratio(e, out);
+        widen_line(&out->tier[k], &before->tier[k]);
+    widen_line(&out->refused, &before->refused);
 }
 
 /* Whether `then` keeps the declared floor and gap. What is below already may not sink further; what
@@ -307,12 +354,13 @@ static bool make_room(struct estimating *e, size_t n)
     n = n ? n : 1;
     e->observed = calloc(n, sizeof *e->observed);
     e->member = calloc(n, sizeof *e->member);
+    e->before = calloc(1, sizeof *e->before);
     for (size_t i = 0; i < sizeof array / sizeof *array; i++)
         ok = (*array[i] = calloc(n, sizeof(double))) && ok;
     for (int m = 0; m < WHATIF_METRICS; m++)
-        for (int s = 0; s < SIDES; s++)
+        for (int s = 0; s < ALL_SIDES; s++)
             ok = (e->psi[m][s] = calloc(n, sizeof(double))) && ok;
-    return ok && e->observed && e->member;
+    return ok && e->observed && e->member && e->before;
 }
 
 static void leave_room(struct estimating *e)
@@ -321,10 +369,11 @@ static void leave_room(struct estimating *e)
     for (size_t i = 0; i < sizeof array / sizeof *array; i++)
         free(array[i]);
     for (int m = 0; m < WHATIF_METRICS; m++)
-        for (int s = 0; s < SIDES; s++)
+        for (int s = 0; s < ALL_SIDES; s++)
             free(e->psi[m][s]);
     free(e->observed);
     free(e->member);
+    free(e->before);
 }
 
 enum status whatif_report(struct whatif *w, struct whatif_report *out, struct problem *problem)

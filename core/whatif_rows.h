@@ -6,7 +6,9 @@
 #include "core/pacer.h"
 #include "core/whatif.h"
 
-enum { NOW, THEN, SIDES };
+/* Two sides, by what is known today; and the same two by what was known when each decision was
+ * made. Without anything known today there are only the first, by the record. */
+enum { NOW, THEN, SIDES, BEFORE = SIDES, ALL_SIDES = 2 * SIDES };
 enum { NOTED = 4 }; /* quality, dollars, ms, failure: the metrics that have predictions */
 
 struct whatif_row {
@@ -14,13 +16,13 @@ struct whatif_row {
     int64_t time_ms;
     uint8_t arm;
     uint8_t segment;
-    bool refused[SIDES];         /* no model is left */
-    double value;                /* of the request */
-    double weight[SIDES];        /* probability of the chosen model over the logged one */
-    double price[SIDES];         /* factor of the chosen model's cost */
-    double logged[NOTED];        /* predicted for the chosen model, at the logged price */
-    double target[SIDES][NOTED]; /* expected over the choice */
-    float tier[SIDES][TIERS_MAX];
+    bool refused[ALL_SIDES];         /* no model is left */
+    double value;                    /* of the request */
+    double weight[ALL_SIDES];        /* probability of the chosen model over the logged one */
+    double price[ALL_SIDES];         /* factor of the chosen model's cost */
+    double logged[NOTED];            /* predicted for the chosen model, at the logged price */
+    double target[ALL_SIDES][NOTED]; /* expected over the choice */
+    float tier[ALL_SIDES][TIERS_MAX];
     struct decision_row about;
     struct label_book *book; /* NULL = nobody has reported */
 };
@@ -28,17 +30,20 @@ struct whatif_row {
 struct whatif_side {
     struct params params;
     struct pacer pacer;
-    int64_t spent_nano;     /* in expectation, all rows */
-    double multiplier;      /* summed */
-    double unsupported;     /* summed */
-    struct event_decided d; /* room for one */
+    const struct learner *known; /* NULL = what the record says */
+    int64_t spent_nano;          /* in expectation, all rows */
+    double multiplier;           /* summed */
+    double unsupported;          /* summed */
+    struct event_decided d;      /* room for one */
 };
 
 struct whatif {
     uint64_t seed;
     int64_t labels;
+    const struct learner *known;
     struct params logged; /* in force where the log is being read */
-    struct whatif_side side[SIDES];
+    int sides;            /* SIDES or ALL_SIDES */
+    struct whatif_side side[ALL_SIDES];
     struct whatif_row *row; /* ring of cap; the newest n */
     size_t cap, first, n;
     int64_t taken, passed_over;

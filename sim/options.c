@@ -32,6 +32,7 @@ static const char commands[] =
     "       purser-sim metrics FILE.csv [options]      PGR, APGR, CPT, AIQ, AUDC, QNC of a curve\n"
     "       purser-sim ope --help                      another policy, judged on logged decisions\n"
     "       purser-sim whatif --store DIR [options]    what other settings would do, from the log\n"
+    "       purser-sim honesty DIR|WORLD [options]     such previews against what came of it\n"
     "\n";
 static const char choices[] =
     "what is learned before counting\n"
@@ -88,6 +89,10 @@ static const char choices[] =
     "  --withdraw LIST       models that are no longer to be chosen\n"
     "  --days N              look at the decisions of the last N days (default: all)\n"
     "  --rows N              at most the newest N (default 50000)\n"
+    "of honesty\n"
+    "  --seeds N             random changes of weights (default 40)\n"
+    "  --rows N              requests before a change, and after it (default 5000)\n"
+    "  --split P             share of decisions whose quality is told (default: all)\n"
     "how it is run and told\n"
     "  --workers N           processes (default: one per core); changes no result\n"
     "  --json                one JSON object instead of a table\n"

@@ -18,6 +18,7 @@
 #include "sim/report.h"
 #include "sim/score.h"
 #include "sim/setup.h"
+#include "sim/honesty.h"
 #include "sim/whatif_command.h"
 #include "sim/worth.h"
 
@@ -404,6 +405,9 @@ static int run(struct options *o, const char *command, char **rest, int n)
         return n == 0 ? refold_command(o) : options_refuse("refold takes only options", rest[0]);
     if (strcmp(command, "whatif") == 0)
         return n == 0 ? whatif_command(o) : options_refuse("whatif takes only options", rest[0]);
+    if (strcmp(command, "honesty") == 0)
+        return n == 1 ? honesty_command(o, rest[0])
+                      : options_refuse("honesty takes one DIR or WORLD", NULL);
     if (strcmp(command, "scenario") == 0)
         return n == 1 ? scenario(o, rest[0])
                       : options_refuse("scenario takes one name, or list", NULL);

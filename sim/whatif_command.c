@@ -117,7 +117,8 @@ static enum status change(const struct options *o, struct params *p, struct prob
 
 /* The state that the store would start with: settings in force, and how much was learned. */
 static enum status read_state(struct db *db, struct params *now, struct whatif_query *q,
-                              int64_t *clock_ms, struct problem *problem)
+                              struct learner **known_today, int64_t *clock_ms,
+                              struct problem *problem)
 {
     struct router_init init = {.max_open = 64};
     static struct learner_stats known; /* too big for the stack */
@@ -129,6 +130,7 @@ static enum status read_state(struct db *db, struct params *now, struct whatif_q
         *now = *router_params(r);
         *clock_ms = router_clock(r);
         q->seed = init.seed;
+        q->known = *known_today = router_known(r);
         for (int a = 0; router_learner_stats(r, 0, &known) && a < now->catalog.n; a++)
             q->labels += known.quality_labels[a];
     }
@@ -143,7 +145,8 @@ static enum status ask(const struct options *o, struct db *db, struct params sid
     struct whatif_query q = {.now = &side[0], .then = &side[1], .rows = (size_t)o->rows};
     struct lookback look = {.go_on = isatty(STDERR_FILENO) || o->progress ? show_progress : NULL};
     int64_t clock_ms = 0;
-    enum status s = read_state(db, &side[0], &q, &clock_ms, problem);
+    struct learner *known = NULL;
+    enum status s = read_state(db, &side[0], &q, &known, &clock_ms, problem);
     side[1] = side[0];
     look.since_ms = o->days > 0 ? clock_ms - (int64_t)(o->days * DAY_MS) : 0;
     if (s == STATUS_OK)
@@ -155,6 +158,7 @@ static enum status ask(const struct options *o, struct db *db, struct params sid
     if (s == STATUS_OK)
         s = whatif_report(w, out, problem);
     whatif_free(w);
+    learner_drop(known);
     return s;
 }
 

@@ -34,6 +34,7 @@ void batch_free(struct batch *b)
     free(b->event);
     free(b->book);
     free(b->item);
+    free(b->audit);
     free(b->held);
     free(b);
 }
@@ -41,7 +42,7 @@ void batch_free(struct batch *b)
 void batch_reset(struct batch *b)
 {
     b->arena.n = 0;
-    b->n_events = b->n_books = b->n_items = b->n_held = 0;
+    b->n_events = b->n_books = b->n_items = b->n_held = b->n_audits = 0;
     b->first_seq = b->snapshot_seq = b->prune_below = 0;
     b->prune_most = 0;
     b->snapshot_g = -1;
@@ -146,6 +147,21 @@ enum status batch_item(struct batch *b, int g, const uint8_t *key, size_t key_le
     return STATUS_OK;
 }
 
+enum status batch_audit(struct batch *b, uint64_t number, const void *bytes, size_t n)
+{
+    assert(number > 0 && n > 0);
+    void *audit = grown(b->audit, &b->cap_audits, b->n_audits + 1, sizeof *b->audit);
+    if (audit == NULL)
+        return STATUS_UNAVAILABLE;
+    b->audit = audit;
+    uint8_t *out = arena_room(b, n);
+    if (out == NULL)
+        return STATUS_UNAVAILABLE;
+    memcpy(out, bytes, n);
+    b->audit[b->n_audits++] = (struct batch_audit_entry){number, arena_take(b, n)};
+    return STATUS_OK;
+}
+
 void batch_snapshot_end(struct batch *b, int g, uint64_t seq)
 {
     assert((g == 0 || g == 1) && b->snapshot_g == -1 && seq > 0);
@@ -232,6 +248,6 @@ uint64_t batch_last_seq(const struct batch *b)
 
 bool batch_empty(const struct batch *b)
 {
-    return b->n_events == 0 && b->n_books == 0 && b->n_items == 0 && b->snapshot_g < 0 &&
-           b->prune_below == 0 && !(b->meter_due && b->meter.n > 0);
+    return b->n_events == 0 && b->n_books == 0 && b->n_items == 0 && b->n_audits == 0 &&
+           b->snapshot_g < 0 && b->prune_below == 0 && !(b->meter_due && b->meter.n > 0);
 }

@@ -33,6 +33,8 @@ void batch_snapshot_end(struct batch *b, int g, uint64_t seq);
 /* batch_prune asks to delete log records with seq < below, at most `most` of them (and their
  * books). */
 void batch_prune(struct batch *b, uint64_t below, int64_t most);
+/* batch_audit adds an entry of the audit (store/audit.h); numbers follow one another. */
+MUST_CHECK enum status batch_audit(struct batch *b, uint64_t number, const void *bytes, size_t n);
 
 /* batch_meter gives what is metered within the batch, to add to: it goes to the rollups with the
  * batch, whose being empty it does not count for (refusals alone need not be written at once),

@@ -15,6 +15,10 @@ struct batch_book_entry {
     uint64_t seq;
     struct slice bytes;
 };
+struct batch_audit_entry {
+    uint64_t number;
+    struct slice bytes;
+};
 struct batch_item_entry {
     uint8_t key[1 + ITEM_KEY_LEN]; /* generation, item key: the key of the state table */
     struct slice bytes;
@@ -29,9 +33,10 @@ struct batch {
     struct slice *event;
     struct batch_book_entry *book; /* in order of arrival: a later one overwrites an earlier */
     struct batch_item_entry *item;
+    struct batch_audit_entry *audit;
     void **held;
-    size_t n_events, n_books, n_items, n_held;
-    size_t cap_events, cap_books, cap_items, cap_held;
+    size_t n_events, n_books, n_items, n_held, n_audits;
+    size_t cap_events, cap_books, cap_items, cap_held, cap_audits;
     int snapshot_g; /* generation that this batch completes, -1 = none */
     uint64_t snapshot_seq;
     uint64_t prune_below; /* 0 = nothing */

@@ -234,6 +234,10 @@ static int tables_open(struct db *db, MDB_txn *txn)
         return rc;
     rc = mdb_dbi_open(txn, "rollup", flags, &db->rollup);
     db->has_rollup = rc == 0;
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return rc;
+    rc = mdb_dbi_open(txn, "audit", flags, &db->audit);
+    db->has_audit = rc == 0;
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 

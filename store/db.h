@@ -13,7 +13,7 @@
  * One LMDB environment, used synchronously: default sync (a commit returns when it is on disk), no
  * WRITEMAP, NOTLS readers, own flock on a file LOCK, directory fsynced at creation. Tables: log
  * (seq -> record), state (generation, item -> bytes), outcome (seq -> label book), rollup
- * (rollup.h), meta. The only file besides batch.c that includes <lmdb.h>.
+ * (rollup.h), audit (audit.h), meta. The only file besides batch.c that includes <lmdb.h>.
  */
 struct db;
 

@@ -141,6 +141,8 @@ static int write_all(struct db *db, MDB_txn *txn, const struct batch *b, struct 
         rc = put_books(db, txn, b);
     if (rc == 0)
         rc = put_items(db, txn, b, head);
+    if (rc == 0)
+        rc = audit_put(db, txn, b);
     if (rc == 0 && b->prune_below > 0)
         rc = prune(db, txn, prune_limit(head, b->prune_below), b->prune_most);
     if (rc == 0)
@@ -169,7 +171,7 @@ static bool poisoned(struct db *db)
 static uint64_t growth(const struct batch *b)
 {
     uint64_t deletes = b->prune_most < 10000 ? (uint64_t)b->prune_most : 10000;
-    uint64_t puts = b->n_events + b->n_books + b->n_items + b->meter.n;
+    uint64_t puts = b->n_events + b->n_books + b->n_items + b->n_audits + b->meter.n;
     uint64_t pages = 64 + 3 * puts + 2 * deletes;
     return 2 * b->arena.n + pages * 4096;
 }

@@ -21,9 +21,9 @@ struct head {
 
 struct db {
     MDB_env *env;
-    MDB_dbi log, state, outcome, meta, rollup;
-    atomic_llong other; /* additions to "other" in the rollups */
-    bool has_rollup;    /* false: a store of before, opened to be read */
+    MDB_dbi log, state, outcome, meta, rollup, audit;
+    atomic_llong other;         /* additions to "other" in the rollups */
+    bool has_rollup, has_audit; /* false: a store of before, opened to be read */
     char dir[PATH_CAP];
     int lock_fd; /* -1 = read only */
     bool read_only;
@@ -62,6 +62,8 @@ int head_put(MDB_txn *txn, const struct db *db, const struct head *head);
  */
 struct batch;
 int rollup_put(struct db *db, MDB_txn *txn, const struct batch *b, const struct head *before);
+/* audit_put writes the batch's entries of the audit (audit.c). */
+int audit_put(struct db *db, MDB_txn *txn, const struct batch *b);
 /* db_grow makes sure that the data file covers its last page and `more` bytes beyond. */
 int db_grow(struct db *db, uint64_t more);
 

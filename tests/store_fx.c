@@ -72,7 +72,7 @@ void commit(struct fx *fx)
     batch_reset(fx->batch);
 }
 
-void log_event(struct fx *fx)
+void fx_log(struct fx *fx)
 {
     if (fx->ev.kind != EVENT_NONE)
         ok(fx, batch_event(fx->batch, &fx->ev));
@@ -121,11 +121,11 @@ void live_start(struct fx *fx)
     router_on_evict(fx->router, on_evict, fx);
     router_on_meter(fx->router, on_meter, fx);
     router_start(fx->router, fx->now, &fx->ev);
-    log_event(fx);
+    fx_log(fx);
     ok(fx, config_parse(CONFIG, strlen(CONFIG), &params, NULL, &fx->problem));
     ok(fx, router_configure(fx->router, fx->now, &params, "test", 0, fx->json, sizeof fx->json,
                             &fx->ev, &fx->problem));
-    log_event(fx);
+    fx_log(fx);
 }
 
 void live_route(struct fx *fx, uint64_t i)
@@ -143,7 +143,7 @@ void live_route(struct fx *fx, uint64_t i)
     r->value = 1;
     ok(fx, router_route(fx->router, fx->now, r, &fx->ev, &result, &fx->problem));
     assert_int_equal(result, ROUTE_DECIDED);
-    log_event(fx);
+    fx_log(fx);
 }
 
 void live_feedback(struct fx *fx, uint64_t seq, double quality)
@@ -160,7 +160,7 @@ void live_feedback(struct fx *fx, uint64_t seq, double quality)
         .output_tokens = 100,
         .cost_nano = 1000};
     ok(fx, router_feedback(fx->router, fx->now, &f, NULL, &fx->ev, &result, &fx->problem));
-    log_event(fx);
+    fx_log(fx);
 }
 
 /* Adds n decisions with feedback to the batch. */

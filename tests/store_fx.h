@@ -44,7 +44,7 @@ enum status open_store(struct fx *fx, bool read_only);
 void close_store(struct fx *fx);
 struct router *fresh_router(struct fx *fx);
 void commit(struct fx *fx);
-void log_event(struct fx *fx);
+void fx_log(struct fx *fx);
 void live_start(struct fx *fx);
 void live_route(struct fx *fx, uint64_t i);
 void live_feedback(struct fx *fx, uint64_t seq, double quality);

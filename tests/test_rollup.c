@@ -36,7 +36,7 @@ static void route(struct fx *fx, const char *tenant, const char *task, double va
     r->value = value;
     ok(fx, router_route(fx->router, fx->now, r, &fx->ev, &result, &fx->problem));
     assert_int_equal(result, ROUTE_DECIDED);
-    log_event(fx);
+    fx_log(fx);
     assert_true(n_known < 2 * DECISIONS);
     struct known *k = &known[n_known++];
     k->seq = fx->ev.seq;
@@ -57,7 +57,7 @@ static void feed(struct fx *fx, struct known *k, struct feedback f)
         db_read_book(fx->db, k->seq, &recalled.book) != STATUS_OK)
         book_init(&recalled.book);
     ok(fx, router_feedback(fx->router, fx->now, &f, &recalled, &fx->ev, &result, &fx->problem));
-    log_event(fx);
+    fx_log(fx);
     ok(fx, book_take(&k->book, &f, &own, &fx->problem));
 }
 
@@ -275,7 +275,7 @@ static void configure_keys(struct fx *fx, int64_t keys)
     params.meter.keys = keys;
     ok(fx, router_configure(fx->router, fx->now, &params, "test", 0, fx->json, sizeof fx->json,
                             &fx->ev, &fx->problem));
-    log_event(fx);
+    fx_log(fx);
 }
 
 /* Beyond the bound sums go to "other", whole; a change of the bound on the way is followed. */

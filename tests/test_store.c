@@ -87,7 +87,7 @@ static void test_chunks(void **state)
     uint64_t last = 0, n = 2 * CHUNK_RECORDS + 1;
     for (uint64_t i = 1; i <= n; i++) {
         fx->ev = (struct event){.seq = i, .time_ms = (int64_t)i, .kind = EVENT_TICKED};
-        log_event(fx);
+        fx_log(fx);
     }
     commit(fx);
     ok(fx, db_scan(fx->db, 1, 0, count_visit, &last, &fx->problem));
@@ -110,7 +110,7 @@ static void test_batch(void **state)
     assert_true(batch_empty(fx->batch));
     for (uint64_t i = 100; i < 400; i++) {
         fx->ev = (struct event){.seq = i, .kind = EVENT_TICKED};
-        log_event(fx);
+        fx_log(fx);
     }
     assert_int_equal(batch_events(fx->batch), 300);
     assert_int_equal(batch_last_seq(fx->batch), 399);
@@ -315,7 +315,7 @@ static void on_closed(void *ctx)
 static void submit_next(struct loop_fx *l)
 {
     l->fx->ev = (struct event){.seq = l->done + 1, .kind = EVENT_TICKED};
-    log_event(l->fx);
+    fx_log(l->fx);
     writer_submit(l->writer, l->fx->batch);
 }
 

@@ -45,6 +45,8 @@ static struct fold *logged(int n)
     return f;
 }
 
+static struct learner *known; /* today; NULL = by the record */
+
 static enum status look(struct fold *f, const char *patch, struct whatif_report *out,
                         struct problem *p)
 {
@@ -53,7 +55,8 @@ static enum status look(struct fold *f, const char *patch, struct whatif_report 
     struct whatif *w = NULL;
     now = then = *router_params(f->router);
     assert_int_equal(config_patch(&then, patch, strlen(patch), p), STATUS_OK);
-    struct whatif_query q = {.now = &now, .then = &then, .seed = 42, .labels = fold_labels(f)};
+    struct whatif_query q = {
+        .now = &now, .then = &then, .seed = 42, .labels = fold_labels(f), .known = known};
     enum status s = whatif_new(&q, &w, p);
     for (uint64_t i = 1; s == STATUS_OK && i <= f->n; i++) {
         assert_int_equal(event_decode(f->record[i], f->len[i], &e, p), STATUS_OK);
@@ -129,6 +132,28 @@ static void withdrawn_models_serve_nobody(void **state)
     fold_free(f);
 }
 
+/* A policy that goes by what is known chooses as it would today, not as it would have in the
+ * beginning; the interval has room for what learning has changed since. */
+static void today_knows_better(void **state)
+{
+    (void)state;
+    struct fold *f = logged(900);
+    static const char greedy[] = "{\"policy\":{\"name\":\"greedy\",\"floor\":0,\"floor_min\":0}}";
+    static struct whatif_report then, today;
+    seen(f, greedy, &then);
+    known = router_known(f->router);
+    assert_non_null(known);
+    seen(f, greedy, &today);
+    learner_drop(known);
+    known = NULL;
+    assert_true(today.all.tier[2].then.value > then.all.tier[2].then.value + .02);
+    const struct whatif_number *q = &today.all.metric[WHATIF_QUALITY].then;
+    holds(q, .85); /* big for everybody */
+    double moved = fabs(q->value - then.all.metric[WHATIF_QUALITY].then.value);
+    assert_true(moved > 1e-4 && q->high - q->low > 2 * moved);
+    fold_free(f);
+}
+
 /* Halving prices halves what is expected, without one more label. (Exploring a model is shared by
  * its cost, so the draws are not the same to the last digit.) */
 static void prices_are_linear(void **state)
@@ -191,6 +216,7 @@ int main(void)
         cmocka_unit_test(no_change_is_none),
         cmocka_unit_test(fixed_models_are_told_truly),
         cmocka_unit_test(withdrawn_models_serve_nobody),
+        cmocka_unit_test(today_knows_better),
         cmocka_unit_test(prices_are_linear),
         cmocka_unit_test(the_floor_of_groups_is_kept),
         cmocka_unit_test(what_no_log_tells_is_refused),

@@ -116,6 +116,8 @@ enum status boot_store(struct server *s, const struct server_options *options,
     s->desk = desk_new(s->db, s->router);
     if (!s->desk)
         return problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for two batches");
+    if ((st = desk_audit_open(s->desk, problem)) != STATUS_OK)
+        return st;
     if ((st = db_info(s->db, &info, problem)) != STATUS_OK)
         return st;
     s->desk->usage.most = (int)s->settings.metrics_tenants;
@@ -320,6 +322,8 @@ enum status boot_loop(struct server *s, struct problem *problem)
         st = problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for the route slots");
     if (st == STATUS_OK)
         st = open_sockets(s, problem);
+    if (st == STATUS_OK)
+        desk_audit_keys(s->desk, gate_keys(s->gate)); /* what befell them since the last time */
     start_handles(s);
     s->started_ms = (int64_t)uv_now(&s->loop);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -22,6 +22,14 @@ bool cli_flag(struct cli *c, const char *name)
     return false;
 }
 
+bool cli_asks(const struct cli *c, const char *name)
+{
+    for (int i = 0; i < c->argc; i++)
+        if (strcmp(c->argv[i], name) == 0)
+            return true;
+    return false;
+}
+
 const char *cli_option(struct cli *c, const char *name)
 {
     size_t n = strlen(name);
@@ -128,6 +136,12 @@ int cli_problem(const struct cli *c, const char *where, const struct problem *p,
     fprintf(stderr, ": %s: %s%s%s\n", status_code(p->code), p->path, p->path[0] ? ": " : "",
             p->text);
     return code;
+}
+
+json_t *cli_value(const char *s)
+{
+    json_t *v = json_loads(s, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+    return v ? v : json_string(s);
 }
 
 const char *cli_text(const json_t *o, const char *name)

@@ -35,6 +35,7 @@ struct cli {
  * what nobody asked for. cli_option gives NULL when absent; cli_usage prints and gives CLI_USAGE.
  */
 bool cli_flag(struct cli *c, const char *name);
+bool cli_asks(const struct cli *c, const char *name); /* whether a flag is there, unmarked */
 const char *cli_option(struct cli *c, const char *name);
 const char *cli_operand(struct cli *c);
 bool cli_end(struct cli *c);
@@ -56,6 +57,9 @@ int cli_problem(const struct cli *c, const char *where, const struct problem *p,
 const char *cli_text(const json_t *o, const char *name);
 double cli_real(const json_t *o, const char *name);
 
+/* cli_value reads a JSON value where it is one, else text: 5, true, null, quantile. */
+json_t *cli_value(const char *s);
+
 /* cli_identifier copies a name as the identifier that a configuration made from a table uses. */
 void cli_identifier(char out[NAME_CAP], const char *s);
 
@@ -76,6 +80,17 @@ int cli_weights(struct cli *c);
 int cli_policy(struct cli *c);
 int cli_learners(struct cli *c);
 int cli_explain(struct cli *c);
+/* cli_settings.c: any part of the configuration. cli_part_history and cli_part_rollback serve the
+ * commands of a part (its member of the document, NULL = all); cli_part_set one that was given as
+ * NAME=VALUE or --NAME VALUE. */
+int cli_config(struct cli *c);
+/* Of an entry of the audit what is about a path, for people. */
+void cli_show_entry(const json_t *entry, const char *about);
+int cli_part_history(struct cli *c, const char *part);
+int cli_part_rollback(struct cli *c, const char *part);
+int cli_part_set(struct cli *c, const char *part, const char *const options[]);
+/* cli_audit.c */
+int cli_audit(struct cli *c);
 /* cli_pools.c */
 int cli_pools(struct cli *c);
 /* cli_import_models.c, cli_import_pools.c */

@@ -34,6 +34,26 @@ static json_t *op(const char *name)
     return json_pack("{s:i,s:s}", "v", 1, "op", name);
 }
 
+static void show_bounds(const char *what, const json_t *b)
+{
+    printf("  %s %+.4f, within %+.4f and %+.4f\n", what, cli_real(b, "mean"), cli_real(b, "lower"),
+           cli_real(b, "upper"));
+}
+
+/* Only while settings are on trial. */
+static void show_canary(const json_t *c)
+{
+    if (!c)
+        return;
+    const json_t *n = json_object_get(c, "decisions");
+    printf("canary on %.3g%% of requests: %.0f decided, %.0f by what is in force, %.0f labels; "
+           "canary minus what is in force:\n",
+           100 * cli_real(c, "share"), json_number_value(json_array_get(n, 1)),
+           json_number_value(json_array_get(n, 0)), cli_real(c, "labels"));
+    show_bounds("reward, in points of quality", json_object_get(c, "reward"));
+    show_bounds("quality", json_object_get(c, "quality"));
+}
+
 static void show_state(const json_t *r)
 {
     printf("%s: seq %lld, epoch %lld, policy %s, durability %s\n", cli_text(r, "status"),
@@ -44,6 +64,7 @@ static void show_state(const json_t *r)
            (long long)json_integer_value(json_object_get(r, "snapshot_seq")));
     if (*cli_text(r, "digest"))
         printf("digest %s\n", cli_text(r, "digest"));
+    show_canary(json_object_get(r, "canary"));
 }
 
 int cli_status(struct cli *c)
@@ -94,6 +115,7 @@ static void show_rates(const json_t *now, const json_t *before, double seconds)
         printf("value per $ %.4g (value x quality, of requests worth %.4g)\n", delivered,
                cli_real(now, "value"));
     show_hull(json_object_get(now, "hull"));
+    show_canary(json_object_get(now, "canary"));
 }
 
 static void show_models(const json_t *now)
@@ -290,13 +312,17 @@ static int set_part(struct cli *c, const char *op_name, const char *field, bool 
 }
 
 static int get_or_set(struct cli *c, const char *verb, const char *get, const char *set,
-                      const char *field, bool array, void (*show)(const json_t *))
+                      const char *field, const char *part, bool array, void (*show)(const json_t *))
 {
     if (!verb || strcmp(verb, "get") == 0 || strcmp(verb, "list") == 0)
         return cli_end(c) ? call_and_show(c, op(get), show) : CLI_USAGE;
     if (strcmp(verb, "set") == 0)
         return set_part(c, set, field, array, show);
-    return cli_usage(c, "get or set?");
+    if (strcmp(verb, "history") == 0)
+        return cli_part_history(c, part);
+    if (strcmp(verb, "rollback") == 0)
+        return cli_part_rollback(c, part);
+    return cli_usage(c, "get, set, history or rollback?");
 }
 
 static void show_members(const json_t *o)
@@ -341,24 +367,38 @@ int cli_models(struct cli *c)
     const char *verb = cli_operand(c);
     if (verb && strcmp(verb, "rename") == 0)
         return rename_model(c);
-    return get_or_set(c, verb, "models.list", "models.set", "models", true, show_catalog);
+    return get_or_set(c, verb, "models.list", "models.set", "models", "models", true, show_catalog);
+}
+
+/* A change that is looked at, or said to be meant, goes by way of the whole configuration. */
+static bool deliberate(const struct cli *c)
+{
+    return cli_asks(c, "--preview") || cli_asks(c, "--apply");
 }
 
 int cli_weights(struct cli *c)
 {
-    return get_or_set(c, cli_operand(c), "weights.get", "weights.set", "weights", false,
+    static const char *const options[] = {"quality", "cost", "latency", "failure", NULL};
+    const char *verb = cli_operand(c);
+    if (verb && strcmp(verb, "set") == 0 && deliberate(c))
+        return cli_part_set(c, "objective", options);
+    return get_or_set(c, verb, "weights.get", "weights.set", "weights", "objective", false,
                       show_weights);
 }
 
 int cli_policy(struct cli *c)
 {
-    return get_or_set(c, cli_operand(c), "policy.get", "policy.set", "policy", false, show_policy);
+    static const char *const none[] = {NULL};
+    const char *verb = cli_operand(c);
+    if (verb && strcmp(verb, "set") == 0 && deliberate(c))
+        return cli_part_set(c, "policy", none);
+    return get_or_set(c, verb, "policy.get", "policy.set", "policy", "policy", false, show_policy);
 }
 
 int cli_learners(struct cli *c)
 {
-    return get_or_set(c, cli_operand(c), "learners.get", "learners.set", "learners", true,
-                      show_learners);
+    return get_or_set(c, cli_operand(c), "learners.get", "learners.set", "learners", "learners",
+                      true, show_learners);
 }
 
 int cli_explain(struct cli *c)

@@ -60,13 +60,6 @@ static int list(struct cli *c, const char *pool)
     return CLI_OK;
 }
 
-/* A JSON value where it is one, else text: cap=5, kill=true, usd=null, mode=quantile. */
-static json_t *value_of(const char *s)
-{
-    json_t *v = json_loads(s, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
-    return v ? v : json_string(s);
-}
-
 /* NAME=VALUE, or GROUP/NAME=VALUE for a member of match, override and fuse. */
 static bool put_field(json_t *set, const char *arg)
 {
@@ -77,11 +70,11 @@ static bool put_field(json_t *set, const char *arg)
     snprintf(name, sizeof name, "%.*s", (int)(eq - arg), arg);
     char *slash = strchr(name, '/');
     if (!slash)
-        return json_object_set_new(set, name, value_of(eq + 1)) == 0;
+        return json_object_set_new(set, name, cli_value(eq + 1)) == 0;
     *slash = '\0';
     if (!json_object_get(set, name))
         json_object_set_new(set, name, json_object());
-    return json_object_set_new(json_object_get(set, name), slash + 1, value_of(eq + 1)) == 0;
+    return json_object_set_new(json_object_get(set, name), slash + 1, cli_value(eq + 1)) == 0;
 }
 
 static int change(struct cli *c, bool rearm)

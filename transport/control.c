@@ -51,8 +51,10 @@ static enum status stats(struct call *c, struct problem *p)
 
 static enum status state_of(struct call *c, struct problem *p)
 {
+    static struct router_stats st; /* loop thread only; too big for the stack */
     struct desk *d = c->control->desk;
     (void)p;
+    router_stats(d->router, &st);
     text_printf(c->out,
                 "{\"v\":1,\"status\":\"%s\",\"seq\":%" PRIu64 ",\"epoch\":%" PRIu32
                 ",\"config_seq\":%" PRIu64 ",\"snapshot_seq\":%" PRIu64
@@ -66,6 +68,7 @@ static enum status state_of(struct call *c, struct problem *p)
                 db_store_id(d->db), router_params(d->router)->policy.name,
                 c->role ? c->role : "open");
     text_json_string(c->out, c->control->data_dir);
+    control_canary(c->out, router_params(d->router)->canary.share, &st);
     if (json_is_true(json_object_get(c->root, "digest")))
         text_printf(c->out, ",\"digest\":\"%016" PRIx64 "\"", snapshot_digest(d->router));
     text_put(c->out, "}");
@@ -172,8 +175,10 @@ static const struct {
     {"pools.list", pools_list, " pool from limit "},
     {"pools.set", control_pools_set, " pool set rearm "},
     {"config.get", control_config_get, ""},
-    {"config.set", control_config_set, " change config_seq "},
-    {"whatif", control_whatif, " change days decisions "},
+    {"config.set", control_config_set, " change config config_seq "},
+    {"config.at", control_config_at, " entry "},
+    {"audit", control_audit, " from limit about "},
+    {"whatif", control_whatif, " change config config_seq days decisions "},
     {"snapshot", snapshot, ""},
     {"backup", control_backup, " to "},
     {"explain", explain, " decision_id "},
@@ -194,8 +199,6 @@ static enum status unknown_field(struct problem *p, const char *key, const char 
                        common, fields);
 }
 
-enum { REASON_MAX = 200 };
-
 static enum status check_fields(const json_t *root, const char *fields, struct problem *p)
 {
     static const char common[] = " v op key reason ";
@@ -211,9 +214,9 @@ static enum status check_fields(const json_t *root, const char *fields, struct p
             return unknown_field(p, key, common, fields);
     }
     const json_t *reason = json_object_get(root, "reason");
-    if (reason && (!json_is_string(reason) || json_string_length(reason) > REASON_MAX))
+    if (reason && (!json_is_string(reason) || json_string_length(reason) > AUDIT_WHY_MAX))
         return problem_set(p, STATUS_BAD_REQUEST, "/reason", "expected a text of 0 to %d bytes",
-                           REASON_MAX);
+                           AUDIT_WHY_MAX);
     return STATUS_OK;
 }
 
@@ -225,14 +228,12 @@ static enum status run(struct call *c, const char *op, struct problem *p)
         enum status s = check_fields(c->root, ops[i].fields, p);
         return s == STATUS_OK ? ops[i].run(c, p) : s;
     }
-    return problem_set(p, STATUS_BAD_REQUEST, "/op",
-                       "unknown op %.40s; control knows stats, status, models.list, models.set, "
-                       "models.rename, lens.get, lens.set, "
-                       "weights.get, weights.set, policy.get, policy.set, learners.get, "
-                       "learners.set, pools.list, pools.set, config.get, config.set, whatif, "
-                       "snapshot, backup, explain, decisions, alerts, log, labels, unlearn, "
-                       "spend.get, teach",
-                       op);
+    return problem_set(
+        p, STATUS_BAD_REQUEST, "/op",
+        "unknown op %.40s; control knows stats, status, audit, whatif, snapshot, backup, "
+        "explain, decisions, alerts, log, labels, unlearn, teach, spend.get and what begins with "
+        "models. lens. weights. policy. learners. pools. config.",
+        op);
 }
 
 const char *control_op(size_t i)
@@ -248,7 +249,10 @@ bool control_answer(struct control *c, const struct message *m, struct slot *slo
     outbuf_clear(slot_out(slot));
     if (!control_room(&call, OUTBUF_ITEM))
         return true;
+    c->desk->who = m->caller[0] ? m->caller : "loopback";
+    c->desk->why = json_string_value(json_object_get(m->root, "reason"));
     enum status s = run(&call, m->op_name, &p);
+    c->desk->who = c->desk->why = NULL;
     if (s == STATUS_OK && call.out->full)
         s = problem_set(&p, STATUS_INTERNAL, "", "the answer is too long");
     if (s != STATUS_OK)

@@ -34,21 +34,7 @@ static int part_of(const struct call *c)
     return (int)i;
 }
 
-/* The document of the configuration in force. */
-static json_t *config_document(const struct desk *d, struct problem *p)
-{
-    char *bytes = malloc(CONFIG_MAX);
-    size_t n = bytes ? config_render(router_params(d->router), bytes, CONFIG_MAX) : 0;
-    json_t *doc = n ? json_loadb(bytes, n, 0, NULL) : NULL;
-    free(bytes);
-    if (!doc)
-        problem_set(p, STATUS_INTERNAL, "", "the configuration cannot be rendered");
-    return doc;
-}
-
-/* Writes {"v":1,"config_seq":N,"<name>":value}. */
-static enum status put_value(struct call *c, const char *name, const json_t *value,
-                             struct problem *p)
+enum status control_put(struct call *c, const char *name, const json_t *value, struct problem *p)
 {
     char *s = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     if (!s || !control_room(c, strlen(s) + 256)) {
@@ -65,10 +51,10 @@ static enum status put_value(struct call *c, const char *name, const json_t *val
 
 static enum status get_part(struct call *c, const char *name, const char *key, struct problem *p)
 {
-    json_t *doc = config_document(c->control->desk, p);
+    json_t *doc = desk_document(c->control->desk, p);
     if (!doc)
         return STATUS_INTERNAL;
-    enum status s = put_value(c, name, key ? json_object_get(doc, key) : doc, p);
+    enum status s = control_put(c, name, key ? json_object_get(doc, key) : doc, p);
     json_decref(doc);
     return s;
 }
@@ -95,31 +81,39 @@ static void log_configured(const struct call *c)
               reason ? reason : "", NULL);
 }
 
-/* What would be in force with the patch applied; heap memory. NULL: the problem says why. */
-static struct params *patched(const struct call *c, const json_t *patch, struct problem *p)
+/* What would be in force: with a patch of what is, or a whole document in its place. Heap memory;
+ * NULL: the problem says why. */
+static struct params *patched(const struct call *c, const json_t *document, bool whole,
+                              struct problem *p)
 {
-    char *bytes = patch ? json_dumps(patch, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    struct params *params = malloc(sizeof *params);
-    enum status s = STATUS_UNAVAILABLE;
-    if (!bytes || !params) {
-        problem_set(p, s, "", "no memory for the change");
+    const struct router *r = c->control->desk->router;
+    char *bytes = document ? json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    struct params *params = malloc(sizeof *params), *read = whole ? malloc(sizeof *read) : NULL;
+    enum status s = STATUS_OK;
+    if (!bytes || !params || (whole && !read)) {
+        s = problem_set(p, STATUS_UNAVAILABLE, "", "no memory for the change");
+    } else if (whole) {
+        s = config_parse(bytes, strlen(bytes), read, NULL, p);
+        if (s == STATUS_OK)
+            s = router_merge(r, read, params, p);
     } else {
-        *params = *router_params(c->control->desk->router);
+        *params = *router_params(r);
         s = config_patch(params, bytes, strlen(bytes), p);
-        if (s == STATUS_OK && c->control->settings->relaxed && config_pools_strict(&params->pools))
-            s = problem_set(p, STATUS_BAD_REQUEST, "/store/durability", CONFIG_POOLS_RELAXED);
     }
+    if (s == STATUS_OK && c->control->settings->relaxed && config_pools_strict(&params->pools))
+        s = problem_set(p, STATUS_BAD_REQUEST, "/store/durability", CONFIG_POOLS_RELAXED);
     free(bytes);
+    free(read);
     if (s == STATUS_OK)
         return params;
     free(params);
     return NULL;
 }
 
-static enum status apply(struct call *c, const json_t *patch, struct problem *p)
+/* Puts params (taken; NULL: there is a problem) in force. */
+static enum status adopt(struct call *c, struct params *params, struct problem *p)
 {
     struct desk *d = c->control->desk;
-    struct params *params = patched(c, patch, p);
     if (!params)
         return p->code;
     enum status s = desk_configure(d, params, op_of(c), router_file_hash(d->router), p);
@@ -135,7 +129,7 @@ static enum status apply_part(struct call *c, const char *field, const char *key
                               struct problem *p)
 {
     json_t *patch = json_pack("{s:o}", key, value);
-    enum status s = apply(c, patch, p);
+    enum status s = adopt(c, patched(c, patch, false, p), p);
     json_decref(patch);
     if (s != STATUS_OK) {
         rename_root(p, key, field);
@@ -178,7 +172,7 @@ enum status control_models_rename(struct call *c, struct problem *p)
 
 enum status control_pools_set(struct call *c, struct problem *p)
 {
-    json_t *doc = config_document(c->control->desk, p);
+    json_t *doc = desk_document(c->control->desk, p);
     if (!doc)
         return STATUS_INTERNAL;
     json_t *list = control_pools_patch(doc, c->root, router_clock(c->control->desk->router), p);
@@ -191,45 +185,39 @@ enum status control_config_get(struct call *c, struct problem *p)
     return get_part(c, "config", NULL, p);
 }
 
-/* What the message asks for, and whether it still fits what is in force. */
-static const json_t *wanted(const struct call *c, struct problem *p)
+/* Whether the change still fits what is in force. */
+static bool timely(const struct call *c, struct problem *p)
 {
-    const json_t *change = json_object_get(c->root, "change"),
-                 *seen = json_object_get(c->root, "config_seq");
-    if (!json_is_object(change)) {
-        problem_set(p, STATUS_BAD_REQUEST, "/change",
-                    "change is needed: an object, as much of the configuration as is to be "
-                    "different; config.get shows it whole");
-        return NULL;
-    }
-    if (seen &&
-        json_integer_value(seen) != (json_int_t)router_config_seq(c->control->desk->router)) {
-        problem_set(p, STATUS_CONFLICT, "/config_seq",
-                    "the configuration has changed since it was read: read it again, and decide "
-                    "again");
-        return NULL;
-    }
-    return change;
+    const json_t *seen = json_object_get(c->root, "config_seq");
+    if (!seen ||
+        json_integer_value(seen) == (json_int_t)router_config_seq(c->control->desk->router))
+        return true;
+    problem_set(p, STATUS_CONFLICT, "/config_seq",
+                "the configuration has changed since it was read: read it again, and decide again");
+    return false;
 }
 
 struct params *control_change(struct call *c, struct problem *p)
 {
-    const json_t *change = wanted(c, p);
-    struct params *params = change ? patched(c, change, p) : NULL;
-    if (change && !params)
-        rename_root(p, NULL, "change");
+    const json_t *change = json_object_get(c->root, "change"),
+                 *config = json_object_get(c->root, "config");
+    if (json_is_object(change) == json_is_object(config)) {
+        problem_set(p, STATUS_BAD_REQUEST, "/change",
+                    "change is needed, an object: as much of the configuration as is to be "
+                    "different; or config, all of it. config.get shows it");
+        return NULL;
+    }
+    if (!timely(c, p))
+        return NULL;
+    struct params *params = patched(c, change ? change : config, config != NULL, p);
+    if (!params)
+        rename_root(p, NULL, change ? "change" : "config");
     return params;
 }
 
 enum status control_config_set(struct call *c, struct problem *p)
 {
-    const json_t *change = wanted(c, p);
-    if (!change)
-        return p->code;
-    enum status s = apply(c, change, p);
-    if (s != STATUS_OK) {
-        rename_root(p, NULL, "change");
-        return s;
-    }
-    return get_part(c, "config", NULL, p);
+    struct params *params = control_change(c, p);
+    enum status s = adopt(c, params, p);
+    return s == STATUS_OK ? get_part(c, "config", NULL, p) : s;
 }

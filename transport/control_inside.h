@@ -18,6 +18,9 @@ struct call {
 
 /* control_room makes room for n more bytes of the reply; false without memory. */
 bool control_room(struct call *c, size_t n);
+/* control_put writes {"v":1,"config_seq":N,"<name>":value}. */
+MUST_CHECK enum status control_put(struct call *c, const char *name, const json_t *value,
+                                   struct problem *p);
 
 /* control_config.c: the configuration in force, whole or by part, and its changes. */
 MUST_CHECK enum status control_config_get(struct call *c, struct problem *p);
@@ -27,9 +30,13 @@ MUST_CHECK enum status control_part_set(struct call *c, struct problem *p);
 MUST_CHECK enum status control_config_set(struct call *c, struct problem *p);
 MUST_CHECK enum status control_models_rename(struct call *c, struct problem *p);
 MUST_CHECK enum status control_pools_set(struct call *c, struct problem *p);
-/* control_change gives params with the member `change` of the message applied, not yet in force;
- * the caller frees. NULL: the problem says why. */
+/* control_change gives what would be in force with the message's `change` or `config`; the caller
+ * frees. NULL: the problem says why. */
 struct params *control_change(struct call *c, struct problem *p);
+
+/* control_audit.c */
+MUST_CHECK enum status control_audit(struct call *c, struct problem *p);
+MUST_CHECK enum status control_config_at(struct call *c, struct problem *p);
 
 /* control_backup.c, control_whatif.c: in libuv's thread pool, one at a time each. */
 MUST_CHECK enum status control_backup(struct call *c, struct problem *p);

@@ -33,6 +33,30 @@ static void put_model(struct text *t, const struct catalog *k, int i, const stru
     text_put(t, "}");
 }
 
+static void put_bounds(struct text *t, const char *name, const struct canary_bounds *b)
+{
+    text_printf(t, ",\"%s\":{\"mean\":", name);
+    text_json_number(t, b->mean, 6);
+    text_put(t, ",\"lower\":");
+    text_json_number(t, b->lower, 6);
+    text_put(t, ",\"upper\":");
+    text_json_number(t, b->upper, 6);
+    text_put(t, "}");
+}
+
+void control_canary(struct text *t, double share, const struct router_stats *st)
+{
+    if (!st->canary_on)
+        return;
+    text_put(t, ",\"canary\":{\"share\":");
+    text_json_number(t, share, 6);
+    text_printf(t, ",\"decisions\":[%" PRId64 ",%" PRId64 "],\"labels\":%" PRId64,
+                st->canary.decisions[0], st->canary.decisions[1], st->canary.labels);
+    put_bounds(t, "reward", &st->canary.reward);
+    put_bounds(t, "quality", &st->canary.quality);
+    text_put(t, "}");
+}
+
 static void put_totals(struct text *t, const struct router_stats *st)
 {
     text_printf(t,
@@ -104,6 +128,7 @@ bool control_stats(const struct router *r, struct outbuf *out)
         return false;
     router_stats(r, &st);
     put_totals(&out->text, &st);
+    control_canary(&out->text, p->canary.share, &st);
     text_put(&out->text, ",\"models\":[");
     for (int i = 0; i < st.n_models && i < p->catalog.n; i++)
         put_model(&out->text, &p->catalog, i, &st.model[i]);

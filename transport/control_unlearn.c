@@ -151,8 +151,13 @@ enum status control_unlearn(struct desk *d, const json_t *root, struct outbuf *o
     }
     free(u.seq);
     if (s == STATUS_OK && json_array_size(items) > 0 &&
-        !json_is_true(json_object_get(root, "dry_run")))
+        !json_is_true(json_object_get(root, "dry_run"))) {
+        desk_audit_note(d, "unlearn",
+                        json_pack("[{s:s,s:{s:I,s:b}}]", "path", "/unlearn", "to", "items",
+                                  (json_int_t)json_array_size(items), "history",
+                                  has_history(items)));
         log_event(LOG_LEVEL_INFO, "unlearn", "items", LOG_NUMBER(json_array_size(items)), "reason",
                   reason ? reason : "", NULL);
+    }
     return s;
 }

@@ -23,6 +23,7 @@ struct whatif_job {
     struct control *control;
     struct slot *slot;
     struct params now, *then;
+    struct learner *known; /* a copy: the service goes on learning */
     struct whatif_query query;
     struct lookback look;
     struct whatif_report report;
@@ -71,8 +72,10 @@ static void work(uv_work_t *w)
 
 static void job_free(struct whatif_job *j)
 {
-    if (j)
+    if (j) {
+        learner_drop(j->known);
         free(j->then);
+    }
     free(j);
 }
 
@@ -134,8 +137,14 @@ static enum status ask(struct whatif_job *j, struct call *c, struct problem *p)
     j->then = control_change(c, p);
     if (!j->then)
         return p->code;
-    j->query = (struct whatif_query){
-        .now = &j->now, .then = j->then, .seed = made.seed, .labels = labels_of(r)};
+    j->known = router_known(r);
+    if (!j->known)
+        return problem_set(p, STATUS_UNAVAILABLE, "", "no memory to look back");
+    j->query = (struct whatif_query){.now = &j->now,
+                                     .then = j->then,
+                                     .seed = made.seed,
+                                     .labels = labels_of(r),
+                                     .known = j->known};
     j->look = (struct lookback){.go_on = go_on, .ctx = j};
     enum status s = read_bounds(j, c->root, p);
     if (s == STATUS_OK && uv_queue_work(c->control->loop, &j->work, work, done) != 0)

@@ -59,6 +59,7 @@ void desk_free(struct desk *d)
 {
     if (!d)
         return;
+    audit_free(d->audit);
     batch_free(d->filling.batch);
     batch_free(d->other.batch);
     free(d);
@@ -68,6 +69,7 @@ void desk_free(struct desk *d)
 static void append(struct desk *d, const struct event *ev)
 {
     desk_tell(d, ev);
+    desk_audit_event(d, ev);
     if (!d->broken && ev->kind != EVENT_NONE && batch_event(d->filling.batch, ev) != STATUS_OK)
         desk_break(d, "no memory for an event");
 }

@@ -9,6 +9,7 @@
 #include "core/wire.h"
 #include "store/batch.h"
 #include "store/db.h"
+#include "transport/audit.h"
 #include "transport/notes.h"
 #include "transport/outbuf.h"
 #include "transport/usage.h"
@@ -49,6 +50,8 @@ struct desk {
         bool off; /* alarm */
     } invoice[MODELS_MAX];
     struct notes notes;       /* lately */
+    struct audit *audit;      /* NULL: none is kept */
+    const char *who, *why;    /* of the message in hand, for the audit; NULL = nobody's */
     struct usage usage;       /* since the start, for metrics */
     double invoice_tolerance; /* share; of the settings */
     int64_t invoice_alarms;
@@ -104,6 +107,15 @@ void desk_prune(struct desk *d, int64_t retention_ms, int64_t most);
  * seen of invoices, as members of an object. */
 void desk_meter_keep(struct desk *d, double hour_days, double day_days);
 void desk_meter_stats(const struct desk *d, struct text *out);
+
+/* desk_audit_open begins to keep the audit, which desk_free ends: after recovery, before anything
+ * happens. desk_audit_note adds an entry of what is not a configuration (changes are taken);
+ * desk_audit_keys says what keys there are, NULL = none are asked for. desk_document gives the
+ * configuration in force (gives: json_decref). */
+MUST_CHECK enum status desk_audit_open(struct desk *d, struct problem *p);
+void desk_audit_note(struct desk *d, const char *op, json_t *changes);
+void desk_audit_keys(struct desk *d, const struct keyring *r);
+json_t *desk_document(const struct desk *d, struct problem *p);
 
 /* desk_find reads the record of a decision, wherever it is: filling, in flight, on disk. */
 MUST_CHECK enum status desk_find(struct desk *d, uint64_t seq, struct event *out,

@@ -27,6 +27,8 @@ void desk_meter_refused(struct desk *d, enum status s);
 /* desk_tell notes what an operator should know of an event, and writes the worst to the process
  * log. */
 void desk_tell(struct desk *d, const struct event *ev);
+/* desk_audit_event adds what the audit says of an event. */
+void desk_audit_event(struct desk *d, const struct event *ev);
 /* desk_storage_full refuses what would have to be recorded. */
 enum status desk_storage_full(struct problem *p);
 

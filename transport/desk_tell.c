@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the process log says of events, for whoever watches the machine. */
 #include <stdio.h>
+#include "core/canary.h"
 #include "transport/desk_inside.h"
 #include "transport/log.h"
 
@@ -19,6 +20,9 @@ static void tell_turn(const struct event *ev)
 void desk_tell(struct desk *d, const struct event *ev)
 {
     notes_take(&d->notes, ev);
+    if (ev->kind == EVENT_CONFIGURED && canary_why(ev->configured.origin))
+        log_event(LOG_LEVEL_INFO, "canary", "verdict", ev->configured.origin, "why",
+                  canary_why(ev->configured.origin), "config_seq", LOG_NUMBER(ev->seq), NULL);
     if (ev->kind == EVENT_HULL && ev->hull.turn != HULL_SOLVED)
         tell_turn(ev);
 }

@@ -40,6 +40,8 @@ static const struct {
     {"alerts", READER | OPERATOR},
     {"events.read", READER | OPERATOR}, /* over HTTP */
     {"lens.get", OPERATOR},
+    {"audit", OPERATOR},
+    {"config.at", OPERATOR},
     {"log", OPERATOR}, /* contexts are features of prompts */
     {"labels", OPERATOR},
     {"models.set", OPERATOR},
@@ -74,6 +76,11 @@ bool gate_allows(enum role role, const char *op)
         if (strcmp(op, allowed[i].op) == 0)
             return allowed[i].roles >> role & 1;
     return false;
+}
+
+const struct keyring *gate_keys(const struct gate *g)
+{
+    return g->ring;
 }
 
 bool gate_is_open(const struct gate *g)
@@ -130,22 +137,23 @@ static bool same_file(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-void gate_refresh(struct gate *g)
+bool gate_refresh(struct gate *g)
 {
     struct stat now;
     struct keyring *ring = NULL;
     struct problem p = {0};
     if (!g->ring || stat(g->path, &now) != 0 || same_file(&now, &g->seen))
-        return;
+        return false;
     g->seen = now;
     if (keyring_load(g->path, &ring, &p) != STATUS_OK) {
         log_event(LOG_LEVEL_ERROR, "keys_refused", "path", g->path, "at", p.path, "text", p.text,
                   "action", "the keys of before stay in force: correct the file", NULL);
-        return;
+        return false;
     }
     take_ring(g, ring);
     log_event(LOG_LEVEL_INFO, "keys", "path", g->path, "keys", LOG_NUMBER(keyring_count(ring)),
               NULL);
+    return true;
 }
 
 /* Takes `items` from the bucket of key i. */

@@ -17,12 +17,15 @@
 struct gate;
 
 /* gate_open reads the key file that the settings name ("" = an open gate). gate_refresh reads it
- * again if it has changed: a file that cannot be used leaves the keys as they are and is logged.
+ * again if it has changed, and then gives true; a file that cannot be used leaves the keys as they
+ * are and is logged.
  */
 MUST_CHECK enum status gate_open(const char *key_file, struct gate **out, struct problem *problem);
-void gate_refresh(struct gate *g);
+bool gate_refresh(struct gate *g);
 void gate_close(struct gate *g);
 bool gate_is_open(const struct gate *g);
+/* gate_keys gives the keys in force, NULL for an open gate; valid until the next refresh. */
+const struct keyring *gate_keys(const struct gate *g);
 
 /* gate_admit lets a message in by a key (NULL: none was shown): OK binds it to the key's tenant and
  * names the caller, or UNAUTHORIZED (no key, or one that opens nothing: the same answer for all),

@@ -111,10 +111,37 @@ static const struct {
      "       standard error",
      cli_pools_import, false},
     {"weights", "the reward weights in force, or change them",
-     "weights [get]\n       purser weights set quality=1 cost=0.1 [--reason WHY]", cli_weights,
-     true},
+     "weights [get]\n"
+     "       purser weights set quality=1 cost=0.1 [--reason WHY]\n"
+     "       purser weights set [--quality Q] [--cost C] [--latency L] [--failure F]\n"
+     "         [--preview [--days D] [--decisions N]]\n"
+     "         [--apply [--canary SHARE] --reason WHY]\n"
+     "       purser weights history\n"
+     "       purser weights rollback [--to N] [--preview] [--apply --reason WHY]",
+     cli_weights, true},
     {"policy", "the policy in force, or change it",
-     "policy [get]\n       purser policy set name=lints width=1 [--reason WHY]", cli_policy, true},
+     "policy [get]\n"
+     "       purser policy set name=lints width=1 [--reason WHY]\n"
+     "         [--preview [--days D] [--decisions N]] [--apply [--canary SHARE]]\n"
+     "       purser policy history | rollback   (as of weights)",
+     cli_policy, true},
+    {"config", "any part of the configuration: show, preview, change, take back",
+     "config [get [PATH]]\n"
+     "       purser config set PATH=VALUE ... [--preview [--days D] [--decisions N]]\n"
+     "         [--apply [--canary SHARE] --reason WHY]\n"
+     "       purser config history [PATH]\n"
+     "       purser config diff [N]\n"
+     "       purser config rollback [--to N] [--part PART] [--preview] [--apply --reason WHY]\n"
+     "         PATH as objective/cost, models/NAME/usd_per_mtok_out, pools/NAME/usd, "
+     "rules/0/tier;\n"
+     "         a slash in a name is ~1; VALUE is JSON or text, null takes out\n"
+     "         N is an entry of history: what was in force after it; PART such as objective",
+     cli_config, true},
+    {"audit", "who changed what, when, and why",
+     "audit [PATH] [--verify] [--data DIR]\n"
+     "       --verify follows the chain of hashes from the first entry to the last;\n"
+     "       --data reads a store instead of asking the service",
+     cli_audit, false},
     {"learners", "tenants with a learner of their own, or change them",
      "learners [get]\n"
      "       purser learners set '[{\"tenant\":\"acme\",\"shares\":true,\"borrows\":100}]' "
@@ -212,9 +239,11 @@ static const char *url_of(struct cli *c, const char *option, const char *variabl
     return s && *s ? s : standard;
 }
 
+enum { PREVIEW_MS = 60000 }; /* looks at many decisions */
+
 int cli_connect(struct cli *c)
 {
-    double timeout = 2000, retries = 3;
+    double timeout = cli_asks(c, "--preview") ? PREVIEW_MS : 2000, retries = 3;
     bool present;
     if (!cli_number(c, "--timeout", &timeout, &present) ||
         !cli_number(c, "--retries", &retries, &present))

@@ -269,7 +269,8 @@ void server_on_second(uv_timer_t *handle)
 {
     struct server *s = handle->data;
     desk_tick(s->desk);
-    gate_refresh(s->gate);
+    if (gate_refresh(s->gate))
+        desk_audit_keys(s->desk, gate_keys(s->gate));
     http_sweep(s->http);
     s->desk->invoice_tolerance = s->settings.invoice_tolerance;
     if (++s->ticks % PRUNE_EACH_TICKS == 0) {

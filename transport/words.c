@@ -126,6 +126,7 @@ static void say_reasons(struct words *w, uint32_t reasons, const char *baseline)
         {REASON_ONLY_MODEL, "It was the only eligible model."},
         {REASON_APPRENTICE, "The policy is an apprentice: the baseline was served."},
         {REASON_SOFT_LIMIT, "A pool is above its soft limit, so cheaper models were preferred."},
+        {REASON_CANARY, "Settings on trial decided, not those in force."},
         {REASON_SESSION, "The conversation keeps the model it has."},
         {REASON_HULL, "The guard serves the best mix of fixed models instead of the policy."}};
     for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)

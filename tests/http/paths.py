@@ -74,7 +74,7 @@ def examples(decision_id):
     table["post", "/v1/whatif"] = {
         "200": ("/v1/whatif", preview), "400": ("/v1/whatif", control("whatif")),
         "413": ("/v1/whatif", long), "415": ("/v1/whatif", preview, {})}
-    for path in (*change, "/v1/stats", "/v1/status", "/v1/log", "/v1/spend",
+    for path in (*change, "/v1/audit", "/v1/stats", "/v1/status", "/v1/log", "/v1/spend",
                  "/v1/usage", "/v1/fairness", "/v1/decisions", "/v1/alerts"):
         table["get", path] = {"200": (path,), "400": (path + "?nothing=1",)}
     return table
