@@ -173,6 +173,9 @@ static void put_what(struct text *t, const struct note *n, const struct catalog 
     else if (n->kind == EVENT_LENS)
         snprintf(text, sizeof text, "The lens was %s (%s).", n->gone ? "taken out" : "changed",
                  n->origin);
+    else if (canary_why(n->origin))
+        snprintf(text, sizeof text, "The trial of other settings is over: %s.",
+                 canary_why(n->origin));
     else
         snprintf(text, sizeof text, "The configuration was changed (%s).", n->origin);
     text_json_string(t, text);

@@ -103,6 +103,7 @@ async function refresh() {
   const [status, stats, alerts, pools, decisions] = await Promise.all([
     ask("v1/status"), ask("v1/stats"), ask("v1/alerts"), ask("v1/pools?limit=1000"), ask("v1/decisions?limit=20"),
     seen.settings && settings()]);
+  weights.trial(status.canary);
   weights.allow(status.role, seen.previews);
   panels.alerts(alerts);
   panels.pools(pools, stats);
@@ -143,6 +144,7 @@ async function turn() {
 }
 
 const weights = weightsPanel({
+  policy: () => seen.config.policy,
   days: () => Math.ceil(seen.hours / 24),
   frontier: (kind, points) => {
     seen.curves[kind] = points.filter((p) => p.x !== null && p.y !== null);

@@ -12,7 +12,7 @@ const WEIGHTS = [
   {name: "failure", most: 4, about: "points for a failure"},
 ];
 const FRONTIER = [0, .1, .3, 1, 3, 10, 30]; // times the cost weight
-const REST_MS = 400;
+const REST_MS = 400, TRIAL_SHARE = .05;
 const METRICS = [
   ["quality", "Quality", quality, 1], ["cost_usd", "Cost of 1,000", (v) => usd(1000 * v), -1],
   ["latency_ms", "Latency", span, -1], ["failure", "Failures", (v) => share(v, 2), -1],
@@ -24,7 +24,7 @@ const place = (value, most) => Math.round(1000 * Math.sqrt(Math.min(value, most)
 const value = (at, most) => Number((most * (at / 1000) ** 2).toPrecision(3));
 
 export function weightsPanel(on) {
-  let inForce = null, known = false, may = false, asked = 0, timer = 0, busy = false;
+  let inForce = null, known = false, may = false, asked = 0, timer = 0, busy = false, running = null;
   const inputs = {};
 
   const wanted = () => Object.fromEntries(WEIGHTS.map((w) => [w.name, Number(inputs[w.name].number.value)]));
@@ -32,6 +32,7 @@ export function weightsPanel(on) {
 
   const reason = h("input", {type: "text", id: "weights-reason", maxlength: 200, placeholder: "reason", "aria-label": "Reason for the change"});
   const apply = h("button", {type: "submit", class: "primary", id: "weights-apply"}, "Apply");
+  const trial = h("button", {type: "button", id: "weights-trial", title: "On 5% of the requests, until one side is shown to be better", onclick: () => tryThem()}, "Try on 5%");
   const reset = h("button", {type: "button", id: "weights-reset", onclick: () => set(inForce)}, "Reset");
   const draw = h("button", {type: "button", id: "weights-frontier", onclick: () => frontier()}, "Draw frontier");
   const message = h("p", {class: "hint", role: "status"});
@@ -72,6 +73,7 @@ export function weightsPanel(on) {
   function state() {
     const valid = WEIGHTS.every((w) => inputs[w.name].number.value !== "" && Number(inputs[w.name].number.value) >= 0);
     apply.disabled = !may || !changed() || !valid || busy;
+    trial.disabled = apply.disabled || !!running;
     reset.disabled = !changed();
     draw.disabled = !known || busy;
     $("weights-note").textContent = changed() ? "not in force" : "as in force";
@@ -155,13 +157,43 @@ export function weightsPanel(on) {
     state();
   }
 
+  function reasoned() {
+    if (reason.value.trim()) return true;
+    message.textContent = "Say why: the reason is kept with the change.";
+    reason.focus();
+    return false;
+  }
+
+  // The service itself ends a trial, by a test that may be looked at at any time.
+  async function setTrial(canary, done) {
+    busy = true;
+    state();
+    try {
+      await tell("PUT", "v1/config", {op: "config.set", change: {canary}, reason: reason.value.trim()});
+      reason.value = "";
+      busy = false;
+      set(inForce);
+      message.textContent = done;
+      on.changed();
+    } catch (e) {
+      busy = false;
+      message.textContent = e.message;
+      state();
+    }
+  }
+
+  function tryThem() {
+    if (reasoned()) setTrial({share: TRIAL_SHARE, objective: {...inForce, ...wanted()}, policy: on.policy()}, `On trial on ${share(TRIAL_SHARE, 0)} of the requests.`);
+  }
+
+  const bounds = (b) => (b.mean === null ? "not known" : `${signed(b.mean)} (${signed(b.lower)} to ${signed(b.upper)})`);
+  const signed = (v) => (v === null ? "?" : `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(4)}`);
+  const stop = h("button", {type: "button", id: "weights-stop", onclick: () => reasoned() && setTrial({share: 0}, "The trial is over.")}, "End the trial");
+  const onTrial = h("p", {class: "hint", id: "weights-running", hidden: true});
+
   async function change(event) {
     event.preventDefault();
-    if (!reason.value.trim()) {
-      message.textContent = "Say why: the reason is kept with the change.";
-      reason.focus();
-      return;
-    }
+    if (!reasoned()) return;
     const before = inForce;
     busy = true;
     state();
@@ -186,7 +218,7 @@ export function weightsPanel(on) {
 
   const form = $("weights");
   form.addEventListener("submit", change);
-  show(form, WEIGHTS.map(row), h("div", {class: "buttons"}, reason, apply, reset, draw), message);
+  show(form, WEIGHTS.map(row), h("div", {class: "buttons"}, reason, apply, trial, reset, draw), message, onTrial);
 
   return {
     // The weights in force; sliders that somebody has moved stay where they are.
@@ -196,6 +228,16 @@ export function weightsPanel(on) {
       inForce = now;
       if (other && !moving) set(now);
       state();
+    },
+    // What the service says of a trial, undefined: there is none.
+    trial(canary) {
+      running = canary;
+      onTrial.hidden = !canary;
+      if (canary) {
+        const words = `On trial on ${share(canary.share)} of the requests: ${count(canary.decisions[1])} decided by it, ${count(canary.labels)} labels. Against what is in force: reward ${bounds(canary.reward)}, quality ${bounds(canary.quality)}. `;
+        if (onTrial.firstChild?.textContent !== words) show(onTrial, words, stop);
+        stop.disabled = !may || busy;
+      }
     },
     allow(role, previews) {
       may = role === "open" || role === "operator";
