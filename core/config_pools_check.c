@@ -147,8 +147,8 @@ static enum status check_fuse(const struct pool_config *c, int i, const struct j
     return STATUS_OK;
 }
 
-/* A window that ends or rolls, one instance, whatever the model: else there is nothing to spread over,
- * or for whom. */
+/* A window that ends or rolls, one instance, whatever the model: else there is nothing to spread
+ * over, or for whom. */
 static enum status check_pace(const struct pool_config *c, int i, const struct json_at *at,
                               struct problem *problem)
 {

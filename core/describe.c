@@ -12,15 +12,20 @@
 
 enum { X_SHOWN = 16 }; /* a longer context vector is told by its length only */
 
-static const char *const kind_name[] = {"none",     "started", "configured", "decided",
-                                        "feedback", "ticked",  "paced",      "drifted",
-                                        "taught",   "lens",    "expired",    "hull"};
+static const char *const kind_name[EVENT_KINDS] = {"none",     "started", "configured", "decided",
+                                                   "feedback", "ticked",  "paced",      "drifted",
+                                                   "taught",   "lens",    "expired",    "hull"};
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
 static const char *const reason_name[] = {
     "cold_start", "explored", "budget_pressure", "constrained", "rule",
     "only_model", "guarded",  "apprentice",      "budget",      "soft_limit",
     "session",    "hull",     "escalated",       "degraded",    "canary"};
+
+const char *event_kind_name(enum event_kind kind)
+{
+    return kind_name[kind];
+}
 
 static void number(struct text *t, const char *name, double v)
 {

@@ -26,6 +26,9 @@ enum event_kind {
     EVENT_HULL = 11       /* the best mix of fixed models was solved, or the policy put aside for it
                              or brought back */
 };
+enum { EVENT_KINDS = 12 }; /* numbers from 0 */
+/* event_kind_name gives what a kind is called in JSON. */
+const char *event_kind_name(enum event_kind kind);
 
 enum reason {
     REASON_COLD_START = 1,      /* fewer than 20 quality labels for the chosen model */

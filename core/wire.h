@@ -35,6 +35,7 @@ struct message {
     bool corrects;           /* the operator's: may speak for silence */
     char tenant[NAME_CAP];   /* whom the sender speaks for; "" = the message says */
     char caller[NAME_CAP];   /* the key that it came with; "" = none was needed */
+    const char *role;        /* of the key that was shown; NULL: the service is open. Static */
     struct doc doc;
 };
 

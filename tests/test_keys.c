@@ -145,7 +145,8 @@ static void every_cell(void **state)
                                       "feedback", "feedback_many", "explain"};
     static const char *const reader[] = {"explain",     "stats",      "status",       "models.list",
                                          "weights.get", "policy.get", "learners.get", "pools.list",
-                                         "config.get",  "spend.get",  "whatif"};
+                                         "config.get",  "spend.get",  "decisions",    "alerts",
+                                         "whatif"};
     static const char *const not_operator[] = {"route", "route_many", "feedback", "feedback_many"};
     const char *op;
     (void)state;

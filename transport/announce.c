@@ -17,7 +17,7 @@ void announce_batch(const struct batch *b, struct publish *p, struct http *h)
 {
     static struct event event; /* loop thread only; too big for the stack */
     static char line[LINE_MAX_BYTES];
-    bool publishes = p && publish_wanted(p), streams = http_listened(h);
+    bool publishes = p && publish_wanted(p), streams = h != NULL;
     uint64_t last = publishes || streams ? batch_last_seq(b) : 0;
     for (uint64_t seq = last + 1 - batch_events(b); seq <= last && last; seq++) {
         const uint8_t *bytes;
@@ -25,14 +25,17 @@ void announce_batch(const struct batch *b, struct publish *p, struct http *h)
         if (!batch_find_event(b, seq, &bytes, &n) ||
             event_decode(bytes, n, &event, NULL) != STATUS_OK || event.kind == EVENT_TICKED)
             continue;
+        bool wanted = streams && http_wants(h, event.kind);
+        if (!publishes && !wanted)
+            continue;
         struct text t = text_over(line, sizeof line);
         event_describe(&event, &t);
         if (t.full)
             continue;
         if (publishes)
             publish_line(p, &t);
-        if (streams)
-            http_event(h, seq, t.at, t.len);
+        if (wanted)
+            http_event(h, event.kind, seq, t.at, t.len);
     }
 }
 
@@ -44,8 +47,8 @@ static void tell(const struct alert *a, struct publish *p, struct http *h)
     alert_log(a);
     if (p && publish_wanted(p))
         publish_line(p, &t);
-    if (http_listened(h))
-        http_event(h, a->seq, t.at, t.len);
+    if (http_wants(h, EVENT_NONE))
+        http_event(h, EVENT_NONE, a->seq, t.at, t.len);
 }
 
 void announce_alerts(struct alert_queue *q, struct alert_past *past, struct publish *p,

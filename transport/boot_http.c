@@ -44,6 +44,7 @@ enum status boot_http(struct server *s, struct problem *problem)
                                         .body_bytes = (size_t)c->http_body_bytes,
                                         .idle_ms = (uint64_t)c->http_idle_ms,
                                         .request_ms = (uint64_t)c->http_request_ms},
+                             .open = gate_is_open(s->gate),
                              .on_request = server_on_request,
                              .admit = admit,
                              .state = state,

@@ -14,6 +14,8 @@
 #include <string.h>
 #include "core/decision_id.h"
 #include "core/snapshot.h"
+#include "transport/control_alerts.h"
+#include "transport/control_decisions.h"
 #include "transport/control_lens.h"
 #include "transport/control_log.h"
 #include "transport/control_pools.h"
@@ -56,13 +58,15 @@ static enum status state_of(struct call *c, struct problem *p)
     text_printf(c->out,
                 "{\"v\":1,\"status\":\"%s\",\"seq\":%" PRIu64 ",\"epoch\":%" PRIu32
                 ",\"config_seq\":%" PRIu64 ",\"snapshot_seq\":%" PRIu64
-                ",\"durability\":\"%s\",\"store_id\":\"%s\",\"policy\":\"%s\",\"data\":",
+                ",\"durability\":\"%s\",\"store_id\":\"%s\",\"policy\":\"%s\",\"role\":\"%s\","
+                "\"data\":",
                 d->broken ? "failed"
                 : d->full ? "storage_full"
                           : "serving",
                 router_seq(d->router), router_epoch(d->router), router_config_seq(d->router),
                 d->snapshot_seq, c->control->settings->relaxed ? "relaxed" : "full",
-                db_store_id(d->db), router_params(d->router)->policy.name);
+                db_store_id(d->db), router_params(d->router)->policy.name,
+                c->role ? c->role : "open");
     text_json_string(c->out, c->control->data_dir);
     control_canary(c->out, router_params(d->router)->canary.share, &st);
     if (json_is_true(json_object_get(c->root, "digest")))
@@ -142,6 +146,16 @@ static enum status spend(struct call *c, struct problem *p)
     return s;
 }
 
+static enum status decisions(struct call *c, struct problem *p)
+{
+    return control_decisions(c->control->desk, c->root, c->tenant, slot_out(c->slot), p);
+}
+
+static enum status alerts(struct call *c, struct problem *p)
+{
+    return control_alerts(c->control->desk, slot_out(c->slot), p);
+}
+
 static const struct {
     const char *op;
     handler run;
@@ -170,6 +184,8 @@ static const struct {
     {"snapshot", snapshot, ""},
     {"backup", control_backup, " to "},
     {"explain", explain, " decision_id "},
+    {"decisions", decisions, " limit "},
+    {"alerts", alerts, ""},
     {"log", log_range, " from to limit "},
     {"labels", labels_range, " from source tenant batch history "},
     {"spend.get", spend, " from to by bucket where "},
@@ -217,7 +233,7 @@ static enum status run(struct call *c, const char *op, struct problem *p)
     return problem_set(
         p, STATUS_BAD_REQUEST, "/op",
         "unknown op %.40s; control knows stats, status, audit, whatif, snapshot, backup, "
-        "explain, log, labels, unlearn, teach, spend.get and what begins with "
+        "explain, decisions, alerts, log, labels, unlearn, teach, spend.get and what begins with "
         "models. lens. weights. policy. learners. pools. config.",
         op);
 }
@@ -231,8 +247,12 @@ bool control_answer(struct control *c, const struct message *m, struct slot *slo
 {
     struct problem p = {0};
     json_t *root = json_tree(m->doc.value);
-    struct call call = {
-        .control = c, .slot = slot, .message = m, .root = root, .tenant = m->tenant};
+    struct call call = {.control = c,
+                        .slot = slot,
+                        .message = m,
+                        .root = root,
+                        .role = m->role,
+                        .tenant = m->tenant};
     slot_out(slot)->text.packed = false; /* what is written here is JSON */
     outbuf_clear(slot_out(slot));
     if (!root || !control_room(&call, OUTBUF_ITEM)) {

@@ -11,6 +11,7 @@ struct call {
     struct slot *slot;
     const struct message *message;
     const json_t *root; /* the message as a tree */
+    const char *role;   /* of the caller; NULL: the service is open */
     const char *tenant; /* whom the caller speaks for; "" = the service's operator */
     struct text *out;
     bool later; /* the reply comes by control->done */

@@ -38,6 +38,21 @@ static void put_unit(struct text *t, const struct pools *p, const struct pool_pa
         put_amount(t, "left", u, left);
 }
 
+/* What the window will have used when it ends, if it goes on as it has so far; not told before a
+ * twentieth of it has passed, nor of windows that roll or do not end. */
+static void put_forecast(struct text *t, const struct pools *p, const struct pool_entry *e,
+                         int64_t now)
+{
+    double length = (double)(e->window.end - e->window.start),
+           passed = (double)(now - e->window.start);
+    bool ends = e->window.end < INT64_MAX && e->window.since == e->window.start;
+    for (int u = 0; u < POOL_UNITS && ends && passed > length / 20; u++) {
+        double used = (double)pools_used(p, e, (enum pool_unit)u) * length / passed;
+        if (e->cap[u] >= 0 && used < 9e18)
+            put_amount(t, "forecast", (enum pool_unit)u, (int64_t)used);
+    }
+}
+
 /* What pacing has the pool do to requests, of a paced one. */
 static void put_pace(struct text *t, const struct router *r, int spec)
 {
@@ -89,6 +104,7 @@ static void put_instance(struct text *t, const struct desk *d, const struct pool
     if (pool)
         now = pool_watch_standing(d->watch, e->at, path->now_ms);
     put_pace(t, d->router, e->spec);
+    put_forecast(t, p, e, path->now_ms);
     text_printf(t,
                 ",\"overruns\":%" PRIu64 ",\"trips\":%" PRIu64 ",\"fused\":%s,\"kill\":%s,"
                 "\"soft\":%s,\"exhausted\":%s,\"refusals\":%" PRId64 "}",

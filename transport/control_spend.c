@@ -9,6 +9,7 @@
 #include "transport/control_spend.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +25,14 @@ enum dimension {
     BY_GROUP,
     BY_CLUSTER,
     BY_BAND,
+    BY_TIER,
     BYS
 };
-static const char *const by_name[BYS] = {"tenant", "user",  "model",   "task",
-                                         "domain", "group", "cluster", "complexity"};
+static const char *const by_name[BYS] = {"tenant", "user",    "model",      "task", "domain",
+                                         "group",  "cluster", "complexity", "tier"};
 static const char *const band_name[BANDS] = {"0-0.25", "0.25-0.5", "0.5-0.75", "0.75-1"};
-enum { ROW_BYTES = 1024, DAY_HOURS = 24 };
+enum { ROW_BYTES = 2048, DAY_HOURS = 24 };
+static const double z95 = 1.959964; /* of the normal distribution, two-sided */
 
 struct spend_job {
     uv_work_t work;
@@ -43,7 +46,8 @@ struct spend_job {
         char match[BYS][NAME_CAP];
     } query;
     int n_models;
-    char model[MODELS_MAX][NAME_CAP];
+    char model[MODELS_MAX][NAME_CAP], tier[MODELS_MAX][NAME_CAP];
+    uint8_t like[MODELS_MAX]; /* the first model of the same tier */
     struct meter groups;
     struct meter_sums total;
     struct rollup_state state;
@@ -77,6 +81,8 @@ static const char *shown_value(const struct spend_job *j, const struct meter_key
         return other ? METER_OTHER : k->cluster == CLUSTER_NONE ? "" : number;
     case BY_BAND:
         return other ? METER_OTHER : k->band < BANDS ? band_name[k->band] : "";
+    case BY_TIER:
+        return k->arm < j->n_models ? j->tier[k->arm] : "";
     case BYS:
         break;
     }
@@ -109,8 +115,12 @@ static void reduce(const struct spend_job *j, struct meter_key *k)
     if (!(by >> BY_TENANT & 1) &&
         !(other && (by >> BY_CLUSTER & 1 || by >> BY_BAND & 1))) /* keep apart from unknown */
         k->tenant[0] = '\0';
-    if (!(by >> BY_MODEL & 1))
-        k->arm = 0;
+    if (!(by >> BY_MODEL & 1)) {
+        if (!(by >> BY_TIER & 1))
+            k->arm = 0;
+        else if (k->arm < j->n_models)
+            k->arm = j->like[k->arm];
+    }
     if (!(by >> BY_CLUSTER & 1))
         k->cluster = CLUSTER_NONE;
     if (!(by >> BY_BAND & 1))
@@ -148,12 +158,34 @@ static void put_per_usd(struct text *t, const char *name, const struct meter_sum
         text_put(t, "null");
 }
 
+/* The mean quality with Wilson's interval (JASA 22, 1927, eq. 3). A label in [0,1] has no larger
+ * variance than a coin of the same mean, so the interval is not too narrow for graded labels
+ * either. It speaks of labelled requests; whether those are like the others is for who reads it. */
+static void put_quality(struct text *t, const struct meter_sums *s)
+{
+    double n = (double)s->v[METER_LABELS], mean = (double)s->v[METER_QUALITY] * 1e-9 / n;
+    if (!(n > 0)) {
+        text_put(t, ",\"quality_mean\":null,\"quality_low\":null,\"quality_high\":null");
+        return;
+    }
+    double shrink = 1 / (1 + z95 * z95 / n), middle = (mean + z95 * z95 / (2 * n)) * shrink;
+    double spread = fmax(mean * (1 - mean), 0) / n + z95 * z95 / (4 * n * n);
+    double half = z95 * sqrt(spread) * shrink;
+    text_put(t, ",\"quality_mean\":");
+    text_json_number(t, mean, 9);
+    text_put(t, ",\"quality_low\":");
+    text_json_number(t, fmax(middle - half, 0), 9);
+    text_put(t, ",\"quality_high\":");
+    text_json_number(t, fmin(middle + half, 1), 9);
+}
+
 static void put_sums(struct text *t, const struct meter_sums *s)
 {
     for (int f = 0; f < METER_FIELDS; f++)
         text_printf(t, "%s\"%s\":%" PRId64, f ? "," : "", meter_field_name(f), s->v[f]);
     put_per_usd(t, "quality_per_usd", s, METER_QUALITY, 1e9);
     put_per_usd(t, "value_per_usd", s, METER_VALUE, 1e6);
+    put_quality(t, s);
 }
 
 static void put_row(struct text *t, const struct spend_job *j, const struct meter_key *k,
@@ -266,7 +298,7 @@ static enum status unknown_by(struct problem *p, const char *path)
 {
     return problem_set(
         p, STATUS_BAD_REQUEST, path,
-        "expected names of tenant, user, model, task, domain, group, cluster, complexity");
+        "expected names of tenant, user, model, task, domain, group, cluster, complexity, tier");
 }
 
 static enum status read_by(struct spend_job *j, const json_t *by, struct problem *p)
@@ -334,6 +366,14 @@ static enum status read_query(struct spend_job *j, const json_t *root, struct pr
     return s == STATUS_OK ? read_where(j, json_object_get(root, "where"), p) : s;
 }
 
+static void copy_model(struct spend_job *j, const struct catalog *k, int i)
+{
+    memcpy(j->model[i], k->model[i].name, NAME_CAP);
+    memcpy(j->tier[i], k->tier[k->model[i].tier], NAME_CAP);
+    while (k->model[j->like[i]].tier != k->model[i].tier)
+        j->like[i]++;
+}
+
 enum status control_spend(struct control *c, struct slot *slot, const json_t *root,
                           struct problem *p)
 {
@@ -349,7 +389,7 @@ enum status control_spend(struct control *c, struct slot *slot, const json_t *ro
     j->slot = slot;
     j->n_models = k->n;
     for (int i = 0; i < k->n; i++)
-        memcpy(j->model[i], k->model[i].name, NAME_CAP);
+        copy_model(j, k, i);
     enum status s = read_query(j, root, p);
     if (s == STATUS_OK && uv_queue_work(c->loop, &j->work, work, done) != 0)
         s = problem_set(p, STATUS_UNAVAILABLE, "", "no thread to add up");

@@ -11,6 +11,7 @@
 #include "store/db.h"
 #include "transport/alert.h"
 #include "transport/audit.h"
+#include "transport/notes.h"
 #include "transport/outbuf.h"
 #include "transport/pool_watch.h"
 #include "transport/usage.h"
@@ -52,6 +53,7 @@ struct desk {
         int64_t n, unpriced;
         bool off; /* alarm */
     } invoice[MODELS_MAX];
+    struct notes notes;       /* lately */
     struct audit *audit;      /* NULL: none is kept */
     const char *who, *why;    /* of the message in hand, for the audit; NULL = nobody's */
     struct usage usage;       /* since the start, for metrics */

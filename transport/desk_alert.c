@@ -39,6 +39,7 @@ static void log_canary(const struct event *ev)
 
 void desk_alert(struct desk *d, const struct event *ev)
 {
+    notes_take(&d->notes, ev);
     if (ev->kind == EVENT_CONFIGURED) {
         models(d, ev->seq, ev->time_ms);
         log_canary(ev);

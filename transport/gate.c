@@ -36,6 +36,8 @@ static const struct {
     {"whatif",
      READER | OPERATOR}, /* shows what spend.get and config.get show, and changes nothing */
     {"spend.get", READER | OPERATOR},
+    {"decisions", READER | OPERATOR},
+    {"alerts", READER | OPERATOR},
     {"events.read", READER | OPERATOR}, /* over HTTP */
     {"lens.get", OPERATOR},
     {"audit", OPERATOR},
@@ -220,5 +222,6 @@ enum status gate_admit(struct gate *g, struct message *m, const char *key, int64
     }
     strcpy(m->tenant, keyring_at(g->ring, i)->tenant);
     strcpy(m->caller, keyring_at(g->ring, i)->id);
+    m->role = role_names[keyring_at(g->ring, i)->role];
     return draw(g, i, m->items, now_ms, problem);
 }

@@ -120,6 +120,8 @@ static void put_items(const struct desk *d, struct outbuf *o)
         (double)d->retried);
     one(o, "fed_total", "counter", "Feedback messages answered.", (double)d->fed);
     one(o, "refused_total", "counter", "Messages answered with an error.", (double)d->refused);
+    one(o, "drifts_total", "counter", "Times a model was found to have changed, since the start.",
+        (double)d->notes.drifts);
     one(o, "unknown_decisions_total", "counter", "Feedback for decisions that were never made.",
         (double)d->unknown);
 }

@@ -47,5 +47,7 @@ def test_keys_at_every_path(build):
         assert s.ask("HEAD", "/v1/events", None, who)[0] == status, who
         assert s.ask("GET", "/v1/spend", None, who)[0] == status, who
     assert s.ask("GET", "/healthz", door="metrics")[0] == 200  # nothing is told but how it is
+    assert s.ask("GET", "/", None, {})[0] == 200  # nor is by the page
+    assert [json.loads(s.ask("GET", "/v1/status", None, k)[2])["role"] for k in (reader, operator)] == ["reader", "operator"]
     assert json.loads(s.ask("GET", "/v1/stats", None, {})[2])["error"]["code"] == "unauthorized"
     assert s.stop()[0] == 0

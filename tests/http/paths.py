@@ -61,6 +61,8 @@ def examples(decision_id):
             "200": (f"/v1/decisions/{decision_id}",), "400": ("/v1/decisions/nonsense",),
             "404": ("/v1/decisions/1-2-0123456789abcdef",)},
         ("get", "/v1/openapi.json"): {"200": ("/v1/openapi.json",)},
+        ("get", "/"): {"200": ("/",)},
+        ("get", "/page/{file}"): {"200": ("/page/app.css",), "404": ("/page/nothing.js",)},
         ("get", "/healthz"): {"200": ("/healthz",)},
         ("get", "/readyz"): {"200": ("/readyz",)},
         ("get", "/metrics"): {"200": ("/metrics",)}}
@@ -73,7 +75,7 @@ def examples(decision_id):
         "200": ("/v1/whatif", preview), "400": ("/v1/whatif", control("whatif")),
         "413": ("/v1/whatif", long), "415": ("/v1/whatif", preview, {})}
     for path in (*change, "/v1/audit", "/v1/stats", "/v1/status", "/v1/log", "/v1/spend",
-                 "/v1/usage", "/v1/fairness"):
+                 "/v1/usage", "/v1/fairness", "/v1/decisions", "/v1/alerts"):
         table["get", path] = {"200": (path,), "400": (path + "?nothing=1",)}
     return table
 
@@ -191,14 +193,14 @@ def test_arguments_are_described(build):
     s = Service(build)
     document = s.get("/v1/openapi.json")
     value = {"from": "1", "to": "2", "limit": "3", "digest": "true", "by": "model",
-             "bucket": "day"}
+             "bucket": "day", "kinds": "decided,hull", "gap_ms": "1000"}
     for path, item in document["paths"].items():
         parameters = item.get("get", {}).get("parameters", ())
         for parameter in parameters:
             p = resolve(document, parameter)
             if p["in"] == "query":
                 query = f"{path}?{p['name']}={value.get(p['name'], 'small-1')}"
-                status, _, answer = s.ask("GET", query)
+                status, _, answer = s.ask("HEAD" if path == STREAM[1] else "GET", query)
                 assert status == 200 or (path, p["name"]) == ("/v1/pools", "pool"), (query, answer)
     assert s.stop()[0] == 0
 
@@ -221,7 +223,7 @@ def test_methods(build):
         assert status == 405 and "GET" in headers["Allow"] and error_of(body) == "bad_request"
     status, headers, body = s.ask("GET", "/v1/route")
     assert status == 405 and headers["Allow"] == "POST, OPTIONS"
-    for path in ("/", "/v1", "/v1/", "/v1/routes", "/V1/route", "/v1/decisions/", "/metrics",
+    for path in ("/index.html", "/v1", "/v1/", "/v1/routes", "/V1/route", "/v1/decisions/", "/metrics",
                  "/healthz", "/v1/%77eights", "/v1/weights/", "/v1/..%2fweights", "//v1/weights",
                  "/v1/decisions/a/b", "/v1/weights%00", "/%", "/%zz"):
         status, _, body = s.ask("GET", path)

@@ -55,3 +55,27 @@ def test_a_reader_that_does_not_read(build):
         raise AssertionError("the reader was not let go")
     c.close()
     assert s.stop()[0] == 0
+
+
+def test_only_what_is_wanted(build):
+    """Kinds that were not asked for do not come, and those that were come no oftener than asked."""
+    s = Service(build)
+    for query in ("kinds=decided,nonsense", "gap_ms=-1", "gap_ms=1e3", "every=1", "kinds"):
+        status, _, body = s.ask("GET", "/v1/events?" + query)
+        assert status == 400, (query, status, body)
+    c = s.connect()
+    c.request("GET", "/v1/events?kinds=decided,configured&gap_ms=300")
+    r, seen, end = c.getresponse(), [], time.monotonic() + 1.5
+    n = 0
+    while time.monotonic() < end:
+        s.post("/v1/route", route(n := n + 1))
+    s.ask("PUT", "/v1/weights", {"v": 1, "op": "weights.set", "weights": {"cost": 0.1}})
+    while not seen or seen[-1]["kind"] != "configured":
+        line = r.readline()
+        if line.startswith(b"data: "):
+            seen.append(json.loads(line[6:]))
+    kinds = [e["kind"] for e in seen]
+    assert set(kinds) == {"decided", "configured"}, kinds
+    assert 3 <= kinds.count("decided") <= 7 and n > 20, (kinds.count("decided"), n)
+    c.close()
+    assert s.stop()[0] == 0

@@ -14,14 +14,15 @@
 #include <string.h>
 #include <strings.h>
 #include "core/wire.h"
-#include "transport/http/openapi.h"
 #include "transport/http/verdict.h"
 
-enum { FREE_MOST = 256, SECOND_MS = 1000 };
+enum { FREE_MOST = 256 };
+
+const char json_type[] = "application/json";
 
 /* ---- replies ---- */
 
-static const char json_type[] = "application/json", packed_type[] = "application/msgpack";
+static const char packed_type[] = "application/msgpack";
 
 static void count(struct exchange *x, unsigned status)
 {
@@ -29,8 +30,7 @@ static void count(struct exchange *x, unsigned status)
     st->replies[status / 100 < 6 ? status / 100 : 0]++;
 }
 
-/* Sends a response, which is given up here. */
-static void queue(struct exchange *x, unsigned status, struct MHD_Response *r)
+void exchange_queue(struct exchange *x, unsigned status, struct MHD_Response *r)
 {
     x->state = EXCHANGE_ANSWERED;
     count(x, status);
@@ -47,9 +47,8 @@ static void queue(struct exchange *x, unsigned status, struct MHD_Response *r)
     }
 }
 
-/* Sends bytes that live until the exchange is over. */
-static void send_bytes(struct exchange *x, unsigned status, const char *type, const char *at,
-                       size_t n, long retry_ms)
+void exchange_send(struct exchange *x, unsigned status, const char *type, const char *at, size_t n,
+                   long retry_ms)
 {
     char seconds[24];
     /* libmicrohttpd takes its buffer without const and does not write to it. */
@@ -69,7 +68,7 @@ static void send_bytes(struct exchange *x, unsigned status, const char *type, co
             MHD_add_response_header(r, "Retry-After", seconds);
         }
     }
-    queue(x, status, r);
+    exchange_queue(x, status, r);
 }
 
 /* Sends what is in the slot. */
@@ -78,11 +77,11 @@ static void send_out(struct exchange *x)
     long retry_ms;
     const struct text *t = &x->slot.out.text;
     unsigned status = verdict_of(t, &retry_ms);
-    send_bytes(x, x->refused_status ? x->refused_status : status,
-               t->packed ? packed_type : json_type, t->at ? t->at : "", t->len, retry_ms);
+    exchange_send(x, x->refused_status ? x->refused_status : status,
+                  t->packed ? packed_type : json_type, t->at ? t->at : "", t->len, retry_ms);
 }
 
-static void send_problem(struct exchange *x)
+void exchange_refuse(struct exchange *x)
 {
     struct outbuf *o = &x->slot.out;
     outbuf_clear(o);
@@ -177,55 +176,6 @@ static void compose(struct exchange *x, const struct route *route, const char *v
         return;
 }
 
-static void send_state(struct exchange *x, bool readiness)
-{
-    const struct http_options *o = &x->http->options;
-    bool healthy, ready;
-    const char *word = o->state(o->ctx, &healthy, &ready);
-    struct outbuf *out = &x->slot.out;
-    outbuf_clear(out);
-    if (outbuf_reserve(out, OUTBUF_ITEM))
-        text_printf(&out->text, "{\"v\":1,\"status\":\"%s\"}", word);
-    bool well = readiness ? ready : healthy;
-    send_bytes(x, well ? 200 : 503, json_type, out->text.at ? out->text.at : "", out->text.len,
-               well ? 0 : SECOND_MS);
-}
-
-static void send_metrics(struct exchange *x)
-{
-    const struct http_options *o = &x->http->options;
-    struct outbuf *out = &x->slot.out;
-    outbuf_clear(out);
-    bool ok = o->metrics(o->ctx, out);
-    send_bytes(x, ok ? 200 : 503, "text/plain; version=0.0.4; charset=utf-8",
-               ok ? out->text.at : "", ok ? out->text.len : 0, ok ? 0 : SECOND_MS);
-}
-
-static void send_stream(struct exchange *x)
-{
-    const struct http_options *o = &x->http->options;
-    if (o->admit(o->ctx, x->key[0] ? x->key : NULL, "events.read", &x->problem) != STATUS_OK) {
-        send_problem(x);
-        return;
-    }
-    struct MHD_Response *r = x->http->draining || x->head
-                                 ? NULL
-                                 : streams_add(x->http->streams, x->door->engine, x->connection);
-    if (r) {
-        MHD_add_response_header(r, "Content-Type", "text/event-stream");
-        MHD_add_response_header(r, "Cache-Control", "no-store");
-        queue(x, 200, r);
-        engine_phase(x->door->engine, engine_peer(x->connection), PEER_STREAMING);
-    } else if (x->head && !x->http->draining) {
-        send_bytes(x, 200, "text/event-stream", "", 0, 0);
-    } else {
-        problem_set(&x->problem, STATUS_OVERLOADED, "",
-                    "there are %d readers of events, no more are let in: retry later",
-                    streams_n(x->http->streams));
-        send_problem(x);
-    }
-}
-
 /* The request is here as a whole. */
 static void answer(struct exchange *x)
 {
@@ -235,32 +185,17 @@ static void answer(struct exchange *x)
         problem_set(&x->problem, STATUS_TOO_LARGE, "", "the body has more than %zu bytes",
                     x->http->options.limits.body_bytes);
     if (x->problem.code != STATUS_OK) {
-        send_problem(x);
+        exchange_refuse(x);
         return;
     }
     if (!x->act) { /* OPTIONS */
-        send_bytes(x, 204, json_type, "", 0, 0);
+        exchange_send(x, 204, json_type, "", 0, 0);
         return;
     }
-    switch (x->act->serve) {
-    case SERVE_MESSAGE:
-    case SERVE_ASK:
+    if (x->act->serve == SERVE_MESSAGE || x->act->serve == SERVE_ASK)
         submit(x);
-        break;
-    case SERVE_EVENTS:
-        send_stream(x);
-        break;
-    case SERVE_OPENAPI:
-        send_bytes(x, 200, json_type, openapi_json, openapi_json_n, 0);
-        break;
-    case SERVE_HEALTH:
-    case SERVE_READY:
-        send_state(x, x->act->serve == SERVE_READY);
-        break;
-    case SERVE_METRICS:
-        send_metrics(x);
-        break;
-    }
+    else
+        give(x);
 }
 
 /* ---- the head ---- */
@@ -326,6 +261,24 @@ static bool ambiguous(struct exchange *x)
     return n > 1;
 }
 
+/* Whether a Host may be this machine to a browser: an address, or a name that no name server of
+ * somebody else's gives: without dots, or below localhost. */
+static bool is_near(const char *host)
+{
+    static const char local[] = ".localhost";
+    size_t n = strcspn(host, ":"), k = sizeof local - 1;
+    return host[0] == '[' || strspn(host, "0123456789.") == n || !memchr(host, '.', n) ||
+           (n > k && strncasecmp(host + n - k, local, k) == 0);
+}
+
+/* A page that made its own name lead here would be of one origin with us; where no key is asked for
+ * that is all it needs. Metrics tell little and are scraped under all kinds of names. */
+static bool may_be_rebound(const struct exchange *x)
+{
+    const char *host = header(x, "Host");
+    return x->http->options.open && x->door->which == HTTP_TCP && host && !is_near(host);
+}
+
 static void read_head(struct exchange *x, const char *url, const char *method)
 {
     const char *value;
@@ -338,6 +291,12 @@ static void read_head(struct exchange *x, const char *url, const char *method)
     }
     if (ambiguous(x)) {
         refuse(x, 400, STATUS_BAD_REQUEST, "more than one header says how long the body is");
+        return;
+    }
+    if (may_be_rebound(x)) {
+        refuse(x, 0, STATUS_FORBIDDEN,
+               "no key is asked for here, so this name is not answered to (Host): use 127.0.0.1 or "
+               "localhost, or name a keys.file");
         return;
     }
     if (!r) {
@@ -360,6 +319,8 @@ static void read_head(struct exchange *x, const char *url, const char *method)
         read_body_head(x);
     else if (x->act->serve == SERVE_ASK)
         compose(x, r, value);
+    else if (x->act->serve == SERVE_PAGE && !(x->page = page_find(value ? value : "index.html")))
+        refuse(x, 404, STATUS_BAD_REQUEST, "the dashboard has no such file");
     read_key(x);
 }
 

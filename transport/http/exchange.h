@@ -6,12 +6,14 @@
 #include "core/text.h"
 #include "transport/http/engine.h"
 #include "transport/http/http.h"
+#include "transport/http/page.h"
 #include "transport/http/routes.h"
 #include "transport/http/streams.h"
 
-/* What http.c, exchange.c share. Private to them. */
+/* What http.c, exchange.c, give.c share. Private to them. */
 
-enum { KEY_CAP = 256 };
+enum { KEY_CAP = 256, SECOND_MS = 1000 };
+extern const char json_type[];
 
 /* A request and its reply. Kept for reuse when it is over. */
 struct exchange {
@@ -19,8 +21,9 @@ struct exchange {
     struct http *http;
     struct door *door;
     struct MHD_Connection *connection;
-    const struct act *act; /* what is asked for; NULL: nothing that we have */
-    struct outbuf body;    /* of the request, or the message made of its arguments */
+    const struct act *act;   /* what is asked for; NULL: nothing that we have */
+    const struct page *page; /* of SERVE_PAGE */
+    struct outbuf body;      /* of the request, or the message made of its arguments */
     enum { EXCHANGE_TAKING, EXCHANGE_LATE, EXCHANGE_INSIDE, EXCHANGE_ANSWERED } state;
     bool suspended;
     bool head;                      /* asked by HEAD */
@@ -64,5 +67,15 @@ bool exchange_offer(struct exchange *x);
 /* exchange_abandon lets go of a connection whose request will not be answered. */
 void exchange_abandon(struct exchange *x);
 void exchange_free(struct exchange *x);
+
+/* exchange_queue sends a response (NULL: no memory for it), which is given up; exchange_send bytes
+ * that live until the exchange is over, retry_ms 0 = not to be retried; exchange_refuse what is in
+ * x->problem. */
+void exchange_queue(struct exchange *x, unsigned status, struct MHD_Response *r);
+void exchange_send(struct exchange *x, unsigned status, const char *type, const char *at, size_t n,
+                   long retry_ms);
+void exchange_refuse(struct exchange *x);
+/* give answers what is asked for without a message: what only HTTP has. */
+void give(struct exchange *x);
 
 #endif

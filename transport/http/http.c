@@ -98,15 +98,15 @@ void http_sweep(struct http *h)
         streams_beat(h->streams);
 }
 
-bool http_listened(const struct http *h)
+bool http_wants(const struct http *h, enum event_kind kind)
 {
-    return h && streams_n(h->streams) > 0;
+    return h && streams_n(h->streams) > 0 && streams_want(h->streams, kind, uv_now(h->loop));
 }
 
-void http_event(struct http *h, uint64_t seq, const char *line, size_t n)
+void http_event(struct http *h, enum event_kind kind, uint64_t seq, const char *line, size_t n)
 {
     h->stats.events++;
-    streams_event(h->streams, seq, line, n);
+    streams_event(h->streams, kind, uv_now(h->loop), seq, line, n);
 }
 
 static void close_entrance(struct door *d)

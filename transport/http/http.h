@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
+#include "core/event.h"
 #include "core/status.h"
 #include "transport/http/listen.h"
 #include "transport/slot.h"
@@ -26,6 +27,7 @@ struct http_limits {
 };
 
 struct http_options {
+    bool open; /* no key is asked for */
     struct http_address address[HTTP_DOORS];
     struct http_limits limits;
     /* As of struct rpc_options, in transport/rpc.h. */
@@ -51,9 +53,10 @@ void http_resume(struct http *h);
 void http_turn(struct http *h);
 /* http_sweep cuts off who has overstayed, and shows streams that we live. Once a second. */
 void http_sweep(struct http *h);
-/* http_listened: somebody reads events. http_event sends them one: a line of JSON. */
-bool http_listened(const struct http *h);
-void http_event(struct http *h, uint64_t seq, const char *line, size_t n);
+/* http_wants: somebody wants to read an event of this kind now; alerts are of kind EVENT_NONE.
+ * http_event sends them one: a line of JSON. */
+bool http_wants(const struct http *h, enum event_kind kind);
+void http_event(struct http *h, enum event_kind kind, uint64_t seq, const char *line, size_t n);
 /* http_drain lets no one in any more, but to ask for health and metrics, and ends the streams.
  * http_idle: no request is inside. */
 void http_drain(struct http *h);

@@ -21,6 +21,7 @@ static const struct param
     none[] = {{0}},
     status_params[] = {{"digest", PARAM_FLAG}, {0}},
     pools_params[] = {{"pool", PARAM_TEXT}, {"from", PARAM_INT}, {"limit", PARAM_INT}, {0}},
+    decisions_params[] = {{"limit", PARAM_INT}, {0}},
     audit_params[] = {{"from", PARAM_INT}, {"limit", PARAM_INT}, {"about", PARAM_TEXT}, {0}},
     log_params[] = {{"from", PARAM_INT}, {"to", PARAM_INT}, {"limit", PARAM_INT}, {0}},
     usage_params[] = {{"from", PARAM_INT},     {"to", PARAM_INT},
@@ -31,10 +32,19 @@ static const struct param
                          {"bucket", PARAM_TEXT},  {"tenant", PARAM_WHERE},
                          {"model", PARAM_WHERE},  {"task", PARAM_WHERE},
                          {"domain", PARAM_WHERE}, {0}},
-    spend_params[] = {{"from", PARAM_INT},      {"to", PARAM_INT},           {"by", PARAM_LIST},
-                      {"bucket", PARAM_TEXT},   {"tenant", PARAM_WHERE},     {"model", PARAM_WHERE},
-                      {"task", PARAM_WHERE},    {"domain", PARAM_WHERE},     {"group", PARAM_WHERE},
-                      {"cluster", PARAM_WHERE}, {"complexity", PARAM_WHERE}, {0}};
+    spend_params[] = {{"from", PARAM_INT},
+                      {"to", PARAM_INT},
+                      {"by", PARAM_LIST},
+                      {"bucket", PARAM_TEXT},
+                      {"tenant", PARAM_WHERE},
+                      {"model", PARAM_WHERE},
+                      {"task", PARAM_WHERE},
+                      {"domain", PARAM_WHERE},
+                      {"group", PARAM_WHERE},
+                      {"cluster", PARAM_WHERE},
+                      {"complexity", PARAM_WHERE},
+                      {"tier", PARAM_WHERE},
+                      {0}};
 
 #define SEND(method, purpose, op)                                                                  \
     {                                                                                              \
@@ -57,6 +67,7 @@ static const struct route routes[] = {
     {"/v1/route", false, post, {SEND("POST", PURPOSE_ROUTE, NULL)}},
     {"/v1/feedback", false, post, {SEND("POST", PURPOSE_FEEDBACK, NULL)}},
     {"/v1/control", false, post, {SEND("POST", CONTROL, NULL)}},
+    {"/v1/decisions", false, get, {ASK("decisions", decisions_params, NULL)}},
     {"/v1/decisions/{decision_id}", false, get, {ASK("explain", none, NULL)}},
     {"/v1/weights",
      false,
@@ -78,10 +89,7 @@ static const struct route routes[] = {
      false,
      put,
      {ASK("learners.get", none, NULL), SEND("PUT", CONTROL, "learners.set")}},
-    {"/v1/config",
-     false,
-     put,
-     {ASK("config.get", none, NULL), SEND("PUT", CONTROL, "config.set")}},
+    {"/v1/config", false, put, {ASK("config.get", none, NULL), SEND("PUT", CONTROL, "config.set")}},
     {"/v1/whatif", false, post, {SEND("POST", CONTROL, "whatif")}},
     {"/v1/stats", false, get, {ASK("stats", none, NULL)}},
     {"/v1/status", false, get, {ASK("status", status_params, NULL)}},
@@ -95,7 +103,10 @@ static const struct route routes[] = {
           ",\"bucket\":\"hour\",\"by\":[\"tenant\",\"model\",\"task\",\"domain\",\"group\","
           "\"cluster\",\"complexity\"]")}},
     {"/v1/fairness", false, get, {ASK("spend.get", fairness_params, ",\"by\":[\"group\"]")}},
+    {"/v1/alerts", false, get, {ASK("alerts", none, NULL)}},
     {"/v1/events", false, get, {GIVE(SERVE_EVENTS)}},
+    {"/", false, get, {GIVE(SERVE_PAGE)}},
+    {"/page/{file}", false, get, {GIVE(SERVE_PAGE)}},
     {"/v1/openapi.json", false, get, {GIVE(SERVE_OPENAPI)}},
     {"/healthz", true, get, {GIVE(SERVE_HEALTH)}},
     {"/readyz", true, get, {GIVE(SERVE_READY)}},
@@ -144,8 +155,6 @@ const struct act *route_act(const struct route *r, const char *method)
 
 /* ---- messages ---- */
 
-enum { VALUE_CAP = 512 };
-
 static int hex(char c)
 {
     return c >= '0' && c <= '9'   ? c - '0'
@@ -154,8 +163,7 @@ static int hex(char c)
                                   : -1;
 }
 
-/* Takes percent escapes and plus signs back; false: none, too long, or a zero byte. */
-static bool unescape(char out[VALUE_CAP], const char *s)
+bool route_unescape(char out[VALUE_CAP], const char *s)
 {
     size_t n = 0;
     for (; *s && n + 1 < VALUE_CAP; s++) {
@@ -243,7 +251,7 @@ enum status ask_begin(struct ask *a, const struct act *act, const struct route *
     char name[NAME_CAP] = "";
     const char *from = hole(r->path) + 1;
     strncat(name, from, strcspn(from, "}"));
-    if (!unescape(id, value))
+    if (!route_unescape(id, value))
         return refuse(problem, name, "a percent sign without two hexadecimal digits, or too long");
     put_member(out, name, id);
     return STATUS_OK;
@@ -264,7 +272,7 @@ enum status ask_argument(struct ask *a, const char *name, const char *value,
     if (a->seen & bit)
         return refuse(problem, name, "given twice");
     a->seen |= bit;
-    if (!value || !unescape(plain, value))
+    if (!value || !route_unescape(plain, value))
         return refuse(problem, name,
                       "expected a value; a percent sign is followed by two hexadecimal digits");
     return put_argument(a, p, plain, problem);

@@ -17,10 +17,16 @@ enum serve {
     SERVE_ASK,     /* a message is made of path and arguments */
     SERVE_EVENTS,
     SERVE_OPENAPI,
+    SERVE_PAGE,
     SERVE_HEALTH,
     SERVE_READY,
     SERVE_METRICS
 };
+
+/* route_unescape takes percent escapes and plus signs back; false: none, too long, or a zero byte.
+ */
+enum { VALUE_CAP = 512 };
+bool route_unescape(char out[VALUE_CAP], const char *s);
 
 struct param; /* an argument that may be given in the query */
 
