@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPORT_CAP = 1 << 22 }; /* 32 policies of 64 windows take 1 MB */
+enum { REPORT_CAP = 1 << 24 }; /* 32 policies of 64 models with long names take 13 MB */
 
 static enum status write_csv(const char *path, const struct text *t, struct problem *problem)
 {
@@ -29,9 +29,11 @@ static enum status tell(const struct run_command *c, const struct experiment *e,
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     struct text text = text_over(room, REPORT_CAP);
     (c->json ? run_json : run_table)(&text, e, r);
-    fputs(text.at, stdout);
-    enum status s = STATUS_OK;
-    if (c->csv != NULL) {
+    enum status s =
+        text.full ? problem_set(problem, STATUS_INTERNAL, "", "the report is too long") : STATUS_OK;
+    if (s == STATUS_OK)
+        fputs(text.at, stdout);
+    if (s == STATUS_OK && c->csv != NULL) {
         text = text_over(room, REPORT_CAP);
         run_csv(&text, e, r);
         s = write_csv(c->csv, &text, problem);

@@ -25,8 +25,8 @@ void frontier_add(struct frontier *f, const char *name, struct span cost, struct
 /* draw_frontier draws it within a figure; the caller has begun and ends it. */
 void draw_frontier(struct page *p, const struct frontier *f);
 
-/* draw_main gives the number of the policy that titles speak of: purser if there is one, else that
- * which gains most over the static hull. */
+/* draw_main gives the number of the policy that titles speak of: one named purser... if there is
+ * any, and of these or all that which gains most over the static hull. */
 size_t draw_main(const json_t *policies);
 
 /* draw_name gives the name of a result: that of its file, without folder and ending. */

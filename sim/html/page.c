@@ -27,7 +27,8 @@ static const char style[] =
     "var(--ink3);white-space:nowrap}\n"
     "th{font-weight:600}.w{text-align:left}\n"
     "@media print{body{max-width:none;padding:0}html{font-size:10pt}\n"
-    "figure{background:none;padding:0}h2,h3,.below,.read{break-after:avoid}\n"
+    "figure{background:none;padding:0}.whole{break-inside:avoid}\n"
+    "h2{break-before:page;border:0;margin-top:0}h1+h2{break-before:auto}\n"
     ".plots{display:block}svg{break-inside:avoid}.plots .half{display:inline-block;width:49%}\n"
     "tr{break-inside:avoid}.wide{max-height:none;overflow:visible}\n"
     "details::details-content{content-visibility:visible;display:block;height:auto}\n"
@@ -75,7 +76,7 @@ void page_figure(struct page *p, const char *kind, const char *read, const char 
     va_start(args, title);
     vsnprintf(p->title, sizeof p->title, title, args);
     va_end(args);
-    fprintf(p->out, "<figure class=\"%s\"><h3>", kind);
+    fprintf(p->out, "<figure class=\"%s\"><div class=\"whole\"><h3>", kind);
     svg_text(p->out, p->title);
     fputs("</h3>\n<p class=\"read\">", p->out);
     svg_text(p->out, read);
@@ -105,7 +106,7 @@ void page_draw(struct page *p, struct plot *plot)
 
 void page_table(struct page *p, const char *columns)
 {
-    fputs("</div>\n<details><summary>Numbers</summary><div class=\"wide\"><table><thead><tr>",
+    fputs("</div></div>\n<details><summary>Numbers</summary><div class=\"wide\"><table><thead><tr>",
           p->out);
     while (*columns != '\0') {
         char name[64];

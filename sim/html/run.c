@@ -23,14 +23,16 @@ static void fixed(struct frontier *f, const json_t *run)
                  false);
 }
 
-/* The policy that gains most over the static hull. */
-static size_t foremost(const json_t *policies)
+/* The policy that gains most over the static hull, of those whose names begin so; n if there is
+ * none. */
+static size_t foremost(const json_t *policies, const char *begin)
 {
-    size_t best = 0;
+    size_t n = json_array_size(policies), best = n;
     double most = (double)-INFINITY;
-    for (size_t i = 0; i < json_array_size(policies); i++) {
-        double gain = page_span(json_array_get(policies, i), "gain_over_hull").mean;
-        if (gain > most) {
+    for (size_t i = 0; i < n; i++) {
+        const json_t *p = json_array_get(policies, i);
+        double gain = page_span(p, "gain_over_hull").mean;
+        if (gain > most && strncmp(page_string(p, "name"), begin, strlen(begin)) == 0) {
             best = i;
             most = gain;
         }
@@ -40,11 +42,9 @@ static size_t foremost(const json_t *policies)
 
 size_t draw_main(const json_t *policies)
 {
-    for (size_t i = 0; i < json_array_size(policies) && i < DRAWN_MAX; i++)
-        if (strcmp(page_string(json_array_get(policies, i), "name"), "purser") == 0)
-            return i;
-    size_t best = foremost(policies);
-    return best < DRAWN_MAX ? best : 0;
+    size_t n = json_array_size(policies), best = foremost(policies, "purser");
+    best = best < n ? best : foremost(policies, "");
+    return best < n && best < DRAWN_MAX ? best : 0;
 }
 
 static void title(struct page *p, const json_t *policies)
@@ -54,7 +54,7 @@ static void title(struct page *p, const json_t *policies)
         "reaches "
         "without looking at the request. Bars are 95% intervals over seeds. The oracle knows every "
         "outcome beforehand.";
-    const json_t *best = json_array_get(policies, foremost(policies));
+    const json_t *best = json_array_get(policies, foremost(policies, ""));
     struct span gain = page_span(best, "gain_over_hull");
     if (gain.low > 0)
         page_figure(p, "frontier", read,

@@ -65,6 +65,8 @@ static void fit(const struct view *v, struct plot *plot)
     double spread = y.high - y.low;
     if (isfinite(band.low)) {
         band.low = y.low >= 0 ? fmax(band.low, 0) : band.low;
+        if (strcmp(v->key, "quality") == 0)
+            band.high = fmin(band.high, 1);
         y.low = fmax(band.low, y.low - spread * 0.5);
         y.high = fmin(band.high, y.high + spread * 0.5);
     }
