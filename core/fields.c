@@ -189,7 +189,7 @@ static const struct field *find(const struct group *g, const char *key, bool *ne
     size_t n = strlen(key);
     for (int k = 0, i = *from; k < g->table.n; k++) {
         i = i + 1 < g->table.n ? i + 1 : 0;
-        if (g->table.row[i].path[g->len] != key[0]) /* most rows, and cheap to see */
+        if (g->len == 0 && g->table.row[i].path[0] != key[0]) /* most rows, cheap to see */
             continue;
         const char *rest = below(g, &g->table.row[i]);
         if (!rest || strncmp(rest, key, n) != 0 || (rest[n] && rest[n] != '/'))
