@@ -492,8 +492,7 @@ void router_follow(struct router *r, int64_t now_ms, struct event *ev)
     } else if (hull_event(r, &ev->hull)) {
         ev->kind = EVENT_HULL;
     } else {
-        if (!router_conclude(r, ev->time_ms, ev))
-            ev->kind = EVENT_NONE;
+        (void)router_conclude(r, ev->time_ms, ev);
         return;
     }
     if (router_apply(r, ev, NULL) != STATUS_OK) /* what the state itself asked for always fits, */

@@ -115,8 +115,11 @@ bool router_conclude(struct router *r, int64_t now_ms, struct event *ev)
         return false;
     next = r->params;
     canary_settle(&next, turn);
-    return change(r, now_ms, &next, canary_origin(turn), 0, r->next_json, CONFIG_MAX, ev, NULL) ==
-           STATUS_OK;
+    bool ok = change(r, now_ms, &next, canary_origin(turn), 0, r->next_json, CONFIG_MAX, ev,
+                     NULL) == STATUS_OK;
+    if (!ok)
+        ev->kind = EVENT_NONE;
+    return ok;
 }
 
 /* A name stands in the catalog and wherever the configuration refers to a model. */

@@ -13,6 +13,7 @@
 #include "bandit/rng.h"
 #include "core/book.h"
 #include "core/bytes.h"
+#include "core/counters_codec.h"
 #include "core/lens.h"
 #include "core/pacer_codec.h"
 #include "core/router_state.h"
@@ -40,58 +41,6 @@ static void make_key(uint8_t key[ITEM_KEY_LEN], enum item type, int64_t index)
 }
 
 /* ---- header ---- */
-
-static void put_counters(struct filler *w, const struct counters *c, int n)
-{
-    put_i64(w, c->decisions);
-    put_i64(w, c->feedbacks);
-    put_i64(w, c->spent_nano);
-    put_i64(w, c->baseline_nano);
-    put_i64(w, c->explored_nano);
-    put_i64(w, c->taught);
-    put_i64(w, c->agreed);
-    put_f64(w, c->shadow_gain);
-    put_f64(w, c->value);
-    put_f64(w, c->value_labelled);
-    put_f64(w, c->value_quality);
-    put_i64(w, c->batches);
-    for (int i = 0; i < TEACH_BATCHES; i++)
-        put_u64(w, c->batch[i]);
-    for (int a = 0; a < n; a++) {
-        put_i64(w, c->model[a].decisions);
-        put_i64(w, c->model[a].feedbacks);
-        put_i64(w, c->model[a].spent_nano);
-        for (int t = 0; t < TARGETS; t++)
-            put_i64(w, c->model[a].labels[t]);
-        put_f64(w, c->model[a].quality_sum);
-    }
-}
-
-static void get_counters(struct reader *r, struct counters *c, int n)
-{
-    c->decisions = get_i64(r);
-    c->feedbacks = get_i64(r);
-    c->spent_nano = get_i64(r);
-    c->baseline_nano = get_i64(r);
-    c->explored_nano = get_i64(r);
-    c->taught = get_i64(r);
-    c->agreed = get_i64(r);
-    c->shadow_gain = get_f64(r);
-    c->value = get_f64(r);
-    c->value_labelled = get_f64(r);
-    c->value_quality = get_f64(r);
-    c->batches = get_i64(r);
-    for (int i = 0; i < TEACH_BATCHES; i++)
-        c->batch[i] = get_u64(r);
-    for (int a = 0; a < n; a++) {
-        c->model[a].decisions = get_i64(r);
-        c->model[a].feedbacks = get_i64(r);
-        c->model[a].spent_nano = get_i64(r);
-        for (int t = 0; t < TARGETS; t++)
-            c->model[a].labels[t] = get_i64(r);
-        c->model[a].quality_sum = get_f64(r);
-    }
-}
 
 static void put_header(struct filler *w, const struct router *r)
 {
@@ -122,7 +71,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_i64(w, r->pacer.total);
     put_u32(w, (uint32_t)r->json_len);
     put_raw(w, r->json, r->json_len);
-    put_counters(w, &r->counters, r->params.catalog.n);
+    counters_put(w, &r->counters, r->params.catalog.n);
     influence_put(w, &r->influence);
     put_u32(w, (uint32_t)r->sessions.n);
     hull_guard_put(w, &r->hull);
@@ -190,7 +139,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->pacer.total = paced.total;
     r->pending.first = first;
     r->pending.total = total;
-    get_counters(in, &r->counters, r->params.catalog.n);
+    counters_get(in, &r->counters, r->params.catalog.n);
     influence_get(in, &r->influence);
     uint32_t sessions = get_u32(in);
     if (sessions > SESSIONS_MAX)
