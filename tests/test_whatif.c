@@ -13,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/whatif.h"
+#include "core/whatif_rows.h"
 #include "tests/fold_fx.h"
 
 /* Of small, mid and big: the chance of a good answer, by group; dollars are of 100 and 200 tokens.
@@ -154,6 +154,45 @@ static void today_knows_better(void **state)
     fold_free(f);
 }
 
+/* Asked with the same settings and the same knowledge, it chooses as the service does, but for the
+ * rounding of a record: the next decision is the one that the preview would have it be. Without
+ * exploration, which is shared by what requests have cost so far: a preview begins to count anew.
+ */
+static void the_preview_is_the_service(void **state)
+{
+    (void)state;
+    static const char patch[] = "{\"policy\":{\"name\":\"lints\",\"floor\":0,\"floor_min\":0},"
+                                "\"objective\":{\"cost\":0.2},\"learner\":{\"quota\":0}}";
+    struct fold *f = logged(400);
+    static struct params now;
+    struct problem p = {0};
+    fold_configure(f, patch);
+    for (int i = 0; i < 20; i++) {
+        struct whatif *w = NULL;
+        known = router_known(f->router);
+        now = *router_params(f->router);
+        int64_t labels = fold_labels(f);
+        struct request *r = fold_request("acme", group[i % 2]);
+        r->prompt_tokens = 100 + i;
+        uint64_t seq = fold_ask(f, r);
+        struct whatif_query q = {
+            .now = &now, .then = &now, .seed = 42, .labels = labels, .known = known};
+        assert_int_equal(whatif_new(&q, &w, &p), STATUS_OK);
+        assert_int_equal(whatif_take(w, &f->ev, &p), STATUS_OK);
+        for (int s = 0; s < ALL_SIDES; s++)
+            if (!(fabs(whatif_row_at(w, 0)->weight[s] - 1) < 1e-4))
+                fail_msg("side %d of decision %d: %.9g times as likely", s, i,
+                         whatif_row_at(w, 0)->weight[s]);
+        whatif_free(w);
+        learner_drop(known);
+        struct feedback report = fold_report(f, seq, "", i % 3 == 0);
+        fold_feed(f, &report);
+        fold_follow(f);
+    }
+    known = NULL;
+    fold_free(f);
+}
+
 /* Halving prices halves what is expected, without one more label. (Exploring a model is shared by
  * its cost, so the draws are not the same to the last digit.) */
 static void prices_are_linear(void **state)
@@ -217,6 +256,7 @@ int main(void)
         cmocka_unit_test(fixed_models_are_told_truly),
         cmocka_unit_test(withdrawn_models_serve_nobody),
         cmocka_unit_test(today_knows_better),
+        cmocka_unit_test(the_preview_is_the_service),
         cmocka_unit_test(prices_are_linear),
         cmocka_unit_test(the_floor_of_groups_is_kept),
         cmocka_unit_test(what_no_log_tells_is_refused),
