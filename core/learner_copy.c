@@ -22,10 +22,12 @@ struct learner *learner_copy(const struct learner *l)
     if (ok) {
         *copy = *l;
         copy->parent = NULL;
+        copy->room = NULL;
+        for (int a = 0; a < MODELS_MAX; a++)
+            for (int t = 0; t < TARGETS; t++)
+                copy->ridge[a][t] = NULL;
+        ok = l->room == NULL || learner_room(copy, l->d);
     }
-    for (int a = 0; ok && a < MODELS_MAX; a++)
-        for (int t = 0; t < TARGETS; t++)
-            copy->ridge[a][t] = NULL;
     for (int a = 0; ok && a < l->n_arms; a++)
         for (int t = 0; ok && t < TARGETS; t++) {
             copy->ridge[a][t] = copy_ridge(l->ridge[a][t], work);
@@ -34,7 +36,10 @@ struct learner *learner_copy(const struct learner *l)
     free(work);
     if (ok)
         return copy;
-    learner_drop(copy);
+    if (work) /* or it may be of no form yet */
+        learner_drop(copy);
+    else
+        free(copy);
     return NULL;
 }
 
