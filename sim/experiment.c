@@ -454,7 +454,7 @@ size_t experiment_schema(char *out, size_t cap)
     if (world != NULL && list != NULL) {
         text_put(&t, "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\n"
                      "\"$id\":\"urn:purser:experiment:1\",\n"
-                     "\"title\":\"Experiment of purser-sim\",\n"
+                     "\"title\":\"Experiment of purser-sim, version 1\",\n"
                      "\"oneOf\":[{\"required\":[\"world\"]},{\"required\":[\"table\"]}],\n");
         fields_schema(TABLE(rows), shapes, &t);
         text_put(&t, "}\n");

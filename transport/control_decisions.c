@@ -28,7 +28,8 @@ static void put_decision(struct text *t, const struct desk *d, const struct even
     text_put(t, ",\"value\":");
     text_json_number(t, k->value, 6);
     text_put(t, ",\"decision\":");
-    reply_decision(t, e, &router_params(d->router)->catalog, router_mac_key(d->router), false);
+    reply_decision(t, e, &router_params(d->router)->catalog, router_mac_key(d->router),
+                   &(struct reply_ask){.explain = false});
     text_put(t, "}");
 }
 
