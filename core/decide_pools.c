@@ -98,10 +98,16 @@ static double nano_of(const struct router *r, const struct event_decided *d, int
     return pico / 1000 * learner_cost_ratio(router_learner(r, d->learner), arm);
 }
 
+/* What the far end of a distribution of costs is above its reservation, the most of all models. */
+struct tail {
+    int64_t amount[POOL_UNITS];
+    double share[POOL_UNITS]; /* of the reservation */
+};
+
 /* The reservation, and what the far end of the distribution is above it, if more than so far. */
 static void ask_likely(const struct router *r, const struct event_decided *d, int arm,
                        const struct prediction *pr, double risk, struct pool_ask *ask,
-                       int64_t margin[POOL_UNITS])
+                       struct tail *tail)
 {
     int64_t *amount = ask->amount[POOL_QUANTILE];
     double out = likely_output(r, d, arm, pr, risk), far = likely_output(r, d, arm, pr, TAIL_RISK);
@@ -109,9 +115,13 @@ static void ask_likely(const struct router *r, const struct event_decided *d, in
     amount[POOL_TOKENS] = amount_of((double)d->prompt_tokens + ceil(out));
     int64_t most[POOL_UNITS] = {[POOL_NANO] = amount_of(nano_of(r, d, arm, far)),
                                 [POOL_TOKENS] = amount_of((double)d->prompt_tokens + ceil(far))};
-    for (int u = 0; u < POOL_UNITS; u++)
-        if (most[u] - amount[u] > margin[u])
-            margin[u] = most[u] - amount[u];
+    for (int u = 0; u < POOL_UNITS; u++) {
+        if (most[u] <= amount[u])
+            continue;
+        int64_t above = most[u] - amount[u];
+        tail->amount[u] = above > tail->amount[u] ? above : tail->amount[u];
+        tail->share[u] = fmax(tail->share[u], (double)above / (double)(amount[u] + 1));
+    }
 }
 
 /* Whether a strict pool of the path has a cap in dollars. */
@@ -126,14 +136,14 @@ static bool strict_dollars(const struct pool_path *path)
 /* What no pool of the path asks for stays zero: it would be noise in the log. */
 static void ask_of(const struct router *r, const struct request *req, const struct event_decided *d,
                    int arm, const struct prediction *pr, const struct pool_path *path,
-                   struct pool_ask *ask, int64_t margin[POOL_UNITS])
+                   struct pool_ask *ask, struct tail *tail)
 {
     bool strict = path->strict != 0, likely = path->strict != (1u << path->n) - 1;
     memset(ask, 0, sizeof *ask);
     if (strict)
         ask_worst(&r->params.catalog.model[arm], strict_dollars(path), req, d, ask);
     if (likely)
-        ask_likely(r, d, arm, pr, path->risk, ask, margin);
+        ask_likely(r, d, arm, pr, path->risk, ask, tail);
 }
 
 /* ---- refusals ---- */
@@ -275,18 +285,18 @@ static void path_for(const struct router *r, int64_t now_ms, const struct event_
         router_path(r, now_ms, d, arm, path);
 }
 
-/* What each eligible model asks for; the margin is for the dearest: one that is open already may
- * have been it. */
+/* What each eligible model asks for; the tail is the dearest's: one that is open already may have
+ * been it. */
 static void ask_all(const struct router *r, int64_t now_ms, const struct request *req,
                     const struct prediction *pr, const struct event_decided *d,
-                    struct pool_ask price[MODELS_MAX], int64_t margin[POOL_UNITS])
+                    struct pool_ask price[MODELS_MAX], struct tail *tail)
 {
     struct pool_path path = {.n = -1};
-    memset(margin, 0, POOL_UNITS * sizeof *margin);
+    memset(tail, 0, sizeof *tail);
     for (uint64_t m = d->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
         path_for(r, now_ms, d, a, &path);
-        ask_of(r, req, d, a, &pr[a], &path, &price[a], margin);
+        ask_of(r, req, d, a, &pr[a], &path, &price[a], tail);
     }
 }
 
@@ -296,14 +306,15 @@ enum status decide_afford(const struct router *r, int64_t now_ms, const struct r
 {
     struct pool_path path = {.n = -1};
     struct pool_verdict least = {.action = POOL_FULL + 1};
-    int64_t margin[POOL_UNITS];
+    struct tail tail;
     if (r->params.pools.n == 0)
         return STATUS_OK;
-    ask_all(r, now_ms, req, pr, d, price, margin);
+    ask_all(r, now_ms, req, pr, d, price, &tail);
     for (uint64_t m = d->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
         path_for(r, now_ms, d, a, &path);
-        memcpy(path.margin, margin, sizeof path.margin);
+        memcpy(path.margin, tail.amount, sizeof path.margin);
+        memcpy(path.margin_share, tail.share, sizeof path.margin_share);
         struct pool_verdict v = pools_admit(&r->pools, &path, &price[a]);
         if (pools_admitted(v.action))
             continue;

@@ -142,6 +142,7 @@ static void begin_path(struct pool_path *out, int64_t now_ms)
     out->risk = 1;
     out->now_ms = now_ms;
     memset(out->margin, 0, sizeof out->margin);
+    memset(out->margin_share, 0, sizeof out->margin_share);
 }
 
 void pools_path(const struct pools *p, const struct pool_labels *labels, int64_t now_ms,
@@ -287,10 +288,18 @@ int64_t pools_soft_level(const struct pools *p, const struct pool_entry *e, enum
     return cap < 0 || s->soft_only ? cap : share_of(cap, s->soft);
 }
 
-static int64_t margin_of(const struct pool_path *path, int64_t cap, enum pool_unit unit)
+/* Of an entry's open decisions and one more of `amount`. Windows that have ended count too: an open
+ * decision is in the book of its own window. */
+static int64_t margin_of(const struct pools *p, const struct pool_path *path,
+                         const struct pool_entry *e, enum pool_unit unit, int64_t amount)
 {
-    int64_t most = cap / POOL_MARGIN_PART;
-    return path->margin[unit] < most ? path->margin[unit] : most;
+    int64_t most = e->cap[unit] / POOL_MARGIN_PART, open = amount;
+    const struct pool *pool = e->at < 0 ? NULL : &p->pool[e->at];
+    for (int b = 0; pool && b < pool->n_books; b++)
+        open = pool_add(open, pool->book[b].sum[BOOK_RESERVED][unit]);
+    double above = path->margin_share[unit] * (double)open;
+    int64_t margin = path->margin[unit] < most ? path->margin[unit] : most;
+    return above < (double)margin ? (int64_t)above : margin;
 }
 
 /* Asks one entry for one unit. */
@@ -301,7 +310,8 @@ static struct pool_verdict ask_unit(const struct pools *p, const struct pool_pat
     struct pool_verdict v = {
         .action = POOL_ADMIT, .spec = e->spec, .at = e->at, .value = e->value, .unit = unit};
     int64_t room = room_of(p, path, e, unit), cap = e->cap[unit];
-    int64_t needed = pool_add(amount, s->quantile && cap >= 0 ? margin_of(path, cap, unit) : 0);
+    int64_t needed =
+        pool_add(amount, s->quantile && cap >= 0 ? margin_of(p, path, e, unit, amount) : 0);
     if (needed > room) {
         v.action = POOL_EXHAUSTED;
         v.missing = needed - room;

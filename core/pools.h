@@ -104,9 +104,12 @@ struct pool_path {
     uint8_t strict; /* bit per entry: reserves the worst case */
     double risk;    /* the smallest of the quantile pools on it, 1 without any */
     int64_t now_ms;
-    /* What quantile pools keep free beyond what is asked for, a quarter of their cap at most: what
-     * open requests may come to above their reservations. 0 unless the asker sets it. */
+    /* What quantile pools keep free beyond what is asked for: what open requests may come to above
+     * their reservations. That is the most of one answer, at most `margin_share` of what is
+     * reserved with this request, and never more than a quarter of the cap. 0 unless the asker sets
+     * it. */
     int64_t margin[POOL_UNITS];
+    double margin_share[POOL_UNITS];
     struct pool_entry {
         int32_t spec, at, up; /* configured pool; slot or -1; the parent's entry or -1 */
         const char *value;    /* borrowed from the labels */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A purserd of one's own with every door open, and clients of two of them: HTTP by Python's
 http.client or raw sockets, NNG by tests/crash/sp.py."""
+import atexit
 import http.client
 import json
 import os
@@ -49,6 +50,12 @@ class Service:
         self.nng = {}
         Service.running.append(self)
         self.wait()
+
+    @classmethod
+    def end_all(cls):
+        for s in cls.running:
+            if s.process.poll() is None:
+                s.process.kill()
 
     def wait(self):
         for _ in range(2000):
@@ -114,3 +121,6 @@ class Service:
         said = self.said()
         shutil.rmtree(self.folder, ignore_errors=True)
         return code, said
+
+
+atexit.register(Service.end_all)  # none outlives its test
