@@ -302,6 +302,15 @@ static int64_t margin_of(const struct pools *p, const struct pool_path *path,
     return above < (double)margin ? (int64_t)above : margin;
 }
 
+/* What a request needs of a window in which nothing else has happened. */
+static int64_t alone(const struct pool_path *path, const struct pool_entry *e,
+                     const struct pool_spec *s, enum pool_unit unit, int64_t amount)
+{
+    struct pool_entry empty = *e;
+    empty.at = -1;
+    return pool_add(amount, s->quantile ? margin_of(NULL, path, &empty, unit, amount) : 0);
+}
+
 /* Asks one entry for one unit. */
 static struct pool_verdict ask_unit(const struct pools *p, const struct pool_path *path,
                                     const struct pool_entry *e, enum pool_unit unit, int64_t amount)
@@ -315,7 +324,7 @@ static struct pool_verdict ask_unit(const struct pools *p, const struct pool_pat
     if (needed > room) {
         v.action = POOL_EXHAUSTED;
         v.missing = needed - room;
-        v.retry_after_ms = cap >= 0 && amount > cap && cap > 0
+        v.retry_after_ms = cap > 0 && alone(path, e, s, unit, amount) > cap
                                ? 0 /* will not fit the next window either */
                                : wait_of(p, path, e, unit, v.missing);
         return v;

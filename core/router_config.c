@@ -160,6 +160,7 @@ enum status router_rename(struct router *r, int64_t now_ms, const char *old_name
     for (int i = 0; i < next.pools.n; i++)
         rename_pool(&next.pools.spec[i], old_name, new_name);
     rename_in(next.policy.model, old_name, new_name);
+    rename_in(next.canary.policy.model, old_name, new_name);
     rename_in(next.baseline, old_name, new_name);
     return change(r, now_ms, &next, origin, 0, json_buffer, cap, ev, problem);
 }

@@ -209,13 +209,29 @@ static int copy_records(struct repair *r, MDB_txn *txn)
     return head_put(txn, r->db, &head);
 }
 
-/* The identity, and what stands before the state that the fold begins at. */
+/* The audit's entries are chained, not sealed: what is damaged or gone, `purser audit --verify`
+ * says of the new store as it would of the old one. */
+static void copy_audit(void *ctx, const uint8_t *key, size_t key_len, const uint8_t *value,
+                       size_t n)
+{
+    struct copying *c = ctx;
+    MDB_val k = {key_len, (void *)(uintptr_t)key}, v = {n, (void *)(uintptr_t)value};
+    if (c->rc == 0)
+        c->rc = mdb_put(c->txn, c->to, &k, &v, 0);
+}
+
+/* The identity, the audit, and what stands before the state that the fold begins at. */
 static bool take_over(struct repair *r)
 {
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(r->db->env, NULL, 0, &txn);
     if (rc == 0)
         rc = identity_put(txn, r->db, r->from.identity);
+    if (rc == 0) {
+        struct copying c = {.r = r, .txn = txn, .to = r->db->audit};
+        (void)pages_walk(r->from.pages, "audit", copy_audit, &c); /* none in a store of before */
+        rc = c.rc;
+    }
     if (rc == 0 && !r->report->rebuilt) {
         rc = copy_records(r, txn);
         if (rc == 0)

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include "bandit/rng.h"
 #include "store/repair.h"
+#include "store/audit.h"
 #include "tests/store_fx.h"
 
 enum { FLIPS = 150 };
@@ -164,6 +165,48 @@ static void test_tail(void **state)
     assert_true(r.verified.digest == before && r.rebuilt && r.verified.rollups > 0);
 }
 
+static bool on_entry(void *ctx, uint64_t number, const uint8_t *bytes, size_t n)
+{
+    uint64_t *entries = ctx;
+    assert_int_equal(number, *entries + 1);
+    assert_true(n == 5 && memcmp(bytes, number == 1 ? "first" : "other", 5) == 0);
+    *entries = number;
+    return true;
+}
+
+static void has_audit(struct fx *fx, const char *dir)
+{
+    struct db *db = NULL;
+    struct db_options o = {.read_only = true};
+    uint64_t entries = 0, last = 0;
+    ok(fx, db_open(dir, &o, &db, &fx->problem));
+    ok(fx, audit_scan(db, 1, 0, on_entry, &entries, &last, &fx->problem));
+    assert_true(entries == 2 && last == 2);
+    db_close(db);
+}
+
+/* Whatever becomes of the log, the audit goes with what is left of it. */
+static void test_audit(void **state)
+{
+    struct fx *fx = *state;
+    struct verify_report whole;
+    struct repair_report r;
+    live_history(fx);
+    ok(fx, batch_audit(fx->batch, 1, "first", 5));
+    ok(fx, batch_audit(fx->batch, 2, "other", 5));
+    commit(fx);
+    uint64_t last = info(fx).last_seq;
+    compact(fx, &whole);
+    flip(fx->dir, bit_of(fx, 40)); /* covered by a snapshot */
+    ok(fx, repair(fx, true, &r));
+    assert_false(r.rebuilt);
+    has_audit(fx, fx->other);
+    remove_tree(fx->other);
+    flip(fx->dir, bit_of(fx, last - 9)); /* and one that none covers: all is made again, or cut */
+    ok(fx, repair(fx, true, &r));
+    has_audit(fx, fx->other);
+}
+
 /* A record that snapshots cover: the state is whole, the record alone is gone. */
 static void test_covered(void **state)
 {
@@ -275,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_bit_rot),        STORE_TEST(test_tail),      STORE_TEST(test_covered),
         STORE_TEST(test_older_snapshot), STORE_TEST(test_meta_page), STORE_TEST(test_refused),
+        STORE_TEST(test_audit),
     };
     cmocka_set_test_filter(getenv("PURSER_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ static size_t slowly(char *out, double v, int digits)
 {
     int p = digits < 6 ? digits : 6;
     for (; p < digits; p++) {
-        char a[48], b[48];
+        char a[320], b[320];
         snprintf(a, sizeof a, "%.*g", p, v);
         snprintf(b, sizeof b, "%.*g", digits, v);
         if (strtod(a, NULL) == strtod(b, NULL))

@@ -282,6 +282,13 @@ static bool begins(const char *s, const char *with)
     return s && strncmp(s, with, strlen(with)) == 0;
 }
 
+/* Whether a path is `at`, or leads through it. An `at` that ends in a slash is a beginning. */
+static bool leads(const char *path, const char *at)
+{
+    size_t n = strlen(at);
+    return begins(path, at) && (path[n] == '\0' || path[n] == '/' || n == 0 || at[n - 1] == '/');
+}
+
 static bool is_about(const json_t *entry, const char *about)
 {
     size_t i;
@@ -290,7 +297,7 @@ static bool is_about(const json_t *entry, const char *about)
         return true;
     json_array_foreach(json_object_get(entry, "changes"), i, change)
     {
-        if (begins(json_string_value(json_object_get(change, "path")), about))
+        if (leads(json_string_value(json_object_get(change, "path")), about))
             return true;
     }
     return false;
@@ -393,6 +400,12 @@ static bool of_config(const json_t *entry)
            !begins(json_string_value(json_object_get(entry, "op")), "unlearn");
 }
 
+static bool renames(const json_t *entry)
+{
+    const char *op = json_string_value(json_object_get(entry, "op"));
+    return op && strcmp(op, "models.rename") == 0;
+}
+
 json_t *audit_document(struct db *db, json_t *document, uint64_t n, struct problem *problem)
 {
     struct past p = {.n = 0};
@@ -404,11 +417,17 @@ json_t *audit_document(struct db *db, json_t *document, uint64_t n, struct probl
     if (s == STATUS_OK && (n == 0 || n > last))
         s = problem_set(problem, STATUS_BAD_REQUEST, "/entry",
                         "the audit has entries 1 to %" PRIu64 ": name one of them", last);
-    for (size_t i = p.n; s == STATUS_OK && i-- > 0;)
-        if (of_config(p.change[i]) &&
-            !diff_undo(document, json_object_get(p.change[i], "changes"), &path))
+    for (size_t i = p.n; s == STATUS_OK && i-- > 0;) {
+        if (renames(
+                p.change[i])) /* by its old name a model would be a new one, with nothing learned */
+            s = problem_set(problem, STATUS_CONFLICT, "/entry",
+                            "cannot go back beyond the renaming of a model: purser models rename "
+                            "takes that back, purser config set sets what else was different");
+        else if (of_config(p.change[i]) &&
+                 !diff_undo(document, json_object_get(p.change[i], "changes"), &path))
             s = problem_set(problem, STATUS_CONFLICT, "/entry",
                             "cannot go back so far: %s is not what the audit says", path);
+    }
     for (size_t i = 0; i < p.n; i++)
         json_decref(p.change[i]);
     free(p.change);

@@ -80,9 +80,9 @@ static void of_models(struct alerts *a, const struct desk *d)
                   "Reported costs are %.2f times what the tokens cost at the configured prices: "
                   "compare them with the provider's.",
                   v->computed > 0 ? v->reported / v->computed : 0);
-        if (v->unpriced > 0 && k->model[i].active)
+        if (k->model[i].active && model_unpriced(&k->model[i]))
             alert(a, LEVEL_WARN, "unpriced", k->model[i].name,
-                  "It has no prices and %" PRId64 " requests came without a reported cost: "
+                  "It has no prices, and %" PRId64 " requests have no reported cost so far: "
                   "import prices (purser models import) or report cost_usd.",
                   v->unpriced);
     }

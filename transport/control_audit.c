@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include "transport/audit.h"
 #include "transport/control_inside.h"
+#include "transport/desk_inside.h"
 
 enum status control_audit(struct call *c, struct problem *p)
 {
@@ -28,6 +29,8 @@ enum status control_audit(struct call *c, struct problem *p)
 enum status control_config_at(struct call *c, struct problem *p)
 {
     int64_t n = json_integer_value(json_object_get(c->root, "entry"));
+    if (c->control->desk->full) /* the audit on disk does not yet have what is in force */
+        return desk_storage_full(p);
     json_t *doc = desk_document(c->control->desk, p);
     if (doc)
         doc = audit_document(c->control->desk->db, doc, n > 0 ? (uint64_t)n : 0, p);

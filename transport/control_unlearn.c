@@ -149,7 +149,7 @@ enum status control_unlearn(struct desk *d, const struct message *m, const json_
         text_printf(&out->text, "],\"seq\":%" PRIu64 "}", router_seq(d->router));
     }
     free(u.seq);
-    if (s == STATUS_OK && json_array_size(items) > 0 &&
+    if (s == STATUS_OK && !d->full && json_array_size(items) > 0 &&
         !json_is_true(json_object_get(root, "dry_run"))) {
         desk_audit_note(d, "unlearn",
                         json_pack("[{s:s,s:{s:I,s:b}}]", "path", "/unlearn", "to", "items",

@@ -47,7 +47,11 @@ void desk_audit_event(struct desk *d, const struct event *ev)
     if (ev->kind == EVENT_CONFIGURED) {
         const char *origin = ev->configured.origin;
         const char *verdict = canary_why(origin);
-        struct audit_hand hand = {who_of(d, origin), origin, verdict ? verdict : d->why};
+        bool clock = strcmp(origin, "prices") == 0; /* that a price was due is nobody's reason */
+        struct audit_hand hand = {who_of(d, origin), origin,
+                                  verdict ? verdict
+                                  : clock ? NULL
+                                          : d->why};
         s = audit_config(d->audit, d->filling.batch, ev->time_ms, &hand, ev->seq,
                          json_loadb(ev->configured.json, ev->configured.len, 0, NULL));
     } else if (ev->kind == EVENT_LENS) {

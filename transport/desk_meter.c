@@ -61,7 +61,9 @@ static void watch(struct desk *d, int arm, const struct meter_sums *delta)
 {
     struct invoice *v = &d->invoice[arm];
     const int64_t *s = delta->v;
-    if (s[METER_UNPRICED] > 0 && s[METER_ATTEMPTS] > 0 && v->unpriced++ == INVOICE_ENOUGH)
+    bool unpriced = model_unpriced(&router_params(d->router)->catalog.model[arm]);
+    if (unpriced && s[METER_UNPRICED] > 0 && s[METER_ATTEMPTS] > 0 &&
+        v->unpriced++ == INVOICE_ENOUGH)
         tell(d, ALERT_COST_UNKNOWN, arm)->count = v->unpriced;
     if (s[METER_UNPRICED] < 0 && v->unpriced > 0)
         v->unpriced--;

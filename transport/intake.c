@@ -108,7 +108,8 @@ void intake_drain(struct intake *in)
 
 void intake_sweep(struct intake *in)
 {
-    endpoint_sweep(&in->gate);
+    if (!in->msg) /* else it is we who keep the others waiting */
+        endpoint_sweep(&in->gate);
 }
 
 bool intake_idle(const struct intake *in)

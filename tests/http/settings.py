@@ -300,3 +300,22 @@ def test_settings_canary(build):
     assert s.get("/v1/weights")["weights"]["cost"] == 2
     assert purser(build, s, "verify", "--data", os.path.join(s.folder, "data")).startswith("ok")
     assert s.stop()[0] == 0
+
+
+def test_settings_renamed_model(build):
+    """A model that a trial names takes its new name there too; nobody goes back beyond a renaming,
+    which would leave a model of the old name with nothing learned."""
+    s = Service(build)
+    status, _, body = s.ask("PUT", "/v1/config", control(
+        "config.set", change={"canary": {"policy": {"model": "mid-1"}}}, reason="named"))
+    assert status == 200, body
+    entry = nng(s, "control", control("audit"))["entries"][-1]["n"]
+    done = nng(s, "control", control("models.rename", model="mid-1", to="mid-2"))
+    assert "error" not in done, done
+    assert s.get("/v1/config")["config"]["canary"]["policy"]["model"] == "mid-2"
+    back = nng(s, "control", control("config.at", entry=entry))
+    assert back["error"]["code"] == "conflict" and "renam" in back["error"]["message"], back
+    # The end of a path is its end: what only begins like it is not about it.
+    assert nng(s, "control", control("audit", about="/mod"))["entries"] == []
+    assert nng(s, "control", control("audit", about="/models"))["entries"]
+    assert s.stop()[0] == 0
