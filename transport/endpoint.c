@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <nng/supplemental/tls/tls.h>
 
-enum { PEM_MAX = 65536, SWEEP_MOST = 256 };
+enum { PEM_MAX = 65536, SWEEP_MOST = 1024 };
 
 bool endpoint_nng_before(int major, int minor, int patch)
 {

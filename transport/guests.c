@@ -108,8 +108,11 @@ int guests_sweep(struct guests *g, uint64_t most, int *id, int cap)
     uv_mutex_lock(&g->lock);
     g->sweeps++;
     for (uint32_t i = 0; i <= g->mask && n < cap; i++)
-        if (g->table[i].id != 0 && g->table[i].inside == 0 && g->sweeps - g->table[i].since > most)
+        if (g->table[i].id != 0 && g->table[i].inside == 0 &&
+            g->sweeps - g->table[i].since > most) {
             id[n++] = g->table[i].id;
+            g->table[i].since = g->sweeps; /* it may take a while to go: others have their turn */
+        }
     uv_mutex_unlock(&g->lock);
     return n;
 }
