@@ -9,6 +9,19 @@
 #include "core/pace_search.h"
 #include "core/rules.h"
 
+void choose_view(const struct params *p, const struct event_decided *d, const struct prediction *pr,
+                 struct arm_view *v)
+{
+    const double mean[TARGETS] = {pr->quality, pr->tokens, pr->latency_ms, pr->failure};
+    const double sd[TARGETS] = {pr->quality_sd, pr->tokens_sd, pr->latency_sd, pr->failure_sd};
+    for (int t = 0; t < TARGETS; t++) {
+        v->mean[t] = (float)mean[t];
+        v->sd[t] = (float)sd[t];
+    }
+    choose_weigh(p, d, mean, sd, v);
+    v->cost_nano = (int64_t)(pr->cost_usd * 1e9 + 0.5);
+}
+
 int choose_slots(const struct event_decided *d, int *slots)
 {
     int n = 0;

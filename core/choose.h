@@ -26,9 +26,11 @@ struct chooser {
 };
 
 /* choose_weigh fills merit and merit_sd of a view at the weights of params, from means and
- * deviations by target. */
+ * deviations by target. choose_view makes the whole view, but its probability, of a prediction. */
 void choose_weigh(const struct params *p, const struct event_decided *d, const double *mean,
                   const double *sd, struct arm_view *v);
+void choose_view(const struct params *p, const struct event_decided *d, const struct prediction *pr,
+                 struct arm_view *v);
 /* choose_slots lists the eligible slots and gives their number. */
 int choose_slots(const struct event_decided *d, int *slots);
 /* choose_preferred gives the slot that policy fixed serves, -1 under others. */

@@ -86,19 +86,6 @@ static double cost_scale(const struct router *r, const struct params *p,
     return dearest > 0 ? dearest : 1e-3;
 }
 
-static void view_arm(const struct params *p, const struct event_decided *d,
-                     const struct prediction *pr, struct arm_view *v)
-{
-    const double mean[TARGETS] = {pr->quality, pr->tokens, pr->latency_ms, pr->failure};
-    const double sd[TARGETS] = {pr->quality_sd, pr->tokens_sd, pr->latency_sd, pr->failure_sd};
-    for (int t = 0; t < TARGETS; t++) {
-        v->mean[t] = (float)mean[t];
-        v->sd[t] = (float)sd[t];
-    }
-    choose_weigh(p, d, mean, sd, v);
-    v->cost_nano = (int64_t)(pr->cost_usd * 1e9 + 0.5);
-}
-
 /* Weighs what is predicted of the eligible models, under p. */
 static void weigh(const struct router *r, const struct params *p, const struct prediction *pr,
                   struct event_decided *d)
@@ -111,7 +98,7 @@ static void weigh(const struct router *r, const struct params *p, const struct p
     d->cost_scale_usd = cost_scale(r, p, pr);
     for (uint64_t m = d->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
-        view_arm(p, d, &pr[a], &d->view[a]);
+        choose_view(p, d, &pr[a], &d->view[a]);
     }
     lookahead_add(p, r->pacer.mu, d);
 }

@@ -22,14 +22,7 @@ static void predict(const struct router *r, struct event_decided *d)
             continue;
         d->eligible |= 1ull << a;
         learner_predict(l, &r->params.catalog.model[a], a, x, d, &pr);
-        const double mean[TARGETS] = {pr.quality, pr.tokens, pr.latency_ms, pr.failure};
-        const double sd[TARGETS] = {pr.quality_sd, pr.tokens_sd, pr.latency_sd, pr.failure_sd};
-        for (int t = 0; t < TARGETS; t++) {
-            v->mean[t] = (float)mean[t];
-            v->sd[t] = (float)sd[t];
-        }
-        choose_weigh(&r->params, d, mean, sd, v);
-        v->cost_nano = (int64_t)(pr.cost_usd * 1e9 + 0.5);
+        choose_view(&r->params, d, &pr, v);
     }
 }
 

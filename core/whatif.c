@@ -119,14 +119,21 @@ static bool predict_anew(const struct whatif_side *side, const struct event_deci
     if (!known || logged->learner != 0 || logged->schema != known->schema || arm >= known->n_arms)
         return false;
     learner_predict(known, &side->params.catalog.model[arm], arm, x, logged, &pr);
-    const double mean[TARGETS] = {pr.quality, pr.tokens, pr.latency_ms, pr.failure};
-    const double sd[TARGETS] = {pr.quality_sd, pr.tokens_sd, pr.latency_sd, pr.failure_sd};
-    for (int t = 0; t < TARGETS; t++) {
-        v->mean[t] = (float)mean[t];
-        v->sd[t] = (float)sd[t];
-    }
-    v->cost_nano = (int64_t)(pr.cost_usd * 1e9 + 0.5);
+    choose_view(&side->params, &side->d, &pr, v);
     return true;
+}
+
+/* What was predicted then, at today's prices of the side. */
+static void as_logged(const struct whatif *w, const struct whatif_side *side,
+                      const struct event_decided *logged, int arm, struct arm_view *v)
+{
+    double mean[TARGETS], sd[TARGETS];
+    v->cost_nano = (int64_t)((double)v->cost_nano * factor(w, side, logged, arm) + 0.5);
+    for (int t = 0; t < TARGETS; t++) {
+        mean[t] = (double)v->mean[t];
+        sd[t] = (double)v->sd[t];
+    }
+    choose_weigh(&side->params, &side->d, mean, sd, v);
 }
 
 /* Brings a copy of the record under a side's settings, all but the choice. */
@@ -154,17 +161,11 @@ static void restate(const struct whatif *w, struct whatif_side *side,
     for (uint64_t m = logged->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
         struct arm_view *v = &d->view[a];
-        double mean[TARGETS], sd[TARGETS];
         if (a >= p->catalog.n || !p->catalog.model[a].active)
             continue;
         d->eligible |= 1ull << a;
         if (!predict_anew(side, logged, a, x, v))
-            v->cost_nano = (int64_t)((double)v->cost_nano * factor(w, side, logged, a) + 0.5);
-        for (int t = 0; t < TARGETS; t++) {
-            mean[t] = (double)v->mean[t];
-            sd[t] = (double)v->sd[t];
-        }
-        choose_weigh(p, d, mean, sd, v);
+            as_logged(w, side, logged, a, v);
     }
 }
 
