@@ -100,6 +100,16 @@ static double used_share(const struct pools *p, const struct pool_entry *e)
     return most;
 }
 
+/* Whether nothing more may be reserved: a cap may be passed with what siblings lend. */
+static bool shut(const struct pools *p, const struct pool_path *path)
+{
+    struct pool_room room = pools_headroom(p, path);
+    for (int u = 0; u < POOL_UNITS; u++)
+        if (room.left[u] == 0)
+            return true;
+    return false;
+}
+
 static void of_pool(struct alerts *a, const struct pools *p, const struct pool_path *path)
 {
     const struct pool_entry *e = &path->entry[path->n - 1];
@@ -115,7 +125,7 @@ static void of_pool(struct alerts *a, const struct pools *p, const struct pool_p
         alert(a, LEVEL_ERROR, "pool_fused", name,
               "Spending ran ahead of its forecast and the fuse has tripped: purser pools rearm %s",
               s->name);
-    else if (share >= 1)
+    else if (share >= 1 && (s->soft_only || shut(p, path)))
         alert(a, s->soft_only ? LEVEL_WARN : LEVEL_ERROR, "pool_exhausted", name,
               "Its cap is used up (%.1f%%) in this window.", 100 * share);
     else if (share >= soft)

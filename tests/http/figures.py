@@ -164,3 +164,21 @@ def test_an_open_service_answers_to_its_machine_only(build):
         assert s.ask("GET", "/v1/status", None, {"Host": host})[0] == 200, host
     assert s.ask("GET", "/metrics", None, {"Host": "a.b.example"}, "metrics")[0] == 200
     assert s.stop()[0] == 0
+
+
+def test_alerts_know_loans(build):
+    """Above its cap by what a sibling lends a pool is under pressure, not used up: it still admits."""
+    pools = [{"name": "org", "usd": 0.02},
+             {"name": "acme", "parent": "org", "match": {"tenant": "acme"}, "usd": 0.001, "borrow": True},
+             {"name": "idle", "parent": "org", "match": {"tenant": "idle"}, "usd": 0.019,
+              "keep": 0.1}]
+    s = Service(build, pools=pools)
+    for i in range(2000):
+        s.post("/v1/route", route(i, tenant="acme"))
+        acme = next(p for p in s.get("/v1/pools")["pools"] if p["pool"] == "acme")
+        if acme["used_usd"] > 0.0015:
+            break
+    assert acme["used_usd"] > acme["cap_usd"], acme
+    kinds = {a["about"]: (a["kind"], a["level"]) for a in s.get("/v1/alerts")["now"]}
+    assert kinds["acme"] == ("pool_pressure", "warn"), kinds
+    assert s.stop()[0] == 0
