@@ -413,6 +413,54 @@ static void fuse_refund(void **state)
     }
 }
 
+/* A request while one answer may come to 40 cents, and what is open to `share`, above what is
+ * reserved. */
+static struct pool_verdict with_margin(double share, int64_t nano, int64_t now,
+                                       struct pool_hold *hold)
+{
+    struct pool_path path = path_of("a", "u", now);
+    struct pool_ask ask = ask_of(nano, 100);
+    path.margin[POOL_NANO] = 40 * cent;
+    path.margin_share[POOL_NANO] = share;
+    struct pool_verdict v = pools_admit(&pools, &path, &ask);
+    if (hold && pools_admitted(v.action))
+        assert_true(pools_reserve(&pools, &path, &ask, ++seq, hold));
+    return v;
+}
+
+/* A quantile pool keeps free what one open answer may come to above its reservation: the share of
+ * what is open, one answer's most, a quarter of the cap. A strict pool has no need to. */
+static void margin_kept(void **state)
+{
+    struct pool_hold hold;
+    (void)state;
+    add("org", -1, 1)->quantile = true;
+    begin();
+    assert_int_equal(with_margin(0.5, 75 * cent, t0, NULL).action, POOL_ADMIT); /* 75 + 25 */
+    struct pool_verdict v = with_margin(0.5, 75 * cent + 1, t0, NULL);
+    assert_int_equal(v.action, POOL_EXHAUSTED);
+    assert_int_equal(v.missing, 1);
+    assert_int_equal(v.retry_after_ms, 0); /* an empty window has no more room: no use to wait */
+    assert_int_equal(with_margin(0.1, 90 * cent, t0, NULL).action, POOL_ADMIT); /* 90 + 9 */
+    assert_int_equal(with_margin(0.1, 91 * cent, t0, NULL).action, POOL_EXHAUSTED);
+
+    assert_int_equal(with_margin(0.1, 50 * cent, t0, &hold).action, POOL_ADMIT);
+    assert_int_equal(with_margin(0.1, 40 * cent, t0, NULL).action, POOL_ADMIT); /* 50 + 40 + 9 */
+    v = with_margin(0.1, 41 * cent, t0, NULL);
+    assert_int_equal(v.action, POOL_EXHAUSTED);
+    assert_int_equal(v.retry_after_ms, 24 * hour); /* the next window has */
+    settle(&hold, t0, 50 * cent, t0);              /* nothing is open: nothing can come above it */
+    assert_int_equal(with_margin(0.1, 45 * cent, t0, NULL).action, POOL_ADMIT); /* 50 + 45 + 4.5 */
+}
+
+static void margin_of_strict(void **state)
+{
+    (void)state;
+    add("org", -1, 1);
+    begin();
+    assert_int_equal(with_margin(0.5, usd, t0, NULL).action, POOL_ADMIT);
+}
+
 static void once(void **state)
 {
     struct pool_hold hold;
@@ -634,6 +682,8 @@ int main(void)
         T(loans_per_tenant),
         T(fuse),
         T(fuse_refund),
+        T(margin_kept),
+        T(margin_of_strict),
         T(once),
         T(bounded),
         T(crowded),

@@ -96,6 +96,9 @@ def test_alerts_come_and_go(build):
     for i in range(300):
         s.post("/v1/route", route(f"u-{i}", constraints={"allow": ["mid-1"]}))
     assert {a["kind"] for a in s.get("/v1/alerts")["now"]} == {"unpriced"}
+    s.ask("PUT", "/v1/models", {"v": 1, "op": "models.set", "models": [
+        {"name": "mid-1", "usd_per_mtok_in": 0, "usd_per_mtok_out": 0, "free": True}]})
+    assert s.get("/v1/alerts")["now"] == []
     assert s.stop()[0] == 0
 
 
@@ -181,4 +184,16 @@ def test_alerts_know_loans(build):
     assert acme["used_usd"] > acme["cap_usd"], acme
     kinds = {a["about"]: (a["kind"], a["level"]) for a in s.get("/v1/alerts")["now"]}
     assert kinds["acme"] == ("pool_pressure", "warn"), kinds
+    assert s.stop()[0] == 0
+
+
+def test_free_models_are_no_news(build):
+    """Nobody reports what a model costs that costs nothing."""
+    s = Service(build, models=[{"name": "local", "tier": "small", "usd_per_mtok_in": 0, "usd_per_mtok_out": 0,
+                                "free": True}])
+    for i in range(60):
+        s.post("/v1/route", route(f"l-{i}"))
+    assert s.get("/v1/alerts")["now"] == [] and "event=cost_unknown" not in s.said()
+    invoice = s.get("/v1/stats")["service"]["invoice"]
+    assert all(not m["alarm"] and m["unpriced"] == 0 for m in invoice), invoice
     assert s.stop()[0] == 0
