@@ -34,6 +34,17 @@ bool control_room(struct call *c, size_t n)
     return ok;
 }
 
+void control_over(struct control *c, struct slot *slot, bool cancelled, enum status s,
+                  struct problem *p)
+{
+    if (cancelled)
+        s = problem_set(p, STATUS_UNAVAILABLE, "", "the service is stopping");
+    if (s != STATUS_OK)
+        desk_error(slot_out(slot), p);
+    c->jobs--;
+    c->done(c->ctx, slot);
+}
+
 static enum status pools_list(struct call *c, struct problem *p)
 {
     return control_pools_list(c->control->desk, c->root, slot_out(c->slot), p);

@@ -39,6 +39,11 @@ struct params *control_change(struct call *c, struct problem *p);
 MUST_CHECK enum status control_audit(struct call *c, struct problem *p);
 MUST_CHECK enum status control_config_at(struct call *c, struct problem *p);
 
+/* control_over gives back a slot that a thread of the pool has worked for; unless s is OK the reply
+ * is the problem. */
+void control_over(struct control *c, struct slot *slot, bool cancelled, enum status s,
+                  struct problem *p);
+
 /* control_backup.c, control_whatif.c: in libuv's thread pool, one at a time each. */
 MUST_CHECK enum status control_backup(struct call *c, struct problem *p);
 MUST_CHECK enum status control_whatif(struct call *c, struct problem *p);

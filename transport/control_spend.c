@@ -15,6 +15,7 @@
 #include <string.h>
 #include "core/meter.h"
 #include "store/rollup.h"
+#include "transport/control_inside.h"
 
 enum dimension {
     BY_TENANT,
@@ -275,14 +276,8 @@ static void job_free(struct spend_job *j)
 static void done(uv_work_t *w, int cancelled)
 {
     struct spend_job *j = w->data;
-    struct control *c = j->control;
-    if (cancelled)
-        j->status = problem_set(&j->problem, STATUS_UNAVAILABLE, "", "the service is stopping");
-    if (j->status != STATUS_OK)
-        desk_error(slot_out(j->slot), &j->problem);
-    c->jobs--;
-    c->queries--;
-    c->done(c->ctx, j->slot);
+    j->control->queries--;
+    control_over(j->control, j->slot, cancelled != 0, j->status, &j->problem);
     job_free(j);
 }
 

@@ -82,14 +82,8 @@ static void job_free(struct whatif_job *j)
 static void done(uv_work_t *w, int cancelled)
 {
     struct whatif_job *j = w->data;
-    struct control *c = j->control;
-    if (cancelled)
-        j->status = problem_set(&j->problem, STATUS_UNAVAILABLE, "", "the service is stopping");
-    if (j->status != STATUS_OK)
-        desk_error(slot_out(j->slot), &j->problem);
-    c->jobs--;
-    c->looking = false;
-    c->done(c->ctx, j->slot);
+    j->control->looking = false;
+    control_over(j->control, j->slot, cancelled != 0, j->status, &j->problem);
     job_free(j);
 }
 
