@@ -16,7 +16,7 @@ static struct ridge *copy_ridge(const struct ridge *from, double *work)
 
 struct learner *learner_copy(const struct learner *l)
 {
-    struct learner *copy = malloc(sizeof *copy);
+    struct learner *copy = calloc(1, sizeof *copy);
     double *work = malloc(ridge_state_len(l->d > 0 ? l->d : 1) * sizeof *work);
     bool ok = copy && work;
     if (ok) {
@@ -36,10 +36,7 @@ struct learner *learner_copy(const struct learner *l)
     free(work);
     if (ok)
         return copy;
-    if (work) /* or it may be of no form yet */
-        learner_drop(copy);
-    else
-        free(copy);
+    learner_drop(copy);
     return NULL;
 }
 

@@ -9,9 +9,9 @@
 /* Commands of purser-sim that play experiments and scenarios, and what all commands share. Each
  * gives the exit status. */
 
-/* command_run plays an experiment, or (journal not NULL) merges n journals of its shards. */
 /* command_sheets says where rows go: a folder, or nowhere. */
 struct sheet_place command_sheets(const struct options *o);
+/* command_run plays an experiment, or (journal not NULL) merges n journals of its shards. */
 int command_run(const struct options *o, const char *experiment, char **journal, int n);
 /* command_scenario plays a shipped scenario, or lists them. */
 int command_scenario(const struct options *o, const char *name);
