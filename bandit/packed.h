@@ -50,6 +50,28 @@ static inline void add_scaled(double *restrict y, double a, const double *restri
         y[i] += a * x[i];
 }
 
+enum { PACKED_SPARE = 8 }; /* doubles behind a vector that kernels may read or write */
+
+/* y += a x over n rounded up to eights: whole vectors, no loop for the rest. What lies behind x is
+ * 0.
+ */
+static inline void add_eights(double *restrict y, double a, const double *restrict x, int n)
+{
+    for (int i = 0; i < n; i += 8)
+        for (int k = 0; k < 8; k++)
+            y[i + k] += a * x[i + k];
+}
+
+/* S += w row row'. Each column but the last runs on into the next ones, which adds zeros there. */
+static inline void packed_add_square(double *s, int d, const double *row, double w)
+{
+    int j = 0;
+    for (; d - j >= 5; s += d - j, j++) /* behind column j there are ten entries or more */
+        add_eights(s, w * row[j], row + j, d - j);
+    for (; j < d; s += d - j, j++)
+        add_scaled(s, w * row[j], row + j, d - j);
+}
+
 /* Four columns at a time, in order: the same bits as four calls of add_scaled with -a, with a
  * quarter of the loads and stores of y. */
 static inline void subtract_four(double *restrict y, const double a[4], const double *const x[4],
