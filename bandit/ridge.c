@@ -200,7 +200,8 @@ double ridge_mean(const struct ridge *r, const double *x)
 WIDE_CLONES double ridge_width(const struct ridge *r, const double *x, double *work)
 {
     memcpy(work, x, (size_t)r->d * sizeof *x);
-    packed_solve_lower_from(r->wide, r->d, 0, work);
+    memset(work + r->d, 0, RIDGE_SPARE * sizeof *work);
+    packed_solve_rows(r->wide, r->d, 0, work, true); /* behind wide there is r->work */
     return dot(work, work, r->d);
 }
 

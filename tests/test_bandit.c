@@ -283,7 +283,7 @@ static void dense_free(struct dense *e)
 
 static void assert_fits(const struct ridge *r, const struct dense *e, double tolerance)
 {
-    double x[64], work[64], mean = 0, width = 0;
+    double x[64], work[64 + RIDGE_SPARE], mean = 0, width = 0;
     for (int j = 0; j < e->d; j++)
         x[j] = 0.3 * j - 1;
     for (size_t j = 0; j < (size_t)e->d; j++) {
@@ -344,7 +344,7 @@ static void ridge_borrowing_equals_dense(void **state)
     for (size_t i = 0; i < sizeof dims / sizeof dims[0] * 6; i++) {
         int d = dims[i / 6];
         int64_t life = lives[i % 2];
-        double loan = loans[i / 2 % 3], work[64], x[64] = {1};
+        double loan = loans[i / 2 % 3], work[64 + RIDGE_SPARE], x[64] = {1};
         struct row rows[ALL];
         struct ridge *r = ridge_some(d, life), *lender = ridge_some(d, life);
         for (int j = 0; j < ALL; j++) {
@@ -414,7 +414,7 @@ static void ridge_without_data_is_the_prior(void **state)
 {
     (void)state;
     const double precision[2] = {4, 100}, mean[2] = {2, -1}, x[2] = {1, 10};
-    double work[2];
+    double work[2 + RIDGE_SPARE];
     struct ridge *r = ridge_new(2, 0, 0.5, 0);
     assert_true(ridge_mean(r, x) == 0 && ridge_width(r, x, work) == 101);
     ridge_prior(r, precision, mean);
@@ -696,7 +696,7 @@ static void ridge_keeps_the_old_snapshot(void **state)
     (void)state;
     const float x[2] = {1, 2}, bad[2] = {1, NAN};
     const double at[2] = {1, 1};
-    double work[2];
+    double work[2 + RIDGE_SPARE];
     struct ridge *r = ridge_new(2, 0, 1, 1);
     ridge_add(r, x, 3, 0, 1);
     assert_true(ridge_refresh(r, 0));
@@ -783,7 +783,7 @@ static void ridge_golden_bits(void **state)
             assert_true(ridge_refresh(r, row.t_ms));
     }
     struct ridge *const both[2] = {r, r};
-    double x[D], work[D], mean[D], ones[D];
+    double x[D], work[D + RIDGE_SPARE], mean[D], ones[D];
     struct pool_prior pp = {.precision = ones, .shared = ones};
     for (int j = 0; j < D; j++) {
         x[j] = 1.0 / (j + 1);
