@@ -90,11 +90,6 @@ void router_begin(const struct router *r, int64_t now_ms, enum event_kind kind, 
     ev->kind = kind;
 }
 
-static double running_mean(double mean, double v)
-{
-    return mean > 0 ? mean + (v - mean) / 256 : v;
-}
-
 static void apply_decided(struct router *r, const struct event *ev, const struct pool_hold *hold)
 {
     const struct event_decided *d = &ev->decided;
@@ -113,8 +108,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy, &r->params);
     pool_pacers_count(&r->pool_pacers, d->charge.paced, ev->time_ms);
     if (!router_isolated(r, d->learner)) { /* its predictions must not be units for others */
-        r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
-        r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
+        router_count_usd(r, d);
         hull_guard_decided(&r->hull, d);
     }
     canary_decided(&r->canary, d);

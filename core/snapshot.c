@@ -76,6 +76,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_u32(w, (uint32_t)r->sessions.n);
     hull_guard_put(w, &r->hull);
     canary_put(w, &r->canary);
+    put_i64(w, r->dearest_n);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -102,7 +103,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->config_seq = get_u64(in);
     r->file_hash = get_u64(in);
     r->ticked_seq = get_i64(in);
-    r->dearest_usd = get_f64(in);
+    double dearest_usd = get_f64(in);
     r->booked_usd = get_f64(in);
     r->guard_ledger = get_f64(in);
     int64_t cap = get_i64(in), first = get_i64(in), total = get_i64(in);
@@ -125,6 +126,8 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     enum status s = get_config(r, in, problem);
     if (s != STATUS_OK)
         return s;
+    r->dearest_usd = dearest_usd;
+    r->dearest_n = MEAN_OF;
     r->pacer.mu = paced.mu;
     r->pacer.carry_usd = paced.carry_usd;
     r->pacer.owed_usd = paced.owed_usd;
@@ -148,6 +151,8 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     hull_guard_get(in, &r->hull);
     if (reader_left(in) > 0) /* a snapshot of before has none */
         canary_get(in, &r->canary);
+    if (reader_left(in) > 0)
+        r->dearest_n = get_i64(in);
     return STATUS_OK;
 }
 

@@ -688,6 +688,47 @@ static void test_price_change(void **state)
     host_free(h);
 }
 
+static double cost_unit(struct host *h)
+{
+    enum route_result rr;
+    struct request *r = request_of("", "balance", "what is it?");
+    r->dry_run = true;
+    assert_int_equal(route(h, r, &rr), STATUS_OK);
+    return h->ev.decided.cost_scale_usd;
+}
+
+static void configure_big(struct host *h, const char *fields)
+{
+    char json[160];
+    (void)snprintf(json, sizeof json, "{\"models\":[{\"name\":\"big\",%s}]}", fields);
+    configure(h, json);
+}
+
+/* I7: what the cost weight is in units of follows prices and models at once, there and back; a
+ * model that leaves does not change it at once. */
+static void test_cost_unit(void **state)
+{
+    (void)state;
+    struct host *h = host_new(NULL, 1200);
+    play(h, 300, 22, NULL, NULL);
+    double before = cost_unit(h);
+    configure_big(h, "\"usd_per_mtok_in\":1000,\"usd_per_mtok_out\":3000");
+    double dear = cost_unit(h);
+    assert_true(dear > 20 * before);
+    play(h, 50, 23, NULL, NULL);
+    assert_true(fabs(cost_unit(h) / dear - 1) < 0.3);
+    configure_big(h, "\"usd_per_mtok_in\":2.5,\"usd_per_mtok_out\":10");
+    assert_true(fabs(cost_unit(h) / before - 1) < 0.3);
+    play(h, 50, 24, NULL, NULL);
+    configure_big(h, "\"active\":false");
+    assert_true(fabs(cost_unit(h) / before - 1) < 0.3);
+    play(h, 500, 25, NULL, NULL);
+    assert_true(cost_unit(h) < before / 2);
+    configure_big(h, "\"active\":true");
+    assert_true(fabs(cost_unit(h) / before - 1) < 0.3);
+    host_free(h);
+}
+
 /* A model that leaves and comes back keeps what was learned; slots follow names. covers: S3 */
 static void test_retired_model(void **state)
 {
@@ -994,6 +1035,7 @@ int main(void)
         cmocka_unit_test(test_static_mix),
         cmocka_unit_test(test_constraints),
         cmocka_unit_test(test_price_change),
+        cmocka_unit_test(test_cost_unit),
         cmocka_unit_test(test_retired_model),
         cmocka_unit_test(test_unreachable_budget),
         cmocka_unit_test(test_paced_at_once),
