@@ -16,6 +16,7 @@
 #include "transport/log.h"
 
 enum { RETRY_FIRST_MS = 100, RETRY_MOST_MS = 5000, PRUNE_EACH_TICKS = 10, PRUNE_MOST = 2000 };
+enum { EVENTS_A_PAGE_AHEAD = 16 };
 
 static void refuse(struct slot *slot, enum status code, const char *text)
 {
@@ -145,10 +146,21 @@ static void resume(struct server *s)
         intake_resume(s->intake);
 }
 
-static bool snapshot_due(const struct server *s)
+/* Puts what is due of a snapshot into the batch: all that is left, or in the second half of the
+ * time between two some pages, with what is written anyway. */
+static void snapshot_some(struct server *s)
 {
-    uint64_t since = router_seq(s->router) - s->desk->snapshot_seq;
-    return s->want_snapshot || since >= (uint64_t)s->settings.snapshot_events;
+    struct desk *d = s->desk;
+    int64_t every = s->settings.snapshot_events;
+    int64_t left = every - (int64_t)(router_seq(s->router) - d->snapshot_seq);
+    size_t events = batch_events(d->filling.batch);
+    if (s->want_snapshot || left <= 0) {
+        s->want_snapshot = false;
+        desk_snapshot(d, db_next_generation(s->db));
+    } else if (left < every / 2 && events > 0) {
+        desk_snapshot_ahead(d, db_next_generation(s->db), left,
+                            1 + (int)(events / EVENTS_A_PAGE_AHEAD));
+    }
 }
 
 void server_flush(struct server *s)
@@ -156,10 +168,7 @@ void server_flush(struct server *s)
     struct desk *d = s->desk;
     if (d->flying || d->broken)
         return;
-    if (snapshot_due(s)) {
-        s->want_snapshot = false;
-        desk_snapshot(d, db_next_generation(s->db));
-    }
+    snapshot_some(s);
     if (batch_empty(d->filling.batch)) {
         announce_alerts(d->filling.alerts, &d->told, s->publish, s->http);
         if (batch_held(d->filling.batch, 0)) {
