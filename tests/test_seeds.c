@@ -467,7 +467,8 @@ static void start(void)
     uv_timer_init(&sim.loop, &s->second);
     uv_timer_init(&sim.loop, &s->retry);
     uv_timer_init(&sim.loop, &s->deadline);
-    s->prepare.data = s->second.data = s->retry.data = s->deadline.data = s;
+    uv_timer_init(&sim.loop, &s->linger);
+    s->prepare.data = s->second.data = s->retry.data = s->deadline.data = s->linger.data = s;
     sim.restarts++;
 }
 
@@ -483,6 +484,7 @@ static void end(void)
     close_timer(&s->second);
     close_timer(&s->retry);
     close_timer(&s->deadline);
+    close_timer(&s->linger);
     uv_run(&sim.loop, UV_RUN_NOWAIT);
     gate_close(s->gate);
     desk_free(s->desk);
@@ -542,9 +544,11 @@ static void one_step(void)
         crash(); /* it has told everybody and would end now */
     else if (what < 45)
         send_one();
-    else if (what < 70)
+    else if (what < 70) {
+        if (uv_is_active((uv_handle_t *)&s->linger) && draw(2) == 0)
+            server_on_linger(&s->linger);
         server_on_prepare(&s->prepare);
-    else if (what < 85 && sim.flying)
+    } else if (what < 85 && sim.flying)
         finish();
     else if (what < 88 && uv_is_active((uv_handle_t *)&s->retry) && !sim.flying)
         try_again();

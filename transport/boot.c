@@ -299,10 +299,11 @@ static void open_handles(struct server *s)
     uv_timer_init(&s->loop, &s->second);
     uv_timer_init(&s->loop, &s->retry);
     uv_timer_init(&s->loop, &s->deadline);
+    uv_timer_init(&s->loop, &s->linger);
     uv_signal_init(&s->loop, &s->term);
     uv_signal_init(&s->loop, &s->interrupt);
     uv_signal_init(&s->loop, &s->hup);
-    s->prepare.data = s->second.data = s->retry.data = s->deadline.data = s;
+    s->prepare.data = s->second.data = s->retry.data = s->deadline.data = s->linger.data = s;
     s->term.data = s->interrupt.data = s->hup.data = s;
 }
 
