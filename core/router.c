@@ -30,7 +30,7 @@ struct router *router_new(const struct router_init *init)
     params_default(&r->params);
     r->learners[0] = &r->learner;
     pool_pacers_init(&r->pool_pacers);
-    r->pacer.dirty = 3; /* neither generation holds it yet */
+    r->pacer.dirty = DIRTY_ALL; /* no generation holds it yet */
     r->json = malloc(CONFIG_MAX);
     r->next_json = malloc(CONFIG_MAX);
     r->reprice_ms = INT64_MAX;

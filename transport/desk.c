@@ -439,7 +439,14 @@ void desk_snapshot(struct desk *d, int g)
     struct snapshot_sink sink = {d, g};
     snapshot_write(d->router, g, on_item, &sink);
     d->snapshot_seq = router_seq(d->router);
+    d->ahead = 0;
     batch_snapshot_end(d->filling.batch, g, d->snapshot_seq);
+}
+
+void desk_snapshot_ahead(struct desk *d, int g, int64_t left, int most)
+{
+    struct snapshot_sink sink = {d, g};
+    d->ahead = snapshot_ahead(d->router, g, d->ahead, left, most, on_item, &sink);
 }
 
 /* The first record of [low, high) that is not older than `before`; high when all are. */
@@ -464,7 +471,7 @@ void desk_prune(struct desk *d, int64_t retention_ms, int64_t most)
     if (d->full || d->broken || first == 0 || first >= before ||
         db_info(d->db, &info, NULL) != STATUS_OK)
         return;
-    uint64_t a = info.snapshot_seq[0], b = info.snapshot_seq[1], covered = a < b ? a : b;
+    uint64_t covered = info.base < 0 ? 0 : info.snapshot_seq[info.base];
     if (covered <= info.first_seq)
         return;
     uint64_t below = first_since(d, info.first_seq, covered, before);

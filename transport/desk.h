@@ -45,6 +45,7 @@ struct desk {
     bool broken; /* memory and log have parted: stop and restart from disk */
     bool behind; /* more follows from what has happened than was put into the batch so far */
     uint64_t snapshot_seq; /* of the last snapshot put into a batch */
+    int64_t ahead;         /* how far the next one is written */
     struct wallclock clock;
     int64_t routed, refused, retried, fed, unknown; /* items answered, for stats */
     /* Of the latest requests of each model: what an invoice will say against what we reckon. */
@@ -106,6 +107,9 @@ MUST_CHECK enum status desk_rename(struct desk *d, const char *old_name, const c
                                    const char *origin, struct problem *problem);
 /* desk_snapshot writes the state as generation g into the filling batch. */
 void desk_snapshot(struct desk *d, int g);
+/* desk_snapshot_ahead writes up to `most` pages of the snapshot that will be due in `left` records:
+ * else all of it would be made between two requests and hold up one commit. */
+void desk_snapshot_ahead(struct desk *d, int g, int64_t left, int most);
 /* desk_prune asks for records older than retention, and covered by both snapshots, to go. */
 void desk_prune(struct desk *d, int64_t retention_ms, int64_t most);
 
