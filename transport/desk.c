@@ -46,8 +46,9 @@ struct desk *desk_new(struct db *db, struct router *router)
     d->filling.alerts = calloc(1, sizeof *d->filling.alerts);
     d->other.alerts = calloc(1, sizeof *d->other.alerts);
     d->watch = pool_watch_new(router);
+    d->suspicion = suspicion_new();
     if (!d->filling.batch || !d->other.batch || !d->filling.alerts || !d->other.alerts ||
-        !d->watch) {
+        !d->watch || !d->suspicion) {
         desk_free(d);
         return NULL;
     }
@@ -69,6 +70,7 @@ void desk_free(struct desk *d)
     free(d->filling.alerts);
     free(d->other.alerts);
     pool_watch_free(d->watch);
+    suspicion_free(d->suspicion);
     free(d);
 }
 

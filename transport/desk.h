@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "core/request.h"
 #include "core/router.h"
+#include "core/suspicion.h"
 #include "core/wire.h"
 #include "store/batch.h"
 #include "store/db.h"
@@ -61,7 +62,8 @@ struct desk {
     double invoice_tolerance; /* share; of the settings */
     int64_t invoice_alarms;
     struct pool_watch *watch;
-    bool unpriced[MODELS_MAX]; /* told of */
+    struct suspicion *suspicion; /* of reports since the start */
+    bool unpriced[MODELS_MAX];   /* told of */
     struct alert_past told;
     int64_t meter_other, meter_other_before; /* when last looked at, and the time before */
     bool repeated;                           /* the teach message in hand was learned before */
