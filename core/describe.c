@@ -12,9 +12,9 @@
 
 enum { X_SHOWN = 16 }; /* a longer context vector is told by its length only */
 
-static const char *const kind_name[EVENT_KINDS] = {"none",     "started", "configured", "decided",
-                                                   "feedback", "ticked",  "paced",      "drifted",
-                                                   "taught",   "lens",    "expired",    "hull"};
+static const char *const kind_name[EVENT_KINDS] = {
+    "none",    "started", "configured", "decided", "feedback", "ticked", "paced",
+    "drifted", "taught",  "lens",       "expired", "hull",     "lent"};
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
 static const char *const reason_name[] = {
@@ -298,7 +298,7 @@ static void hull(struct text *t, const struct event_hull *h)
 void event_describe(const struct event *e, struct text *out)
 {
     text_printf(out, "{\"seq\":%" PRIu64 ",\"time_ms\":%" PRId64 ",\"kind\":\"%s\"", e->seq,
-                e->time_ms, kind_name[e->kind <= EVENT_HULL ? e->kind : EVENT_NONE]);
+                e->time_ms, kind_name[(int)e->kind < EVENT_KINDS ? e->kind : EVENT_NONE]);
     if (e->kind == EVENT_STARTED) {
         integer(out, "epoch", e->started.epoch);
         integer(out, "max_open", e->started.max_open);
@@ -324,6 +324,8 @@ void event_describe(const struct event *e, struct text *out)
         paced(out, &e->paced);
     if (e->kind == EVENT_HULL)
         hull(out, &e->hull);
+    if (e->kind == EVENT_LENT)
+        text_printf(out, ",\"on\":%s", e->lent.on ? "true" : "false");
     if (e->kind == EVENT_DRIFTED) {
         integer(out, "model", e->drifted.arm);
         if (e->drifted.learner > 0)

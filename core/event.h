@@ -23,10 +23,11 @@ enum event_kind {
     EVENT_LENS = 9,       /* prompts are looked at through this lens from here on, or none */
     EVENT_DRIFTED = 7,    /* a model was found to have changed: its older evidence fades */
     EVENT_EXPIRED = 10,   /* a decision's reservation counts as spent: nobody reported in time */
-    EVENT_HULL = 11       /* the best mix of fixed models was solved, or the policy put aside for it
+    EVENT_HULL = 11,      /* the best mix of fixed models was solved, or the policy put aside for it
                              or brought back */
+    EVENT_LENT = 12       /* from here on replies leave ahead of the disk, or no longer */
 };
-enum { EVENT_KINDS = 12 }; /* numbers from 0 */
+enum { EVENT_KINDS = 13 }; /* numbers from 0 */
 /* event_kind_name gives what a kind is called in JSON. */
 const char *event_kind_name(enum event_kind kind);
 
@@ -240,6 +241,9 @@ struct event {
             uint64_t decision; /* its sequence number */
         } expired;
         struct event_hull hull;
+        struct {
+            bool on;
+        } lent;
     };
 };
 

@@ -69,20 +69,6 @@ void router_free(struct router *r)
     free(r);
 }
 
-void router_on_evict(struct router *r,
-                     void (*sink)(void *ctx, uint64_t seq, const struct label_book *book),
-                     void *ctx)
-{
-    r->evict = sink;
-    r->evict_ctx = ctx;
-}
-
-void router_on_meter(struct router *r, meter_sink sink, void *ctx)
-{
-    r->meter = sink;
-    r->meter_ctx = ctx;
-}
-
 void router_begin(const struct router *r, int64_t now_ms, enum event_kind kind, struct event *ev)
 {
     ev->seq = r->seq + 1;
@@ -143,6 +129,7 @@ static enum status apply_started(struct router *r, const struct event *ev, struc
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for %lld open decisions",
                            (long long)ev->started.max_open);
     r->epoch = ev->started.epoch;
+    router_unlend(r);
     return STATUS_OK;
 }
 
@@ -210,6 +197,9 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         break;
     case EVENT_PACED:
         s = router_apply_paced(r, ev, problem);
+        break;
+    case EVENT_LENT:
+        r->lends = ev->lent.on;
         break;
     case EVENT_HULL:
         hull_guard_apply(&r->hull, &ev->hull, ev->seq);

@@ -56,6 +56,7 @@ struct router {
     struct deadlines silences; /* of pending's slots: a cache, see core/silence.h */
     struct influence influence;
     struct pools pools;  /* of params.pools; of slots that are gone there may be more */
+    bool lends;          /* replies leave ahead of the disk: what a crash then takes, pools.h */
     int64_t oldest_hold; /* ordinal in pending: nothing older is reserved. A cache */
     int64_t refusals[POOL_SPECS_MAX]; /* since the configuration took effect: not folded state */
     struct sessions sessions;
@@ -156,6 +157,9 @@ void router_expire(struct router *r, int64_t slot);
 MUST_CHECK enum status router_apply_expired(struct router *r, const struct event *ev,
                                             struct problem *problem);
 bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq);
+/* router_unlend, at a start: if the life before lent and did not stop in order, its blocks are
+ * settled. */
+void router_unlend(struct router *r);
 /* router_pace.c. router_price sets the multipliers of a decision, of which all is known but these;
  * router_paced_rate gives the tightest rate in dollars a request that a budget of it holds, 0
  * without one. */

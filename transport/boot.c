@@ -79,6 +79,12 @@ static enum status open_store(struct server *s, struct problem *problem)
 static enum status record_start(struct server *s, uint64_t file_hash, struct problem *problem)
 {
     struct desk *d = s->desk;
+    if (router_lends(s->router))
+        log_event(
+            LOG_LEVEL_WARN, "leases_lost", "text",
+            "the last life answered ahead of the disk and did not stop in order: strict pools "
+            "that were in use count their lease as spent",
+            "action", "none; it comes back with the next window (purser pools)", NULL);
     desk_start(d);
     if (file_hash != router_file_hash(s->router)) {
         enum status st = desk_configure(d, &s->params, "file", file_hash, problem);
@@ -89,6 +95,8 @@ static enum status record_start(struct server *s, uint64_t file_hash, struct pro
         log_event(LOG_LEVEL_INFO, "configured", "origin", "file", "path", s->config_path, NULL);
     }
     desk_alert_start(d);
+    if (s->settings.relaxed)
+        desk_lend(d, true);
     if (d->broken)
         return problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for the first batch");
     enum status st = db_commit(s->db, d->filling.batch, problem);

@@ -65,6 +65,7 @@ void desk_free(struct desk *d)
     if (!d)
         return;
     audit_free(d->audit);
+    leases_free(d->leases);
     batch_free(d->filling.batch);
     batch_free(d->other.batch);
     free(d->filling.alerts);
@@ -79,6 +80,8 @@ static void append(struct desk *d, const struct event *ev)
 {
     desk_alert(d, ev);
     desk_audit_event(d, ev);
+    if (d->leases && ev->kind == EVENT_CONFIGURED)
+        leases_configured(d->leases);
     if (!d->broken && ev->kind != EVENT_NONE && batch_event(d->filling.batch, ev) != STATUS_OK)
         desk_break(d, "no memory for an event");
 }
@@ -226,10 +229,12 @@ static enum status route(struct desk *d, const struct message *m, int i, struct 
         return s;
     if (result == ROUTE_RETRY) {
         d->retried++;
+        desk_ahead_repeated(d);
         return d->full ? desk_storage_full(p) : desk_find(d, d->event.seq, &d->event, p);
     }
     if (result == ROUTE_DECIDED) {
         append(d, &d->event);
+        desk_ahead_decided(d, now);
         if (d->request.escalates.seq > 0)
             label_wanting(d, now);
         follow(d, now);
@@ -376,6 +381,12 @@ void desk_start(struct desk *d)
         desk_break(d, "no memory for the open decisions");
 }
 
+void desk_lend(struct desk *d, bool on)
+{
+    router_lend(d->router, wallclock_now(&d->clock), on, &d->event);
+    append(d, &d->event);
+}
+
 enum status desk_configure(struct desk *d, const struct params *params, const char *origin,
                            uint64_t file_hash, struct problem *problem)
 {
@@ -479,26 +490,4 @@ void desk_prune(struct desk *d, int64_t retention_ms, int64_t most)
     uint64_t below = first_since(d, info.first_seq, covered, before);
     if (below > info.first_seq)
         batch_prune(d->filling.batch, below, most);
-}
-
-bool desk_crowded(const struct desk *d)
-{
-    return batch_events(d->filling.batch) >= DESK_EVENTS_MAX ||
-           batch_bytes(d->filling.batch) >= DESK_BYTES_MAX;
-}
-
-struct batch *desk_launch(struct desk *d)
-{
-    struct tray t = d->filling;
-    d->filling = d->other;
-    d->other = t;
-    d->flying = true;
-    return t.batch;
-}
-
-void desk_landed(struct desk *d)
-{
-    batch_reset(d->other.batch);
-    d->other.answered = 0;
-    d->flying = false;
 }

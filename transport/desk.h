@@ -12,6 +12,7 @@
 #include "store/db.h"
 #include "transport/alert.h"
 #include "transport/audit.h"
+#include "transport/leases.h"
 #include "transport/notes.h"
 #include "transport/outbuf.h"
 #include "transport/pool_watch.h"
@@ -45,6 +46,9 @@ struct desk {
     bool full;   /* the store is full: decide without recording, refuse what must be recorded */
     bool broken; /* memory and log have parted: stop and restart from disk */
     bool behind; /* more follows from what has happened than was put into the batch so far */
+    bool ahead;  /* the reply to the message in hand may leave ahead of the disk, as far as
+                    budgets go; see desk_ahead_begin */
+    struct leases *leases; /* NULL: no reply does */
     uint64_t snapshot_seq; /* of the last snapshot put into a batch */
     int64_t ahead;         /* how far the next one is written */
     struct wallclock clock;
@@ -95,6 +99,9 @@ void desk_error(struct outbuf *out, const struct problem *problem);
 /* desk_start begins an epoch; desk_configure changes the engine's configuration, with the words of
  * router_configure; desk_tick lets time pass. */
 void desk_start(struct desk *d);
+/* desk_lend records that replies leave ahead of the disk from here on, or no longer: before the
+ * first does, and once all that has happened is in the batch. */
+void desk_lend(struct desk *d, bool on);
 MUST_CHECK enum status desk_configure(struct desk *d, const struct params *params,
                                       const char *origin, uint64_t file_hash,
                                       struct problem *problem);
@@ -154,6 +161,10 @@ MUST_CHECK enum status desk_unteach(struct desk *d, uint64_t seq, bool dry, stru
 
 /* desk_alert_start tells what is wrong with the configuration that the service starts with. */
 void desk_alert_start(struct desk *d);
+
+/* desk_ahead_begin, before a message whose reply may leave ahead of the disk; d->ahead then tells
+ * whether it does. False when memory is short: it does not. */
+bool desk_ahead_begin(struct desk *d);
 
 /* desk_crowded: the filling batch is full. */
 bool desk_crowded(const struct desk *d);

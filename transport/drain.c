@@ -122,6 +122,8 @@ void drain_step(struct server *s)
     }
     if (!quiet(s))
         return;
+    if (!d->broken && router_lends(s->router))
+        desk_lend(d, false); /* nothing is told any more that the snapshot below would not have */
     if (!d->broken && d->snapshot_seq != router_seq(s->router)) {
         s->want_snapshot = true;
         server_flush(s);

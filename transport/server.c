@@ -7,7 +7,8 @@
  * nothing to write and nothing in flight) lets the replies go. While one batch commits the other
  * fills: batch size adapts to the disk without a knob. A batch for which nobody waits may fill for
  * some milliseconds.
- * With relaxed durability route replies, and only they, leave at the end of the turn.
+ * With relaxed durability route replies, and only they, leave at the end of the turn, as far as the
+ * leases of strict pools reach (leases.h).
  * Considered: committing per message. One fsync each is a ceiling of some hundreds per second.
  */
 #include "transport/server_state.h"
@@ -107,12 +108,14 @@ bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n
         slot_reply(slot);
         return true;
     }
+    bool relaxed =
+        s->settings.relaxed && slot->purpose == PURPOSE_ROUTE && desk_ahead_begin(s->desk);
     enum answered done = answer(s, slot, bytes, n);
     if (done == ANSWERED_LATER)
         return true;
     if (done == ANSWERED_AT_THE_DOOR) {
         slot_reply(slot);
-    } else if (s->settings.relaxed && slot->purpose == PURPOSE_ROUTE) {
+    } else if (relaxed && s->desk->ahead) {
         slot_hold(slot);
         if (slot->door->prompt)
             slot_reply(slot);
