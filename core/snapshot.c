@@ -76,6 +76,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_u32(w, (uint32_t)r->sessions.n);
     hull_guard_put(w, &r->hull);
     canary_put(w, &r->canary);
+    imports_put(w, &r->imports);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -148,6 +149,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     hull_guard_get(in, &r->hull);
     if (reader_left(in) > 0) /* a snapshot of before has none */
         canary_get(in, &r->canary);
+    imports_get(in, &r->imports);
     return STATUS_OK;
 }
 

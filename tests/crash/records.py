@@ -8,7 +8,7 @@ import struct
 from typing import NamedTuple, Union
 
 (STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED, DRIFTED, TAUGHT, _LENS, EXPIRED,
- HULL) = range(1, 12)
+ HULL, LEARNED) = range(1, 13)
 CELLS, TARGETS = 8, 4
 QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED, REASONING = (
     1 << i for i in range(CELLS))
@@ -270,6 +270,10 @@ def _body(kind: int, c: Cursor) -> Body:
         c.get("Bd")
         c.get(f"{c.get('Q')[0].bit_count()}d")
         c.get("q3d")
+    elif kind == LEARNED:
+        c.text()
+        c.get("BBBBqqdQ")
+        c.raw(c.get("I")[0])
     elif kind != TICKED:
         raise Bad(f"kind {kind}")
     return None
