@@ -204,6 +204,9 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
     case EVENT_HULL:
         hull_guard_apply(&r->hull, &ev->hull, ev->seq);
         break;
+    case EVENT_LEARNED:
+        s = router_apply_learned(r, ev, problem);
+        break;
     default:
         s = problem_set(problem, STATUS_INTERNAL, "", "event of unknown kind %d", (int)ev->kind);
     }
@@ -275,11 +278,6 @@ enum status router_route(struct router *r, int64_t now_ms, const struct request 
         return STATUS_OK;
     }
     return router_apply(r, ev, problem);
-}
-
-bool router_has(const struct router *r, uint64_t seq)
-{
-    return pending_find(&r->pending, seq) >= 0;
 }
 
 static enum status unknown_decision(struct problem *problem)

@@ -6,6 +6,7 @@
 #include "core/canary.h"
 #include "core/deadlines.h"
 #include "core/hull_guard.h"
+#include "core/imports.h"
 #include "core/influence.h"
 #include "core/learner.h"
 #include "core/pacer.h"
@@ -60,6 +61,7 @@ struct router {
     int64_t oldest_hold; /* ordinal in pending: nothing older is reserved. A cache */
     int64_t refusals[POOL_SPECS_MAX]; /* since the configuration took effect: not folded state */
     struct sessions sessions;
+    struct imports imports;
     struct pacer pacer;
     struct pool_pacers pool_pacers;
     struct counters counters;
@@ -136,6 +138,9 @@ MUST_CHECK enum status router_learn_feedback(struct router *r, const struct even
  * record: the bounds in force may be others when it is taken out again. */
 MUST_CHECK enum status router_lesson(const struct router *r, struct event_feedback *f,
                                      struct problem *problem);
+/* router_learned.c */
+MUST_CHECK enum status router_apply_learned(struct router *r, const struct event *ev,
+                                            struct problem *problem);
 MUST_CHECK enum status router_learn_taught(struct router *r, const struct event *ev,
                                            struct problem *problem);
 /* decide_pools.c. router_path gives the pools that a decision is charged to if `arm` is served. */

@@ -78,6 +78,7 @@ static void put_header(struct filler *w, const struct router *r)
     canary_put(w, &r->canary);
     put_i64(w, r->dearest_n);
     put_bool(w, r->lends);
+    imports_put(w, &r->imports);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -128,7 +129,6 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     if (s != STATUS_OK)
         return s;
     r->dearest_usd = dearest_usd;
-    r->dearest_n = MEAN_OF;
     r->pacer.mu = paced.mu;
     r->pacer.carry_usd = paced.carry_usd;
     r->pacer.owed_usd = paced.owed_usd;
@@ -152,9 +152,9 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     hull_guard_get(in, &r->hull);
     if (reader_left(in) > 0) /* a snapshot of before has none */
         canary_get(in, &r->canary);
-    if (reader_left(in) > 0)
-        r->dearest_n = get_i64(in);
+    r->dearest_n = reader_left(in) > 0 ? get_i64(in) : MEAN_OF;
     r->lends = reader_left(in) > 0 && get_bool(in);
+    imports_get(in, &r->imports);
     return STATUS_OK;
 }
 

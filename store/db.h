@@ -61,7 +61,8 @@ MUST_CHECK enum status db_scan(struct db *db, uint64_t from, uint64_t to,
                                bool (*visit)(void *ctx, const struct event *e), void *ctx,
                                struct problem *problem);
 /* db_read_event and db_read_book read one record; UNKNOWN_DECISION if there is none. Of a
- * CONFIGURED record the document is left out (json NULL): db_scan gives it. */
+ * CONFIGURED record the document is left out (json NULL), of a LEARNED one the numbers: db_scan
+ * gives them. */
 MUST_CHECK enum status db_read_event(struct db *db, uint64_t seq, struct event *out,
                                      struct problem *problem);
 MUST_CHECK enum status db_read_book(struct db *db, uint64_t seq, struct label_book *out);

@@ -195,6 +195,8 @@ enum status db_read_event(struct db *db, uint64_t seq, struct event *out, struct
         return s;
     if (e.kind == EVENT_CONFIGURED)
         e.configured.json = NULL; /* its bytes went with the transaction: scan for them */
+    if (e.kind == EVENT_LEARNED)
+        e.learned.bytes = NULL; /* likewise */
     *out = e;
     return STATUS_OK;
 }

@@ -159,6 +159,15 @@ MUST_CHECK enum status desk_correct(struct desk *d, const struct message *m, int
 MUST_CHECK enum status desk_unteach(struct desk *d, uint64_t seq, bool dry, struct corrected *out,
                                     struct problem *problem);
 
+/* desk_learned has pieces of learned state come in (router_learned), `n` of them in the same
+ * transaction; rows of a piece that `replaces` go into the place of what is known. desk_unlearned
+ * takes an import out again, of one model or (MODELS_MAX) of the prior, by its records in the log.
+ */
+MUST_CHECK enum status desk_learned(struct desk *d, const struct event_learned *piece, int n,
+                                    bool replaces, struct problem *problem);
+MUST_CHECK enum status desk_unlearned(struct desk *d, const char *name, int learner, int place,
+                                      struct problem *problem);
+
 /* desk_alert_start tells what is wrong with the configuration that the service starts with. */
 void desk_alert_start(struct desk *d);
 

@@ -9,6 +9,8 @@
  * it.
  */
 void desk_record(struct desk *d, int64_t now);
+/* desk_append puts an event into the batch, and nothing behind it. */
+void desk_append(struct desk *d, const struct event *ev);
 /* desk_recall fetches record and labels of a decision that has left memory. *out NULL: it is in
  * memory, or there is none. */
 MUST_CHECK enum status desk_recall(struct desk *d, const struct feedback *f,
