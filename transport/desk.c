@@ -452,14 +452,14 @@ void desk_snapshot(struct desk *d, int g)
     struct snapshot_sink sink = {d, g};
     snapshot_write(d->router, g, on_item, &sink);
     d->snapshot_seq = router_seq(d->router);
-    d->ahead = 0;
+    d->begun = 0;
     batch_snapshot_end(d->filling.batch, g, d->snapshot_seq);
 }
 
 void desk_snapshot_ahead(struct desk *d, int g, int64_t left, int most)
 {
     struct snapshot_sink sink = {d, g};
-    d->ahead = snapshot_ahead(d->router, g, d->ahead, left, most, on_item, &sink);
+    d->begun = snapshot_ahead(d->router, g, d->begun, left, most, on_item, &sink);
 }
 
 /* The first record of [low, high) that is not older than `before`; high when all are. */

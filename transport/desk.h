@@ -50,7 +50,7 @@ struct desk {
                     budgets go; see desk_ahead_begin */
     struct leases *leases; /* NULL: no reply does */
     uint64_t snapshot_seq; /* of the last snapshot put into a batch */
-    int64_t ahead;         /* how far the next one is written */
+    int64_t begun;         /* items of the next one that are written */
     struct wallclock clock;
     int64_t routed, refused, retried, fed, unknown; /* items answered, for stats */
     /* Of the latest requests of each model: what an invoice will say against what we reckon. */
