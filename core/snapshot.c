@@ -79,6 +79,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_i64(w, r->dearest_n);
     put_bool(w, r->lends);
     imports_put(w, &r->imports);
+    put_i64(w, r->lent_ms);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -155,6 +156,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->dearest_n = reader_left(in) > 0 ? get_i64(in) : MEAN_OF;
     r->lends = reader_left(in) > 0 && get_bool(in);
     imports_get(in, &r->imports);
+    r->lent_ms = reader_left(in) > 0 ? get_i64(in) : 0;
     return STATUS_OK;
 }
 
