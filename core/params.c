@@ -52,7 +52,8 @@
         REAL(prefix "latency_scale_ms", P(at.latency_scale_ms), 1, 1e7, 1000,                      \
              "unit of the latency weight"),                                                        \
         REAL(prefix "cost_scale_usd", P(at.cost_scale_usd), 0, 1e6, 0,                             \
-             "unit of the cost weight; 0 = what the dearest model costs on average")
+             "unit of the cost weight; 0 = what the dearest model costs on average at the "        \
+             "prices in force")
 #define POLICY(prefix, at)                                                                         \
     NAME(                                                                                          \
         prefix "name", P(at.name), 1, "lints",                                                     \

@@ -115,7 +115,7 @@ int64_t pools_vacant(const struct pools *p)
 
 void pools_touch(struct pools *p, int64_t slot)
 {
-    p->dirty[slot / POOL_PAGE] = 3;
+    p->dirty[slot / POOL_PAGE] = DIRTY_ALL;
     if (p->watch)
         p->watch(p->watch_ctx, slot);
 }

@@ -30,7 +30,7 @@ struct router *router_new(const struct router_init *init)
     params_default(&r->params);
     r->learners[0] = &r->learner;
     pool_pacers_init(&r->pool_pacers);
-    r->pacer.dirty = 3; /* neither generation holds it yet */
+    r->pacer.dirty = DIRTY_ALL; /* no generation holds it yet */
     r->json = malloc(CONFIG_MAX);
     r->next_json = malloc(CONFIG_MAX);
     r->reprice_ms = INT64_MAX;
@@ -76,11 +76,6 @@ void router_begin(const struct router *r, int64_t now_ms, enum event_kind kind, 
     ev->kind = kind;
 }
 
-static double running_mean(double mean, double v)
-{
-    return mean > 0 ? mean + (v - mean) / 256 : v;
-}
-
 static void apply_decided(struct router *r, const struct event *ev, const struct pool_hold *hold)
 {
     const struct event_decided *d = &ev->decided;
@@ -99,8 +94,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy, &r->params);
     router_count_pace(r, ev, hold);
     if (!router_isolated(r, d->learner)) { /* its predictions must not be units for others */
-        r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
-        r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
+        router_count_usd(r, d);
         hull_guard_decided(&r->hull, d);
     }
     canary_decided(&r->canary, d);
@@ -210,6 +204,9 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
     case EVENT_HULL:
         hull_guard_apply(&r->hull, &ev->hull, ev->seq);
         break;
+    case EVENT_LEARNED:
+        s = router_apply_learned(r, ev, problem);
+        break;
     default:
         s = problem_set(problem, STATUS_INTERNAL, "", "event of unknown kind %d", (int)ev->kind);
     }
@@ -281,11 +278,6 @@ enum status router_route(struct router *r, int64_t now_ms, const struct request 
         return STATUS_OK;
     }
     return router_apply(r, ev, problem);
-}
-
-bool router_has(const struct router *r, uint64_t seq)
-{
-    return pending_find(&r->pending, seq) >= 0;
 }
 
 static enum status unknown_decision(struct problem *problem)

@@ -106,6 +106,24 @@ MUST_CHECK enum status router_unteach(struct router *r, int64_t now_ms, const st
  * repeats it for want of an answer must not have it learned twice. */
 bool router_taught(const struct router *r, const char *batch_id);
 
+/* Learned state of another store (router_learned.c). router_learned_by gives the learner of a
+ * tenant
+ * ("" = the shared one, 0), -1 if it has none; router_learned_schema what its features are, and how
+ * many; router_learned_rows the quality labels in it; router_learned_take its numbers
+ * (learned.h), as of the fold's clock; router_imports what has come in. */
+struct imports;
+int router_learned_by(const struct router *r, const char *tenant);
+uint64_t router_learned_schema(const struct router *r, int *d);
+int64_t router_learned_rows(const struct router *r, int learner);
+void router_learned_take(const struct router *r, int learner, int part, int arm, uint8_t *out);
+const struct imports *router_imports(const struct router *r);
+/* router_learned has a piece come in or leave, as an event that borrows its bytes. schema and, of
+ * what is added or put aside, added_ms are filled in; the learner and model must exist.
+ * BAD_REQUEST, and nothing happened: the numbers are no learner's. */
+MUST_CHECK enum status router_learned(struct router *r, int64_t now_ms,
+                                      const struct event_learned *what, struct event *ev,
+                                      struct problem *problem);
+
 /* router_configure makes the engine run under params rendered as JSON (config_render), kept by the
  * event as borrowed bytes. origin is who changed it; file_hash is that of the file it came from or
  * 0. */

@@ -58,6 +58,11 @@ const double *router_weights(const struct router *r, int arm, enum target t, int
     return ridge_theta(r->learner.ridge[arm][t]);
 }
 
+bool router_has(const struct router *r, uint64_t seq)
+{
+    return pending_find(&r->pending, seq) >= 0;
+}
+
 uint64_t router_batch_hash(const char *id)
 {
     return hash64(id, strlen(id), 1);

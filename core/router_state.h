@@ -6,6 +6,7 @@
 #include "core/canary.h"
 #include "core/deadlines.h"
 #include "core/hull_guard.h"
+#include "core/imports.h"
 #include "core/influence.h"
 #include "core/learner.h"
 #include "core/pacer.h"
@@ -34,6 +35,8 @@ struct counters {
     struct model_counters model[MODELS_MAX];
 };
 
+enum { MEAN_OF = 256 }; /* decisions that a running mean looks back on */
+
 struct router {
     struct router_init init;
     uint64_t seq;
@@ -41,7 +44,8 @@ struct router {
     uint32_t epoch;
     uint64_t config_seq, file_hash;
     int64_t ticked_seq;  /* seq right after the last tick */
-    double dearest_usd;  /* running mean of the dearest model's predicted cost, 0 = none yet */
+    double dearest_usd;  /* mean of the dearest model's predicted cost, over ... */
+    int64_t dearest_n;   /* decisions since prices changed or a model joined; 0 = none yet */
     double booked_usd;   /* running mean of booked cost */
     double guard_ledger; /* sure gains over the guarded line, in quality */
     struct canary canary;
@@ -57,6 +61,7 @@ struct router {
     int64_t oldest_hold; /* ordinal in pending: nothing older is reserved. A cache */
     int64_t refusals[POOL_SPECS_MAX]; /* since the configuration took effect: not folded state */
     struct sessions sessions;
+    struct imports imports;
     struct pacer pacer;
     struct pool_pacers pool_pacers;
     struct counters counters;
@@ -119,6 +124,11 @@ void router_refresh_learners(struct router *r);
 bool router_awaits_quality(const struct router *r, const struct decision_row *row,
                            const struct label_book *book);
 void router_forget(struct router *r, int64_t slot);
+/* router_count_usd takes a decision into the mean costs. That of the dearest model, the unit of the
+ * cost weight, starts anew, a plain mean until there is enough for one that runs, when prices
+ * change or a model joins: else money would go on being worth what it was for hundreds of requests.
+ * After a model has left it fades: an outage makes nobody stingy at once. */
+void router_count_usd(struct router *r, const struct event_decided *d);
 /* router_pend notes that a decision awaits its quality label (rows 1) or no longer does (-1). */
 void router_pend(struct router *r, const struct decision_row *row, const float *x, int rows);
 void router_catch_up(struct router *r);
@@ -128,6 +138,9 @@ MUST_CHECK enum status router_learn_feedback(struct router *r, const struct even
  * record: the bounds in force may be others when it is taken out again. */
 MUST_CHECK enum status router_lesson(const struct router *r, struct event_feedback *f,
                                      struct problem *problem);
+/* router_learned.c */
+MUST_CHECK enum status router_apply_learned(struct router *r, const struct event *ev,
+                                            struct problem *problem);
 MUST_CHECK enum status router_learn_taught(struct router *r, const struct event *ev,
                                            struct problem *problem);
 /* decide_pools.c. router_path gives the pools that a decision is charged to if `arm` is served. */

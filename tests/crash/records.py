@@ -8,7 +8,7 @@ import struct
 from typing import NamedTuple, Union
 
 (STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED, DRIFTED, TAUGHT, _LENS, EXPIRED,
- HULL, LENT) = range(1, 13)
+ HULL, LENT, LEARNED) = range(1, 14)
 CELLS, TARGETS = 8, 4
 QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED, REASONING = (
     1 << i for i in range(CELLS))
@@ -278,6 +278,10 @@ def _body(kind: int, c: Cursor) -> Body:
         c.get("q3d")
     elif kind == LENT:
         return Lent(c.flag())
+    elif kind == LEARNED:
+        c.text()
+        c.get("BBBBqqdQ")
+        c.raw(c.get("I")[0])
     elif kind != TICKED:
         raise Bad(f"kind {kind}")
     return None
