@@ -59,7 +59,7 @@ static double noise(uint64_t seq, int arm)
 
 static double explored_usd(const struct pacer *p, const struct pace_entry *e)
 {
-    return pace_entry_explored(e, p->active, POOL_NANO, p->rate_usd);
+    return pace_entry_explored(e, p->active, p->active, POOL_NANO, p->rate_usd);
 }
 
 static void derive(const struct pacer *p, const struct params *params, struct pace_entry *e)
@@ -268,7 +268,7 @@ static struct event_paced solve(const struct pacer *p, const struct pace_entry *
     struct event_paced out = {.pool = -1, .unit = POOL_NANO, .rate = p->rate_usd};
     double truth = pacer_truth(p);
     double guess = base + (p->mu > base ? 2 * p->mu : 0.01 / p->rate_usd);
-    pace_search_begin(&s, POOL_NANO, p->active);
+    pace_search_begin(&s, POOL_NANO, p->active, p->active);
     for (int i = 0; i < n; i++)
         pace_search_add(&s, entry[i], pool_pacers_price(pools, entry[i]->pools),
                         (double)entry[i]->explored_usd);
