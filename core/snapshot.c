@@ -77,6 +77,7 @@ static void put_header(struct filler *w, const struct router *r)
     hull_guard_put(w, &r->hull);
     canary_put(w, &r->canary);
     put_i64(w, r->dearest_n);
+    pace_room_put(w, &r->pacer.room);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -153,6 +154,8 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
         canary_get(in, &r->canary);
     if (reader_left(in) > 0)
         r->dearest_n = get_i64(in);
+    if (reader_left(in) > 0)
+        pace_room_get(in, &r->pacer.room);
     return STATUS_OK;
 }
 
