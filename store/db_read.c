@@ -57,7 +57,7 @@ int db_next_generation(const struct db *db)
         if (rc != 0)
             head.current = -1; /* the commit, which reads it too, will say so */
     }
-    return head.current == 0 ? 1 : 0;
+    return head_next(&head);
 }
 
 /* ---- scan */
@@ -195,6 +195,8 @@ enum status db_read_event(struct db *db, uint64_t seq, struct event *out, struct
         return s;
     if (e.kind == EVENT_CONFIGURED)
         e.configured.json = NULL; /* its bytes went with the transaction: scan for them */
+    if (e.kind == EVENT_LEARNED)
+        e.learned.bytes = NULL; /* likewise */
     *out = e;
     return STATUS_OK;
 }
@@ -263,9 +265,9 @@ enum status db_info(struct db *db, struct db_info *out, struct problem *problem)
     if (info.last_seq != head.last_seq)
         return db_damaged(db, problem, "the log ends at %" PRIu64 " instead of %" PRIu64,
                           info.last_seq, head.last_seq);
-    info.snapshot_seq[0] = head.snapshot_seq[0];
-    info.snapshot_seq[1] = head.snapshot_seq[1];
+    memcpy(info.snapshot_seq, head.snapshot_seq, sizeof info.snapshot_seq);
     info.current = head.current;
+    info.base = head_base(&head);
     info.file_bytes = ((uint64_t)env.me_last_pgno + 1) * st.ms_psize;
     *out = info;
     return STATUS_OK;
@@ -320,10 +322,7 @@ static enum status load_generation(struct db *db, MDB_txn *txn, int g, uint64_t 
 /* The generation to begin at; -1 = the empty state. */
 static int pick(const struct head *head, enum generation which)
 {
-    int g = head->current;
-    if (g >= 0 && which == GENERATION_BASE)
-        g = head->snapshot_seq[1 - g] > 0 ? 1 - g : -1;
-    return g;
+    return which == GENERATION_BASE ? head_base(head) : head->current;
 }
 
 static enum status load(struct db *db, MDB_txn *txn, const struct head *head, int g,
