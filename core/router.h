@@ -106,6 +106,24 @@ MUST_CHECK enum status router_unteach(struct router *r, int64_t now_ms, const st
  * repeats it for want of an answer must not have it learned twice. */
 bool router_taught(const struct router *r, const char *batch_id);
 
+/* Learned state of another store (router_learned.c). router_learned_by gives the learner of a
+ * tenant
+ * ("" = the shared one, 0), -1 if it has none; router_learned_schema what its features are, and how
+ * many; router_learned_rows the quality labels in it; router_learned_take its numbers
+ * (learned.h), as of the fold's clock; router_imports what has come in. */
+struct imports;
+int router_learned_by(const struct router *r, const char *tenant);
+uint64_t router_learned_schema(const struct router *r, int *d);
+int64_t router_learned_rows(const struct router *r, int learner);
+void router_learned_take(const struct router *r, int learner, int part, int arm, uint8_t *out);
+const struct imports *router_imports(const struct router *r);
+/* router_learned has a piece come in or leave, as an event that borrows its bytes. schema and, of
+ * what is added or put aside, added_ms are filled in; the learner and model must exist.
+ * BAD_REQUEST, and nothing happened: the numbers are no learner's. */
+MUST_CHECK enum status router_learned(struct router *r, int64_t now_ms,
+                                      const struct event_learned *what, struct event *ev,
+                                      struct problem *problem);
+
 /* router_configure makes the engine run under params rendered as JSON (config_render), kept by the
  * event as borrowed bytes. origin is who changed it; file_hash is that of the file it came from or
  * 0. */
@@ -137,6 +155,12 @@ MUST_CHECK enum status router_set_lens(struct router *r, int64_t now_ms, const u
                                        struct problem *problem);
 /* router_start begins a new epoch: the greater of the last + 1 and now in seconds. */
 void router_start(struct router *r, int64_t now_ms, struct event *ev);
+/* router_lend notes that replies leave ahead of the disk from here on, or no longer; NONE when that
+ * is known. Each start ends it; router_lends tells. See pools.h, leases. */
+void router_lend(struct router *r, int64_t now_ms, bool on, struct event *ev);
+bool router_lends(const struct router *r);
+/* router_hold gives what an open decision holds in its budgets, NULL when it has left memory. */
+const struct pool_hold *router_hold(const struct router *r, uint64_t seq);
 /* router_tick lets time pass. ev->kind is EVENT_NONE when nothing has happened since the last tick.
  */
 void router_tick(struct router *r, int64_t now_ms, struct event *ev);

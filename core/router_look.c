@@ -58,6 +58,11 @@ const double *router_weights(const struct router *r, int arm, enum target t, int
     return ridge_theta(r->learner.ridge[arm][t]);
 }
 
+bool router_has(const struct router *r, uint64_t seq)
+{
+    return pending_find(&r->pending, seq) >= 0;
+}
+
 uint64_t router_batch_hash(const char *id)
 {
     return hash64(id, strlen(id), 1);
@@ -163,4 +168,18 @@ double router_value_per_usd(const struct router_stats *s)
 bool router_reprices(const struct router *r, int64_t now_ms)
 {
     return now_ms >= r->reprice_ms;
+}
+
+void router_on_evict(struct router *r,
+                     void (*sink)(void *ctx, uint64_t seq, const struct label_book *book),
+                     void *ctx)
+{
+    r->evict = sink;
+    r->evict_ctx = ctx;
+}
+
+void router_on_meter(struct router *r, meter_sink sink, void *ctx)
+{
+    r->meter = sink;
+    r->meter_ctx = ctx;
 }
