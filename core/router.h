@@ -222,7 +222,7 @@ struct model_stats {
     int64_t spent_nano; /* reported or computed cost, booked estimate where none came yet */
     int64_t labels[TARGETS];
     double quality_sum;  /* of the quality labels now held */
-    double quality_mean; /* of the model's context-free prediction: theta at the bias */
+    double quality_mean; /* predicted for the average judged request, whoever answered it */
     double cost_ratio;   /* learned: reported / computed cost */
 };
 struct router_stats {

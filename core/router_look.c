@@ -78,7 +78,7 @@ bool router_taught(const struct router *r, const char *batch_id)
     return false;
 }
 
-static void model_stats(const struct router *r, int a, struct model_stats *m)
+static void model_stats(const struct router *r, int a, const double *average, struct model_stats *m)
 {
     const struct model_counters *c = &r->counters.model[a];
     m->decisions = c->decisions;
@@ -86,7 +86,7 @@ static void model_stats(const struct router *r, int a, struct model_stats *m)
     m->spent_nano = c->spent_nano;
     memcpy(m->labels, c->labels, sizeof m->labels);
     m->quality_sum = c->quality_sum;
-    m->quality_mean = ridge_theta(r->learner.ridge[a][TARGET_QUALITY])[0];
+    m->quality_mean = learner_quality(&r->learner, a, average);
     m->cost_ratio = learner_cost_ratio(&r->learner, a);
 }
 
@@ -95,10 +95,12 @@ bool router_learner_stats(const struct router *r, int index, struct learner_stat
     if (index < 0 || index > r->params.learners.n)
         return false;
     const struct learner *l = router_learner(r, index);
+    double average[DIM_MAX];
     memset(out, 0, sizeof *out);
+    learner_average(l, r->clock_ms, average);
     for (int a = 0; a < l->n_arms; a++) {
         out->quality_labels[a] = l->arm_labels[a];
-        out->quality_mean[a] = ridge_theta(l->ridge[a][TARGET_QUALITY])[0];
+        out->quality_mean[a] = learner_quality(l, a, average);
     }
     return true;
 }
@@ -118,6 +120,8 @@ static void hull_stats(const struct router *r, struct router_stats *out)
 
 void router_stats(const struct router *r, struct router_stats *out)
 {
+    double average[DIM_MAX];
+    learner_average(&r->learner, r->clock_ms, average);
     memset(out, 0, sizeof *out);
     out->seq = r->seq;
     out->clock_ms = r->clock_ms;
@@ -140,7 +144,7 @@ void router_stats(const struct router *r, struct router_stats *out)
     out->multiplier = r->pacer.mu;
     out->n_models = r->params.catalog.n;
     for (int a = 0; a < out->n_models; a++)
-        model_stats(r, a, &out->model[a]);
+        model_stats(r, a, average, &out->model[a]);
 }
 
 struct learner *router_known(const struct router *r)
