@@ -246,6 +246,11 @@ struct router_stats {
     double value_quality;            /* sum of value x label */
     double shadow_gain; /* utility the policy's draws promised beyond what was served */
     double multiplier;  /* of the pacer, quality points per dollar */
+    struct {            /* of this calendar month, UTC; NaN before there is an hour to tell from */
+        int64_t start_ms, end_ms;
+        double requests,
+            usd; /* still to come, by the hours of the week and what one costs lately */
+    } month;
     int n_models;
     struct model_stats model[MODELS_MAX];
 };

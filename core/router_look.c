@@ -118,6 +118,24 @@ static void hull_stats(const struct router *r, struct router_stats *out)
     out->hull.upper = v.upper;
 }
 
+/* What bills came to, over what was expected of them, corrects what a request is expected to cost.
+ */
+static void month_stats(const struct router *r, struct router_stats *out)
+{
+    static const struct window_spec month = {.kind = WINDOW_MONTH};
+    const int64_t hour_ms = 3600000;
+    const struct forecast *f = &r->pool_pacers.all;
+    struct window w = window_at(&month, NULL, r->clock_ms);
+    double billed = r->pacer.predicted_usd > 0 ? r->pacer.billed_usd / r->pacer.predicted_usd : 1;
+    out->month.start_ms = w.start;
+    out->month.end_ms = w.end;
+    out->month.requests = out->month.usd = NAN;
+    if (f->begun_ms == 0 || r->clock_ms - f->begun_ms < hour_ms)
+        return;
+    out->month.requests = forecast_requests(f, NULL, r->clock_ms, w.end);
+    out->month.usd = out->month.requests * r->booked_usd * billed;
+}
+
 void router_stats(const struct router *r, struct router_stats *out)
 {
     double average[DIM_MAX];
@@ -142,6 +160,7 @@ void router_stats(const struct router *r, struct router_stats *out)
     out->value_labelled = r->counters.value_labelled;
     out->value_quality = r->counters.value_quality;
     out->multiplier = r->pacer.mu;
+    month_stats(r, out);
     out->n_models = r->params.catalog.n;
     for (int a = 0; a < out->n_models; a++)
         model_stats(r, a, average, &out->model[a]);

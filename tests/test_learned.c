@@ -255,8 +255,9 @@ static void test_fade(void **state)
     fold_free(c);
 }
 
-/* What stats tell of a model is what is predicted of it for the average request: here tasks are
- * asked for equally often. The bias alone, which no request has for itself, is somewhere else. */
+/* What stats tell of a month, and of a model: that is what is predicted of it for the average
+ * request: here tasks are asked for equally often. The bias alone, which no request has for itself,
+ * is somewhere else. */
 static void test_average(void **state)
 {
     (void)state;
@@ -275,6 +276,17 @@ static void test_average(void **state)
         bias = fmax(bias, fabs(router_weights(f->router, a, TARGET_QUALITY, &d)[0] - q));
     }
     assert_true(bias > 0.05);
+    /* a request a minute so far: so many until the month ends, at what one has cost */
+    double left = (double)(st.month.end_ms - st.clock_ms) / 60000;
+    assert_true(fabs(st.month.requests / left - 1) < 0.05);
+    double mean = (double)st.spent_nano * 1e-9 / (double)st.decisions;
+    assert_true(fabs(st.month.usd / st.month.requests / mean - 1) <
+                0.5); /* it began with guesses */
+    fold_free(f);
+    f = fold_new(NULL, 1000);
+    live(f, 30, 0);
+    router_stats(f->router, &st);
+    assert_true(isnan(st.month.usd) && st.month.start_ms < f->now && f->now < st.month.end_ms);
     fold_free(f);
 }
 
