@@ -131,6 +131,10 @@ const double *ridge_theta(const struct ridge *r);
  * first feature is 1 in all of them. */
 void ridge_total(const struct ridge *r, int64_t now_ms, double *weight, double *sum);
 
+/* ridge_contexts adds the sum of all rows' features, by weight as of now_ms, to x (d doubles) and
+ * gives the weight; where the first feature is 1 in all of them. */
+double ridge_contexts(const struct ridge *r, int64_t now_ms, double *x);
+
 /* ridge_state_len gives the number of doubles that ridge_save writes and ridge_load reads: the
  * whole state (data, prior, snapshot), bit for bit. ridge_load returns false, changing nothing,
  * when the header does not fit d or a value is not finite. Integers are stored as exact doubles. */

@@ -127,6 +127,11 @@ struct reader;
 void learner_put(struct filler *w, const struct learner *l);
 bool learner_get(struct reader *r, struct learner *l);
 
+/* learner_average gives the features of the average judged request (d doubles; the bias alone when
+ * there is none), learner_quality what is predicted of a model there. */
+void learner_average(const struct learner *l, int64_t now_ms, double *x);
+double learner_quality(const struct learner *l, int arm, const double *x);
+
 double learner_cost_ratio(const struct learner *l, int arm);
 
 #endif
