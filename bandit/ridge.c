@@ -339,3 +339,10 @@ void ridge_total(const struct ridge *r, int64_t now_ms, double *weight, double *
     *weight = s * r->w;
     *sum = s * r->b[0];
 }
+
+double ridge_contexts(const struct ridge *r, int64_t now_ms, double *x)
+{
+    double s = ridge_scale(r, now_ms);
+    add_scaled(x, s, r->s, r->d); /* the first column holds the products with the first feature */
+    return s * r->w;
+}

@@ -77,6 +77,22 @@ void ridge_fade(struct ridge *r, double factor, int64_t now_ms);
  * times of fading stay those of into: a row of from is amended or removed in from, before. */
 void ridge_merge(struct ridge *into, const struct ridge *from);
 
+/* The data part as ridge_block_len(d) numbers, as of a time: rows, W, W2, yy, b (d), S (packed).
+ * ridge_block writes it; ridge_block_fits tells whether numbers are one, of some rows;
+ * ridge_block_add adds it as of a time, each row v times (v < 0 takes it out again, with the time
+ * at which it had come in: what faded since is taken out as faded), ridge_block_rows rows at that.
+ * ridge_block_clear leaves no row; those of before must not be amended or removed afterwards. */
+enum { RIDGE_BLOCK_HEAD = 4 };
+struct block_time {
+    int64_t as_of_ms, added_ms;
+};
+size_t ridge_block_len(int d);
+void ridge_block(const struct ridge *r, int64_t now_ms, double *out);
+bool ridge_block_fits(int d, const double *block);
+void ridge_block_add(struct ridge *r, const double *block, const struct block_time *t, double v);
+int64_t ridge_block_rows(const double *block, double v);
+void ridge_block_clear(struct ridge *r);
+
 /* ridge_refresh renews the snapshot as of now_ms: A = L0 + s*S with s = 2^((E - now)/H) factored
  * by Cholesky, theta = A^-1 (L0 m0 + s b), sigma2 = (nu0 sigma2_0 + s*RSS) / (nu0 + s*W). On a
  * matrix that is not positive definite after jitter the old snapshot stays and false is returned.
@@ -116,6 +132,10 @@ const double *ridge_theta(const struct ridge *r);
 /* ridge_total gives the weight of all rows as of now_ms, and the sum of their labels where the
  * first feature is 1 in all of them. */
 void ridge_total(const struct ridge *r, int64_t now_ms, double *weight, double *sum);
+
+/* ridge_contexts adds the sum of all rows' features, by weight as of now_ms, to x (d doubles) and
+ * gives the weight; where the first feature is 1 in all of them. */
+double ridge_contexts(const struct ridge *r, int64_t now_ms, double *x);
 
 /* ridge_state_len gives the number of doubles that ridge_save writes and ridge_load reads: the
  * whole state (data, prior, snapshot), bit for bit. ridge_load returns false, changing nothing,

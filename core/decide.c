@@ -77,7 +77,7 @@ static double cost_scale(const struct router *r, const struct params *p,
 {
     if (p->objective.cost_scale_usd > 0)
         return p->objective.cost_scale_usd;
-    if (r->dearest_usd > 0)
+    if (r->dearest_n > 0 && r->dearest_usd > 0)
         return r->dearest_usd;
     double dearest = 0;
     for (int a = 0; a < r->params.catalog.n; a++)
@@ -207,7 +207,7 @@ static void policy_of_side(const struct router *r, uint64_t seq, int64_t now_ms,
     int preferred = preferred_model(p, req, d);
     struct chooser chooser = {.params = p,
                               .pacer = &r->pacer,
-                              .rate_usd = router_paced_rate(r, d->charge.paced),
+                              .rate_usd = router_paced_rate(r, now_ms, d),
                               .booked_usd = r->booked_usd,
                               .labels = router_census(r, d->learner)->labels[TARGET_QUALITY],
                               .learner = router_learner(r, d->learner),

@@ -88,7 +88,7 @@ static void set_prior(struct learner *l, const struct params *p, int arm, enum t
         memcpy(mean, from->pooled[t], sizeof mean);
     mean[0] += typical(&p->catalog, arm, t);
     ridge_prior(l->ridge[arm][t], precision, mean);
-    l->dirty[arm][t] = 3;
+    l->dirty[arm][t] = DIRTY_ALL;
 }
 
 static void refresh(struct learner *l, const struct params *p, int arm, enum target t,
@@ -103,7 +103,14 @@ static void refresh(struct learner *l, const struct params *p, int arm, enum tar
         if (ridge_twins(l->ridge[arm][u], l->ridge[arm][t]))
             sibling = l->ridge[arm][u]; /* the last: quality has a prior of its own */
     (void)ridge_refresh_from(l->ridge[arm][t], lender, l->borrows, now_ms, sibling);
-    l->dirty[arm][t] = 3;
+    l->dirty[arm][t] = DIRTY_ALL;
+}
+
+void learner_renew(struct learner *l, const struct params *p, int arm, enum target t,
+                   int64_t now_ms)
+{
+    set_prior(l, p, arm, t);
+    refresh(l, p, arm, t, now_ms);
 }
 
 void learner_attach(struct learner *l, const struct learner *parent,
@@ -125,8 +132,7 @@ static bool shape_arm(struct learner *l, const struct params *p, int arm, int64_
         if (!l->ridge[arm][t])
             return false;
         ridge_set_half_life(l->ridge[arm][t], l->forgets.half_life_ms, now_ms);
-        set_prior(l, p, arm, (enum target)t);
-        refresh(l, p, arm, (enum target)t, now_ms);
+        learner_renew(l, p, arm, (enum target)t, now_ms);
     }
     return true;
 }
@@ -306,10 +312,8 @@ static void pool(struct learner *l, const struct params *p, int64_t now_ms)
     if (!try_scales(l, p, &l->scale, false, now_ms, &now))
         return;
     memcpy(l->pooled[t], now.mean, (size_t)l->d * sizeof *now.mean);
-    for (int a = 0; a < l->n_arms; a++) {
-        set_prior(l, p, a, t);
-        refresh(l, p, a, t, now_ms);
-    }
+    for (int a = 0; a < l->n_arms; a++)
+        learner_renew(l, p, a, t, now_ms);
 }
 
 /* Quality only: labels are few there. Pooled often while little is known, then ever more rarely. */
@@ -326,7 +330,7 @@ void learner_pend(struct learner *l, const struct params *p, const struct decisi
     struct ridge *r = l->ridge[row->arm][TARGET_QUALITY];
     double v = (double)row->weight;
     ridge_pend(r, x, rows, v);
-    l->dirty[row->arm][TARGET_QUALITY] = 3;
+    l->dirty[row->arm][TARGET_QUALITY] = DIRTY_ALL;
     if (rows > 0) {
         l->label_rate -= v * l->label_rate / LABEL_RATE_SPAN;
         if (due(r, p))
@@ -350,7 +354,7 @@ static void follow(struct learner *l, const struct params *p, const struct decis
         l->arm_labels[row->arm] += more;
         l->label_rate += (double)row->weight * more / LABEL_RATE_SPAN;
     }
-    l->dirty[row->arm][t] = 3;
+    l->dirty[row->arm][t] = DIRTY_ALL;
     if (due(r, p))
         refresh(l, p, row->arm, t, now_ms);
     l->since_pool[t]++;
@@ -363,6 +367,8 @@ void learner_change(struct learner *l, const struct params *p, const struct deci
 {
     struct ridge_change moved[TARGETS];
     int n = 0;
+    if (row->time_ms <= l->since_ms[row->arm])
+        return;
     for (int t = 0; t < TARGETS; t++) {
         const struct label_change *c = &change[t];
         if (c->had || c->has)
@@ -380,6 +386,8 @@ void learner_cost(struct learner *l, const struct decision_row *row, bool had,
                   int64_t priced)
 {
     struct ratio *r = &l->cost[row->arm];
+    if (row->time_ms <= l->since_ms[row->arm])
+        return;
     if (had)
         ratio_add(r, &l->forgets, (double)reported_before, (double)priced_before, row->time_ms,
                   -(double)row->weight);
