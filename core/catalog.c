@@ -117,6 +117,24 @@ bool model_unpriced(const struct model *m)
     return !m->free && m->price.in == 0 && m->price.out == 0;
 }
 
+static bool same_rates(const struct rates *a, const struct rates *b)
+{
+    return a->in == b->in && a->cached == b->cached && a->out == b->out &&
+           a->reasoning == b->reasoning;
+}
+
+bool catalog_has_news(const struct catalog *now, const struct catalog *was)
+{
+    for (int i = 0; i < now->n; i++) {
+        const struct model *is = &now->model[i], *before = &was->model[i];
+        if (is->active &&
+            (i >= was->n || !before->active || !same_rates(&is->price, &before->price) ||
+             !same_rates(&is->batch, &before->batch)))
+            return true;
+    }
+    return false;
+}
+
 int64_t catalog_next_ms(const struct catalog *c)
 {
     int64_t next = INT64_MAX;

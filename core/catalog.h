@@ -61,6 +61,10 @@ bool catalog_merge(struct catalog *into, const struct catalog *configured);
 const struct rates *model_rates(const struct model *m, bool batch);
 bool model_unpriced(const struct model *m);
 
+/* catalog_has_news tells whether a model can be chosen that could not be before, or for another
+ * price. */
+bool catalog_has_news(const struct catalog *now, const struct catalog *was);
+
 /* catalog_next_ms gives when the next prices take effect, INT64_MAX when none are to come.
  * catalog_reprice puts those in force that are due at now_ms; false when none were. */
 int64_t catalog_next_ms(const struct catalog *c);

@@ -187,12 +187,3 @@ enum status config_pools_check(const struct pool_config *c, struct problem *prob
     }
     return STATUS_OK;
 }
-
-bool config_pools_strict(const struct pool_config *c)
-{
-    for (int i = 0; i < c->n; i++) {
-        if (!c->spec[i].quantile && caps(&c->spec[i]))
-            return true;
-    }
-    return false;
-}

@@ -77,7 +77,7 @@ static double cost_scale(const struct router *r, const struct params *p,
 {
     if (p->objective.cost_scale_usd > 0)
         return p->objective.cost_scale_usd;
-    if (r->dearest_usd > 0)
+    if (r->dearest_n > 0 && r->dearest_usd > 0)
         return r->dearest_usd;
     double dearest = 0;
     for (int a = 0; a < r->params.catalog.n; a++)

@@ -15,7 +15,7 @@ enum { X_SHOWN = 16 }; /* a longer context vector is told by its length only */
 
 static const char *const kind_name[EVENT_KINDS] = {
     "none",    "started", "configured", "decided", "feedback", "ticked", "paced",
-    "drifted", "taught",  "lens",       "expired", "hull",     "learned"};
+    "drifted", "taught",  "lens",       "expired", "hull",     "lent",   "learned"};
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
 static const char *const reason_name[] = {
@@ -315,7 +315,7 @@ static void learned(struct text *t, const struct event_learned *l)
 void event_describe(const struct event *e, struct text *out)
 {
     text_printf(out, "{\"seq\":%" PRIu64 ",\"time_ms\":%" PRId64 ",\"kind\":\"%s\"", e->seq,
-                e->time_ms, kind_name[e->kind <= EVENT_LEARNED ? e->kind : EVENT_NONE]);
+                e->time_ms, kind_name[(int)e->kind < EVENT_KINDS ? e->kind : EVENT_NONE]);
     if (e->kind == EVENT_STARTED) {
         integer(out, "epoch", e->started.epoch);
         integer(out, "max_open", e->started.max_open);
@@ -341,6 +341,8 @@ void event_describe(const struct event *e, struct text *out)
         paced(out, &e->paced);
     if (e->kind == EVENT_HULL)
         hull(out, &e->hull);
+    if (e->kind == EVENT_LENT)
+        text_printf(out, ",\"on\":%s", e->lent.on ? "true" : "false");
     if (e->kind == EVENT_LEARNED)
         learned(out, &e->learned);
     if (e->kind == EVENT_DRIFTED) {

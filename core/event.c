@@ -182,6 +182,9 @@ static void body_put(struct filler *w, const struct event *e)
     case EVENT_HULL:
         hull_event_put(w, &e->hull);
         break;
+    case EVENT_LENT:
+        put_bool(w, e->lent.on);
+        break;
     case EVENT_LEARNED:
         learned_put(w, &e->learned);
         break;
@@ -230,6 +233,9 @@ static void body_get(struct reader *r, struct event *e)
         break;
     case EVENT_HULL:
         hull_event_get(r, &e->hull);
+        break;
+    case EVENT_LENT:
+        e->lent.on = get_bool(r);
         break;
     case EVENT_LEARNED:
         learned_get(r, &e->learned);

@@ -25,9 +25,10 @@ enum event_kind {
     EVENT_EXPIRED = 10,   /* a decision's reservation counts as spent: nobody reported in time */
     EVENT_HULL = 11,      /* the best mix of fixed models was solved, or the policy put aside for it
                              or brought back */
-    EVENT_LEARNED = 12    /* what another store has learned came in, or left again */
+    EVENT_LENT = 12,      /* from here on replies leave ahead of the disk, or no longer */
+    EVENT_LEARNED = 13    /* what another store has learned came in, or left again */
 };
-enum { EVENT_KINDS = 13 }; /* numbers from 0 */
+enum { EVENT_KINDS = 14 }; /* numbers from 0 */
 /* event_kind_name gives what a kind is called in JSON. */
 const char *event_kind_name(enum event_kind kind);
 
@@ -259,6 +260,9 @@ struct event {
             uint64_t decision; /* its sequence number */
         } expired;
         struct event_hull hull;
+        struct {
+            bool on;
+        } lent;
         struct event_learned learned;
     };
 };

@@ -166,6 +166,7 @@ bool event_valid(const struct event *e)
     switch (e->kind) {
     case EVENT_STARTED:
     case EVENT_TICKED:
+    case EVENT_LENT:
         return true;
     case EVENT_CONFIGURED:
         return e->configured.len <= CONFIG_MAX;

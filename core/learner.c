@@ -99,7 +99,7 @@ static void set_prior(struct learner *l, const struct params *p, int arm, enum t
         memcpy(mean, from->pooled[t], sizeof mean);
     mean[0] += typical(&p->catalog, arm, t);
     ridge_prior(l->ridge[arm][t], precision, mean);
-    l->dirty[arm][t] = 3;
+    l->dirty[arm][t] = DIRTY_ALL;
 }
 
 static void refresh(struct learner *l, const struct params *p, int arm, enum target t,
@@ -110,7 +110,7 @@ static void refresh(struct learner *l, const struct params *p, int arm, enum tar
         set_prior(l, p, arm, t);
     ridge_set_label_rate(l->ridge[arm][t], l->label_rate);
     (void)ridge_refresh_from(l->ridge[arm][t], lender, l->borrows, now_ms);
-    l->dirty[arm][t] = 3;
+    l->dirty[arm][t] = DIRTY_ALL;
 }
 
 void learner_renew(struct learner *l, const struct params *p, int arm, enum target t,
@@ -411,7 +411,7 @@ void learner_pend(struct learner *l, const struct params *p, const struct decisi
     struct ridge *r = l->ridge[row->arm][TARGET_QUALITY];
     double v = (double)row->weight;
     ridge_pend(r, x, rows, v);
-    l->dirty[row->arm][TARGET_QUALITY] = 3;
+    l->dirty[row->arm][TARGET_QUALITY] = DIRTY_ALL;
     if (rows > 0) {
         l->label_rate -= v * l->label_rate / LABEL_RATE_SPAN;
         if (due(r, p))
@@ -444,7 +444,7 @@ void learner_change(struct learner *l, const struct params *p, const struct deci
         l->arm_labels[row->arm] += (int)c.has - (int)c.had;
     if (t == TARGET_QUALITY)
         l->label_rate += v * ((int)c.has - (int)c.had) / LABEL_RATE_SPAN;
-    l->dirty[row->arm][t] = 3;
+    l->dirty[row->arm][t] = DIRTY_ALL;
     if (due(r, p))
         refresh(l, p, row->arm, t, now_ms);
     l->since_pool[t]++;

@@ -8,6 +8,7 @@
 #include "bandit/ridge.h"
 #include "core/event.h"
 #include "core/features.h"
+#include "core/generations.h"
 #include "core/params.h"
 #include "core/ratio.h"
 

@@ -102,7 +102,7 @@ static void reprice(struct pacer *p, const struct model *was, const struct model
         e->cost_usd[a] =
             (float)(before > 0 ? (double)e->cost_usd[a] * (after / before) : after * 1e-12);
     }
-    p->dirty = 3;
+    p->dirty = DIRTY_ALL;
 }
 
 static void set_rate(struct pacer *p, double rate_usd)
@@ -167,7 +167,7 @@ static void push(struct pacer *p, const struct event_decided *d, uint64_t seq, b
     }
     derive(p, params, e);
     p->total++;
-    p->dirty = 3;
+    p->dirty = DIRTY_ALL;
 }
 
 static double base_price(const struct event_decided *d)
@@ -321,7 +321,7 @@ void pacer_renumber(struct pacer *p, const int8_t to[POOL_SPECS_MAX])
             int at = to[__builtin_ctzll(m)];
             now |= at >= 0 ? (uint64_t)1 << at : 0;
         }
-        p->dirty = now != e->pools ? 3 : p->dirty;
+        p->dirty = now != e->pools ? DIRTY_ALL : p->dirty;
         e->pools = now;
     }
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/event.h"
+#include "core/generations.h"
 
 /*
  * Holds average spend at a rate: a multiplier in quality points per dollar is subtracted from every

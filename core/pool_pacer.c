@@ -36,6 +36,16 @@ static void begin(struct pool_pacer *p)
     forecast_init(&p->forecast);
 }
 
+/* The zone of a name in c, where c will stand. */
+static const struct zone *zone_in(const struct pool_config *c, const struct pool_config *place,
+                                  const char *name)
+{
+    for (int z = 0; z < c->n_zones; z++)
+        if (strcmp(c->zone[z].name, name) == 0)
+            return &place->zone[z];
+    return NULL;
+}
+
 /* What is no longer paced in a unit asks for nothing in it. */
 static void set_units(struct pool_pacer *p, uint8_t units)
 {
@@ -64,6 +74,7 @@ void pool_pacers_configure(struct pool_pacers *p, const struct pool_config *was,
         else
             begin(&next.of[i]);
         set_units(&next.of[i], units_of(now, i));
+        next.of[i].forecast.zone = zone_in(now, was, now->spec[i].zone);
         next.on |= (uint64_t)1 << i;
     }
     *p = next;

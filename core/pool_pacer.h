@@ -38,7 +38,8 @@ struct pool_pacers {
 void pool_pacers_init(struct pool_pacers *p);
 
 /* pool_pacers_configure has pacers follow their pools by name, to new numbers: to[old] is the new
- * one or -1. Multipliers stand until they are solved anew, which is due. */
+ * one or -1. Multipliers stand until they are solved anew, which is due. Zones are borrowed of
+ * `was`, which `now` is to be copied to. */
 void pool_pacers_configure(struct pool_pacers *p, const struct pool_config *was,
                            const struct pool_config *now, int8_t to[POOL_SPECS_MAX]);
 /* pool_pacers_count notes a decision, of the paced pools in the mask. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/bytes.h"
+#include "core/generations.h"
 #include "core/pool_spec.h"
 #include "core/status.h"
 
@@ -18,14 +19,15 @@
  * what had come free is given out already; costs above the reservation, which are booked apart (and
  * counted by strict pools, since a worst case cannot be exceeded).
  *
- * Memory: 928 bytes per instance in use, 25 to 33 per slot; 104 for a hold, 67 kB for the
+ * Memory: 944 bytes per instance in use, 25 to 33 per slot; 104 for a hold, 67 kB for the
  * configuration.
  */
 enum pool_mode { POOL_STRICT, POOL_QUANTILE, POOL_MODES };
 enum {
     POOL_BOOKS = WINDOW_PARTS + 2, /* kept per instance: a rolling window's, and all before it */
     POOL_PAGE = 16,                /* instances in a snapshot item */
-    POOL_MARGIN_PART = 4           /* of a cap, that a margin may take */
+    POOL_MARGIN_PART = 4,          /* of a cap, that a margin may take */
+    POOL_LEASE_IDLE_MS = 60 * 1000 /* a pool not charged for so long lends nothing */
 };
 /* The most that one request may be charged: a million dollars, 10^15 tokens. */
 #define POOL_AMOUNT_MAX INT64_C(1000000000000000)
@@ -53,6 +55,7 @@ struct pool {             /* what every request looks at stands together */
     int32_t n_books;
     char value[NAME_CAP];     /* of the `each` label, "" without */
     uint64_t trips, overruns; /* overruns: strict decisions that cost more than the worst case */
+    int64_t stranded[POOL_UNITS]; /* of what has settled: leases that ended in crashes */
     struct pool_book book[POOL_BOOKS];
 };
 struct pools {
@@ -210,6 +213,26 @@ MUST_CHECK bool pools_expire(struct pools *p, struct pool_hold *hold, uint64_t s
  * a window that is running, no tripped fuse, no children), when the table is over three quarters
  * full. Gives their number. */
 int64_t pools_tidy(struct pools *p, int64_t now_ms);
+
+/* ---- leases ---- */
+
+/*
+ * Where replies may leave ahead of the disk, a crash forgets decisions that somebody acts on, and
+ * with them what they have spent. So each strict pool lends a block, durable because it follows
+ * from the configuration in the log: replies leave early only as long as what they spend, and the
+ * disk does not have yet, is within the block of every strict pool they are charged to; others
+ * wait. At a start that follows a crash the whole block counts as settled, in the window that runs
+ * then. What was forgotten is part of it, so no cap is exceeded; the rest is stranded until that
+ * window has passed. Only a pool with a durable decision of the last POOL_LEASE_IDLE_MS lends:
+ * others cannot have lost anything and strand nothing. Overrides do not change the block: they end
+ * with time, and nobody knows when the crash was.
+ */
+/* pools_lease gives the block, -1 where the pool promises nothing in that unit. */
+int64_t pools_lease(const struct pool_config *c, int spec, enum pool_unit unit);
+/* pools_promise tells whether any pool has a block: whether a reply may have to wait. */
+bool pools_promise(const struct pool_config *c);
+/* pools_strand settles the blocks of the instances that may have lent; gives their number. */
+int64_t pools_strand(struct pools *p, int64_t now_ms);
 
 /* ---- snapshots ---- */
 

@@ -115,7 +115,7 @@ int64_t pools_vacant(const struct pools *p)
 
 void pools_touch(struct pools *p, int64_t slot)
 {
-    p->dirty[slot / POOL_PAGE] = 3;
+    p->dirty[slot / POOL_PAGE] = DIRTY_ALL;
     if (p->watch)
         p->watch(p->watch_ctx, slot);
 }
@@ -316,6 +316,8 @@ void pools_put_page(const struct pools *p, int64_t page, struct filler *out)
         put_i64(out, pool->tripped_ms);
         put_u64(out, pool->trips);
         put_u64(out, pool->overruns);
+        for (int u = 0; u < POOL_UNITS; u++)
+            put_i64(out, pool->stranded[u]);
     }
 }
 
@@ -361,6 +363,8 @@ bool pools_get_page(struct pools *p, int64_t page, struct reader *in)
         pool->tripped_ms = get_i64(in);
         pool->trips = get_u64(in);
         pool->overruns = get_u64(in);
+        for (int u = 0; u < POOL_UNITS; u++)
+            pool->stranded[u] = get_i64(in);
         if (in->bad || pool->fuse_level[POOL_NANO] < 0 || pool->fuse_level[POOL_TOKENS] < 0)
             return false;
         pool->born = born;

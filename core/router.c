@@ -30,7 +30,7 @@ struct router *router_new(const struct router_init *init)
     params_default(&r->params);
     r->learners[0] = &r->learner;
     pool_pacers_init(&r->pool_pacers);
-    r->pacer.dirty = 3; /* neither generation holds it yet */
+    r->pacer.dirty = DIRTY_ALL; /* no generation holds it yet */
     r->json = malloc(CONFIG_MAX);
     r->next_json = malloc(CONFIG_MAX);
     r->reprice_ms = INT64_MAX;
@@ -69,30 +69,11 @@ void router_free(struct router *r)
     free(r);
 }
 
-void router_on_evict(struct router *r,
-                     void (*sink)(void *ctx, uint64_t seq, const struct label_book *book),
-                     void *ctx)
-{
-    r->evict = sink;
-    r->evict_ctx = ctx;
-}
-
-void router_on_meter(struct router *r, meter_sink sink, void *ctx)
-{
-    r->meter = sink;
-    r->meter_ctx = ctx;
-}
-
 void router_begin(const struct router *r, int64_t now_ms, enum event_kind kind, struct event *ev)
 {
     ev->seq = r->seq + 1;
     ev->time_ms = now_ms > r->clock_ms ? now_ms : r->clock_ms;
     ev->kind = kind;
-}
-
-static double running_mean(double mean, double v)
-{
-    return mean > 0 ? mean + (v - mean) / 256 : v;
 }
 
 static void apply_decided(struct router *r, const struct event *ev, const struct pool_hold *hold)
@@ -113,8 +94,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy, &r->params);
     pool_pacers_count(&r->pool_pacers, d->charge.paced, ev->time_ms);
     if (!router_isolated(r, d->learner)) { /* its predictions must not be units for others */
-        r->dearest_usd = running_mean(r->dearest_usd, (double)d->dearest_nano * 1e-9);
-        r->booked_usd = running_mean(r->booked_usd, (double)d->booked_nano * 1e-9);
+        router_count_usd(r, d);
         hull_guard_decided(&r->hull, d);
     }
     canary_decided(&r->canary, d);
@@ -149,6 +129,7 @@ static enum status apply_started(struct router *r, const struct event *ev, struc
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for %lld open decisions",
                            (long long)ev->started.max_open);
     r->epoch = ev->started.epoch;
+    router_unlend(r);
     return STATUS_OK;
 }
 
@@ -216,6 +197,9 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         break;
     case EVENT_PACED:
         s = router_apply_paced(r, ev, problem);
+        break;
+    case EVENT_LENT:
+        r->lends = ev->lent.on;
         break;
     case EVENT_HULL:
         hull_guard_apply(&r->hull, &ev->hull, ev->seq);

@@ -155,6 +155,12 @@ MUST_CHECK enum status router_set_lens(struct router *r, int64_t now_ms, const u
                                        struct problem *problem);
 /* router_start begins a new epoch: the greater of the last + 1 and now in seconds. */
 void router_start(struct router *r, int64_t now_ms, struct event *ev);
+/* router_lend notes that replies leave ahead of the disk from here on, or no longer; NONE when that
+ * is known. Each start ends it; router_lends tells. See pools.h, leases. */
+void router_lend(struct router *r, int64_t now_ms, bool on, struct event *ev);
+bool router_lends(const struct router *r);
+/* router_hold gives what an open decision holds in its budgets, NULL when it has left memory. */
+const struct pool_hold *router_hold(const struct router *r, uint64_t seq);
 /* router_tick lets time pass. ev->kind is EVENT_NONE when nothing has happened since the last tick.
  */
 void router_tick(struct router *r, int64_t now_ms, struct event *ev);

@@ -34,6 +34,8 @@ enum status router_adopt_config(struct router *r, const char *json, size_t n,
     memset(r->refusals, 0, sizeof r->refusals);
     router_resettle(r, &next.learners);
     router_pace_configure(r, &next);
+    if (catalog_has_news(&next.catalog, &r->params.catalog))
+        r->dearest_n = 0;
     r->params = next;
     canary_settings(&next, &r->other);
     r->reprice_ms = catalog_next_ms(&next.catalog);

@@ -34,6 +34,14 @@ void router_pend(struct router *r, const struct decision_row *row, const float *
     learner_pend(router_learner(r, row->learner), &r->params, row, x, rows);
 }
 
+void router_count_usd(struct router *r, const struct event_decided *d)
+{
+    double booked = (double)d->booked_nano * 1e-9;
+    r->dearest_n += r->dearest_n < MEAN_OF;
+    r->dearest_usd += ((double)d->dearest_nano * 1e-9 - r->dearest_usd) / (double)r->dearest_n;
+    r->booked_usd = r->booked_usd > 0 ? r->booked_usd + (booked - r->booked_usd) / MEAN_OF : booked;
+}
+
 /* A decision leaves memory: its labels go to the store, its label is no longer waited for, what it
  * has reserved counts as spent. */
 void router_forget(struct router *r, int64_t slot)

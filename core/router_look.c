@@ -192,3 +192,17 @@ bool router_reprices(const struct router *r, int64_t now_ms)
 {
     return now_ms >= r->reprice_ms;
 }
+
+void router_on_evict(struct router *r,
+                     void (*sink)(void *ctx, uint64_t seq, const struct label_book *book),
+                     void *ctx)
+{
+    r->evict = sink;
+    r->evict_ctx = ctx;
+}
+
+void router_on_meter(struct router *r, meter_sink sink, void *ctx)
+{
+    r->meter = sink;
+    r->meter_ctx = ctx;
+}

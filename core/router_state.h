@@ -35,6 +35,8 @@ struct counters {
     struct model_counters model[MODELS_MAX];
 };
 
+enum { MEAN_OF = 256 }; /* decisions that a running mean looks back on */
+
 struct router {
     struct router_init init;
     uint64_t seq;
@@ -42,7 +44,8 @@ struct router {
     uint32_t epoch;
     uint64_t config_seq, file_hash;
     int64_t ticked_seq;  /* seq right after the last tick */
-    double dearest_usd;  /* running mean of the dearest model's predicted cost, 0 = none yet */
+    double dearest_usd;  /* mean of the dearest model's predicted cost, over ... */
+    int64_t dearest_n;   /* decisions since prices changed or a model joined; 0 = none yet */
     double booked_usd;   /* running mean of booked cost */
     double guard_ledger; /* sure gains over the guarded line, in quality */
     struct canary canary;
@@ -54,6 +57,7 @@ struct router {
     struct deadlines silences; /* of pending's slots: a cache, see core/silence.h */
     struct influence influence;
     struct pools pools;  /* of params.pools; of slots that are gone there may be more */
+    bool lends;          /* replies leave ahead of the disk: what a crash then takes, pools.h */
     int64_t oldest_hold; /* ordinal in pending: nothing older is reserved. A cache */
     int64_t refusals[POOL_SPECS_MAX]; /* since the configuration took effect: not folded state */
     struct sessions sessions;
@@ -120,6 +124,11 @@ void router_refresh_learners(struct router *r);
 bool router_awaits_quality(const struct router *r, const struct decision_row *row,
                            const struct label_book *book);
 void router_forget(struct router *r, int64_t slot);
+/* router_count_usd takes a decision into the mean costs. That of the dearest model, the unit of the
+ * cost weight, starts anew, a plain mean until there is enough for one that runs, when prices
+ * change or a model joins: else money would go on being worth what it was for hundreds of requests.
+ * After a model has left it fades: an outage makes nobody stingy at once. */
+void router_count_usd(struct router *r, const struct event_decided *d);
 /* router_pend notes that a decision awaits its quality label (rows 1) or no longer does (-1). */
 void router_pend(struct router *r, const struct decision_row *row, const float *x, int rows);
 void router_catch_up(struct router *r);
@@ -153,6 +162,9 @@ void router_expire(struct router *r, int64_t slot);
 MUST_CHECK enum status router_apply_expired(struct router *r, const struct event *ev,
                                             struct problem *problem);
 bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq);
+/* router_unlend, at a start: if the life before lent and did not stop in order, its blocks are
+ * settled. */
+void router_unlend(struct router *r);
 /* router_pace.c. router_price sets the multipliers of a decision, of which all is known but these;
  * router_paced_rate gives the tightest rate in dollars a request that a budget of it holds, 0
  * without one. */

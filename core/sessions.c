@@ -125,7 +125,7 @@ void sessions_note(struct sessions *s, int64_t most, const struct session *sessi
     }
     s->slot[i] = *session;
     make_newest(s, i);
-    s->dirty[i / SESSION_PAGE] = 3;
+    s->dirty[i / SESSION_PAGE] = DIRTY_ALL;
 }
 
 static int by_use(const void *a, const void *b)
@@ -147,7 +147,7 @@ void sessions_bound(struct sessions *s, int64_t most)
     qsort(s->slot, (size_t)s->n, sizeof *s->slot, session_by_use);
     memmove(s->slot, s->slot + (s->n - most), (size_t)most * sizeof *s->slot);
     s->n = (int32_t)most;
-    memset(s->dirty, 3, PAGES);
+    memset(s->dirty, DIRTY_ALL, PAGES);
     (void)sessions_reindex(s); /* it was a table before */
 }
 

@@ -76,6 +76,8 @@ static void put_header(struct filler *w, const struct router *r)
     put_u32(w, (uint32_t)r->sessions.n);
     hull_guard_put(w, &r->hull);
     canary_put(w, &r->canary);
+    put_i64(w, r->dearest_n);
+    put_bool(w, r->lends);
     imports_put(w, &r->imports);
 }
 
@@ -103,7 +105,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->config_seq = get_u64(in);
     r->file_hash = get_u64(in);
     r->ticked_seq = get_i64(in);
-    r->dearest_usd = get_f64(in);
+    double dearest_usd = get_f64(in);
     r->booked_usd = get_f64(in);
     r->guard_ledger = get_f64(in);
     int64_t cap = get_i64(in), first = get_i64(in), total = get_i64(in);
@@ -126,6 +128,7 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     enum status s = get_config(r, in, problem);
     if (s != STATUS_OK)
         return s;
+    r->dearest_usd = dearest_usd;
     r->pacer.mu = paced.mu;
     r->pacer.carry_usd = paced.carry_usd;
     r->pacer.owed_usd = paced.owed_usd;
@@ -149,6 +152,8 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     hull_guard_get(in, &r->hull);
     if (reader_left(in) > 0) /* a snapshot of before has none */
         canary_get(in, &r->canary);
+    r->dearest_n = reader_left(in) > 0 ? get_i64(in) : MEAN_OF;
+    r->lends = reader_left(in) > 0 && get_bool(in);
     imports_get(in, &r->imports);
     return STATUS_OK;
 }
@@ -294,6 +299,14 @@ static void write_sessions(struct sessions *s, uint8_t mask, struct writing *w)
     }
 }
 
+static void write_page(struct pending *p, int64_t page, uint8_t mask, struct writing *w)
+{
+    struct filler f = blank(w);
+    put_page(&f, p, page);
+    emit(w, ITEM_OPEN, page, &f);
+    p->dirty[page] &= (uint8_t)~mask;
+}
+
 static void write_items(struct router *r, uint8_t mask, struct writing *w)
 {
     struct filler f;
@@ -302,10 +315,7 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
     for (int64_t page = 0; page * PENDING_PAGE < r->pending.cap; page++) {
         if (mask ? !(r->pending.dirty[page] & mask) : page * PENDING_PAGE >= r->pending.total)
             continue;
-        f = blank(w);
-        put_page(&f, &r->pending, page);
-        emit(w, ITEM_OPEN, page, &f);
-        r->pending.dirty[page] &= (uint8_t)~mask;
+        write_page(&r->pending, page, mask, w);
     }
     for (int64_t page = 0; page * POOL_PAGE < r->pools.cap; page++) {
         if (mask ? !(r->pools.dirty[page] & mask) : !pool_page_used(&r->pools, page))
@@ -337,12 +347,17 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
     emit(w, ITEM_HEADER, 0, &f);
 }
 
+static struct writing writing(struct router *r, item_sink sink, void *ctx)
+{
+    return (struct writing){.sink = sink,
+                            .ctx = ctx,
+                            .bytes = r->scratch,
+                            .work = (double *)(void *)(r->scratch + ITEM_BYTES_MAX)};
+}
+
 static void run(struct router *r, uint8_t mask, item_sink sink, void *ctx)
 {
-    struct writing w = {.sink = sink,
-                        .ctx = ctx,
-                        .bytes = r->scratch,
-                        .work = (double *)(void *)(r->scratch + ITEM_BYTES_MAX)};
+    struct writing w = writing(r, sink, ctx);
     write_items(r, mask, &w);
 }
 
@@ -354,6 +369,36 @@ size_t snapshot_scratch(void)
 void snapshot_write(struct router *r, int g, item_sink sink, void *ctx)
 {
     run(r, (uint8_t)(1u << g), sink, ctx);
+}
+
+int64_t snapshot_ahead(struct router *r, int g, int64_t from, int64_t left, int most,
+                       item_sink sink, void *ctx)
+{
+    struct pending *p = &r->pending;
+    uint8_t mask = (uint8_t)(1u << g);
+    struct writing w = writing(r, sink, ctx);
+    int64_t keeps = p->total + left - p->cap; /* older ones may be gone by then */
+    if (from < keeps)
+        from = keeps;
+    if (from < p->first)
+        from = p->first;
+    while (most > 0) {
+        int64_t slot = from % p->cap, page = slot / PENDING_PAGE;
+        int64_t end = (page + 1) * PENDING_PAGE < p->cap ? (page + 1) * PENDING_PAGE : p->cap;
+        if (from + end - slot > p->total) /* the newest page goes on filling */
+            break;
+        if (p->dirty[page] & mask) {
+            write_page(p, page, mask, &w);
+            most--;
+        }
+        from += end - slot;
+    }
+    return from;
+}
+
+void snapshot_header_key(uint8_t key[ITEM_KEY_LEN])
+{
+    make_key(key, ITEM_HEADER, 0);
 }
 
 enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LEN],

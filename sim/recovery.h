@@ -39,7 +39,7 @@ struct recovery {
     struct stretch window[WINDOWS_MAX];
 };
 /* Requests between two changes. */
-enum { SWITCH_WINDOW = 50 };
+enum { SWITCH_WINDOW = 50, MOVE_WINDOW = 20 };
 struct shock_phase {
     size_t from, until;
     struct interval quality, spend; /* means of a request; USD */
@@ -47,6 +47,11 @@ struct shock_phase {
     /* Share of requests that go to other models than in the SWITCH_WINDOW ahead of the phase: over
      * its first SWITCH_WINDOW, and over its last; NaN in the first phase. */
     double moved, settled;
+    /* Requests until nine tenths of the way is made from the shares ahead of the phase to those of
+     * its second half, by the latest MOVE_WINDOW requests of all seeds: at least so many. NaN in
+     * the first phase, and where less than a twentieth of the requests move; -1 = not in this
+     * phase. */
+    double to_move;
 };
 struct shocks {
     int n;

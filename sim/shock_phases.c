@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include "sim/report_key.h"
 
+static const double MOVED = 0.9, MOVE_LEAST = 0.05;
+
 struct span {
     size_t from, to;
 };
@@ -34,6 +36,34 @@ static double moved(const struct traces *t, struct span before, struct span afte
     for (int m = 0; m < MODELS_MAX; m++)
         sum += fabs(is[m] - was[m]) / 2;
     return sum;
+}
+
+/* How far along the straight way from one set of shares to another a third one is: what is not on
+ * the way is luck, of which a distance would have the more the fewer the requests. */
+static double progress(const double *was, const double *will, const double *is)
+{
+    double along = 0, all = 0;
+    for (int m = 0; m < MODELS_MAX; m++) {
+        along += (is[m] - was[m]) * (will[m] - was[m]);
+        all += (will[m] - was[m]) * (will[m] - was[m]);
+    }
+    return along / all;
+}
+
+static double time_to_move(const struct traces *t, struct span before, struct span phase)
+{
+    double was[MODELS_MAX], is[MODELS_MAX], will[MODELS_MAX];
+    struct span half = {phase.from + (phase.to - phase.from) / 2, phase.to};
+    if (moved(t, before, half) < MOVE_LEAST)
+        return NAN;
+    shares(t, before, was);
+    shares(t, half, will);
+    for (size_t k = phase.from + MOVE_WINDOW; k <= phase.to; k++) {
+        shares(t, (struct span){k - MOVE_WINDOW, k}, is);
+        if (progress(was, will, is) >= MOVED)
+            return (double)(k - phase.from);
+    }
+    return -1;
 }
 
 /* The last requests ahead of `end`, none before `from`. */
@@ -67,13 +97,14 @@ void shock_phases_measure(const struct traces *t, struct shocks *out, double *wo
         p->spend = mean_of(t, p, true, 1, work);
         p->budget_ratio =
             mean_of(t, p, true, t->budget_usd > 0 ? t->budget_usd : (double)NAN, work);
-        p->moved = p->settled = NAN;
+        p->moved = p->settled = p->to_move = NAN;
         if (i == 0)
             continue;
         struct span before = last_of(now->from - now[-1].n, now->from);
         size_t first = now->n < SWITCH_WINDOW ? now->n : SWITCH_WINDOW;
         p->moved = moved(t, before, (struct span){p->from, p->from + first});
         p->settled = moved(t, before, last_of(p->from, p->until));
+        p->to_move = time_to_move(t, before, (struct span){p->from, p->until});
     }
 }
 
@@ -91,6 +122,7 @@ void shock_phases_json(struct text *t, const struct shocks *s)
         report_interval(t, "budget_ratio", p->budget_ratio);
         report_number(t, "moved_within_50", p->moved);
         report_number(t, "moved_at_end", p->settled);
+        report_number(t, "requests_to_move", p->to_move < 0 ? (double)NAN : p->to_move);
         text_put(t, "}");
     }
     text_put(t, "]");
@@ -106,8 +138,8 @@ static void percent(struct text *t, double share)
 
 void shock_phases_table(struct text *t, const struct shocks *s)
 {
-    text_printf(t, "\n%-16s %8s %14s %12s %11s %11s\n", "requests", "quality", "USD/request",
-                s->budget_usd > 0 ? "spend/budget" : "", "moved in 50", "at the end");
+    text_printf(t, "\n%-16s %8s %14s %12s %11s %11s %11s\n", "requests", "quality", "USD/request",
+                s->budget_usd > 0 ? "spend/budget" : "", "moved in 50", "at the end", "90% after");
     for (int i = 0; i < s->n_phases; i++) {
         const struct shock_phase *p = &s->phase[i];
         char span[48];
@@ -119,6 +151,10 @@ void shock_phases_table(struct text *t, const struct shocks *s)
             text_printf(t, " %12s", "");
         percent(t, p->moved);
         percent(t, p->settled);
+        if (p->to_move < 0)
+            text_printf(t, " %11s", "never");
+        else if (!isnan(p->to_move))
+            text_printf(t, " %11.0f", p->to_move);
         text_put(t, "\n");
     }
 }

@@ -535,6 +535,10 @@ static void test_hull(void **state)
     assert_true(event_valid(&e));
     e.hull.mix[0] = 0;
     assert_false(event_valid(&e));
+    e = (struct event){.seq = 6, .time_ms = 10, .kind = EVENT_LENT, .lent = {true}};
+    n = event_encode(&e, bytes, sizeof bytes);
+    assert_int_equal(event_decode(bytes, n, &out, NULL), STATUS_OK);
+    assert_true(out.kind == EVENT_LENT && out.lent.on);
 }
 
 /* Bit by bit, from the definition. */

@@ -104,6 +104,40 @@ static void a_new_pool_has_the_week_of_the_others(void **state)
     assert_true(day < 0.6 * monday); /* a quiet Saturday */
 }
 
+/* Local hours: when clocks change, so do the hours of the people, and of a zone half an hour off.
+ */
+static void hours_are_local(void **state)
+{
+    (void)state;
+    static const struct zone zone = {
+        .offset_ms = HOUR, .n = 1, .change = {{MONDAY + WEEK * (int64_t)HOUR, 2 * HOUR}}};
+    static struct forecast f, utc;
+    forecast_init(&f);
+    forecast_init(&utc);
+    f.zone = &zone;
+    for (int h = 0; h < WEEK; h++) { /* from eight to nine, local, ten times as many */
+        int n = (h + 1) % DAY == 8 ? 60 : 6;
+        for (int i = 0; i < n; i++) {
+            forecast_count(&f, MONDAY + (int64_t)h * HOUR + i * 60000);
+            forecast_count(&utc, MONDAY + (int64_t)h * HOUR + i * 60000);
+        }
+    }
+    int64_t summer = MONDAY + WEEK * (int64_t)HOUR;
+    forecast_count(&f, summer);
+    forecast_count(&utc, summer);
+    assert_true(forecast_requests(&f, NULL, summer + 6 * HOUR, summer + 7 * HOUR) > 50);
+    assert_true(forecast_requests(&f, NULL, summer + 7 * HOUR, summer + 8 * HOUR) < 10);
+    assert_true(forecast_requests(&utc, NULL, summer + 7 * HOUR, summer + 8 * HOUR) > 50);
+    /* A new pool of the zone takes the shape of all, which is kept in UTC, at the right hours. */
+    static struct forecast young;
+    forecast_init(&young);
+    young.zone = &zone;
+    forecast_count(&young, summer);
+    forecast_count(&young, summer + HOUR);
+    double busy = forecast_requests(&young, &utc, summer + 7 * HOUR, summer + 8 * HOUR);
+    assert_true(busy > 5 * forecast_requests(&young, &utc, summer + 6 * HOUR, summer + 7 * HOUR));
+}
+
 /* ---- a week ---- */
 
 struct week {
@@ -373,6 +407,7 @@ int main(void)
         cmocka_unit_test(hours_are_learned),
         cmocka_unit_test(unseen_hours_have_a_sane_start),
         cmocka_unit_test(a_new_pool_has_the_week_of_the_others),
+        cmocka_unit_test(hours_are_local),
         cmocka_unit_test(a_week_without_the_wall),
         cmocka_unit_test(a_new_pool_in_a_running_service),
         cmocka_unit_test(little_value_waits),

@@ -331,17 +331,26 @@ static void free_items(struct items *it)
     free(it);
 }
 
-/* Two generations written in turn while events go on: each, loaded, is the state it was taken of,
- * and continues to the same state as the original. */
+/* Generations written in turn while events go on, pages ahead of the rest: each, loaded, is the
+ * state it was taken of, and continues to the same state as the original. */
 static void test_snapshot_generations(void **state)
 {
     (void)state;
     struct host *h = host_new("{\"learner\":{\"pool_labels\":64}}", 300);
-    struct items *it[2] = {calloc(1, sizeof **it), calloc(1, sizeof **it)};
+    struct items *it[GENERATIONS];
     static struct event ev;
-    for (int round = 0; round < 6; round++) {
-        play(h, 137, 100 + (uint64_t)round, NULL, NULL);
-        int g = round % 2;
+    for (int g = 0; g < GENERATIONS; g++)
+        it[g] = calloc(1, sizeof **it);
+    for (int round = 0; round < 9; round++) {
+        int g = round % GENERATIONS;
+        int64_t ahead = 0;
+        for (int part = 0; part < 4; part++) {
+            play(h, 34, 100 + (uint64_t)(round * 4 + part), NULL, NULL);
+            int before = it[g]->n;
+            ahead = snapshot_ahead(h->router, g, ahead, 34 * (3 - part), 1, keep_item, it[g]);
+            assert_true(it[g]->n <= before + 1);
+        }
+        assert_true(ahead > 0);
         snapshot_write(h->router, g, keep_item, it[g]);
         uint64_t digest = snapshot_digest(h->router), at = h->n;
         struct router *r = load_items(it[g], g);
@@ -359,8 +368,8 @@ static void test_snapshot_generations(void **state)
         assert_int_equal(snapshot_digest(r), snapshot_digest(h->router));
         router_free(r);
     }
-    free_items(it[0]);
-    free_items(it[1]);
+    for (int g = 0; g < GENERATIONS; g++)
+        free_items(it[g]);
     host_free(h);
 }
 
@@ -688,6 +697,47 @@ static void test_price_change(void **state)
     host_free(h);
 }
 
+static double cost_unit(struct host *h)
+{
+    enum route_result rr;
+    struct request *r = request_of("", "balance", "what is it?");
+    r->dry_run = true;
+    assert_int_equal(route(h, r, &rr), STATUS_OK);
+    return h->ev.decided.cost_scale_usd;
+}
+
+static void configure_big(struct host *h, const char *fields)
+{
+    char json[160];
+    (void)snprintf(json, sizeof json, "{\"models\":[{\"name\":\"big\",%s}]}", fields);
+    configure(h, json);
+}
+
+/* I7: what the cost weight is in units of follows prices and models at once, there and back; a
+ * model that leaves does not change it at once. */
+static void test_cost_unit(void **state)
+{
+    (void)state;
+    struct host *h = host_new(NULL, 1200);
+    play(h, 300, 22, NULL, NULL);
+    double before = cost_unit(h);
+    configure_big(h, "\"usd_per_mtok_in\":1000,\"usd_per_mtok_out\":3000");
+    double dear = cost_unit(h);
+    assert_true(dear > 20 * before);
+    play(h, 50, 23, NULL, NULL);
+    assert_true(fabs(cost_unit(h) / dear - 1) < 0.3);
+    configure_big(h, "\"usd_per_mtok_in\":2.5,\"usd_per_mtok_out\":10");
+    assert_true(fabs(cost_unit(h) / before - 1) < 0.3);
+    play(h, 50, 24, NULL, NULL);
+    configure_big(h, "\"active\":false");
+    assert_true(fabs(cost_unit(h) / before - 1) < 0.3);
+    play(h, 500, 25, NULL, NULL);
+    assert_true(cost_unit(h) < before / 2);
+    configure_big(h, "\"active\":true");
+    assert_true(fabs(cost_unit(h) / before - 1) < 0.3);
+    host_free(h);
+}
+
 /* A model that leaves and comes back keeps what was learned; slots follow names. covers: S3 */
 static void test_retired_model(void **state)
 {
@@ -994,6 +1044,7 @@ int main(void)
         cmocka_unit_test(test_static_mix),
         cmocka_unit_test(test_constraints),
         cmocka_unit_test(test_price_change),
+        cmocka_unit_test(test_cost_unit),
         cmocka_unit_test(test_retired_model),
         cmocka_unit_test(test_unreachable_budget),
         cmocka_unit_test(test_paced_at_once),

@@ -103,6 +103,9 @@ static void put_instance(struct text *t, const struct desk *d, const struct pool
     struct pool_standing now = {false, false};
     if (pool)
         now = pool_watch_standing(d->watch, e->at, path->now_ms);
+    for (int u = 0; pool && u < POOL_UNITS; u++)
+        if (pool->stranded[u] > 0)
+            put_amount(t, "stranded", (enum pool_unit)u, pool->stranded[u]);
     put_pace(t, d->router, e->spec);
     put_forecast(t, p, e, path->now_ms);
     text_printf(t,

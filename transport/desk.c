@@ -46,8 +46,9 @@ struct desk *desk_new(struct db *db, struct router *router)
     d->filling.alerts = calloc(1, sizeof *d->filling.alerts);
     d->other.alerts = calloc(1, sizeof *d->other.alerts);
     d->watch = pool_watch_new(router);
+    d->suspicion = suspicion_new();
     if (!d->filling.batch || !d->other.batch || !d->filling.alerts || !d->other.alerts ||
-        !d->watch) {
+        !d->watch || !d->suspicion) {
         desk_free(d);
         return NULL;
     }
@@ -64,11 +65,13 @@ void desk_free(struct desk *d)
     if (!d)
         return;
     audit_free(d->audit);
+    leases_free(d->leases);
     batch_free(d->filling.batch);
     batch_free(d->other.batch);
     free(d->filling.alerts);
     free(d->other.alerts);
     pool_watch_free(d->watch);
+    suspicion_free(d->suspicion);
     free(d);
 }
 
@@ -77,6 +80,8 @@ void desk_append(struct desk *d, const struct event *ev)
 {
     desk_alert(d, ev);
     desk_audit_event(d, ev);
+    if (d->leases && ev->kind == EVENT_CONFIGURED)
+        leases_configured(d->leases);
     if (!d->broken && ev->kind != EVENT_NONE && batch_event(d->filling.batch, ev) != STATUS_OK)
         desk_break(d, "no memory for an event");
 }
@@ -224,10 +229,12 @@ static enum status route(struct desk *d, const struct message *m, int i, struct 
         return s;
     if (result == ROUTE_RETRY) {
         d->retried++;
+        desk_ahead_repeated(d);
         return d->full ? desk_storage_full(p) : desk_find(d, d->event.seq, &d->event, p);
     }
     if (result == ROUTE_DECIDED) {
         desk_append(d, &d->event);
+        desk_ahead_decided(d, now);
         if (d->request.escalates.seq > 0)
             label_wanting(d, now);
         follow(d, now);
@@ -374,6 +381,12 @@ void desk_start(struct desk *d)
         desk_break(d, "no memory for the open decisions");
 }
 
+void desk_lend(struct desk *d, bool on)
+{
+    router_lend(d->router, wallclock_now(&d->clock), on, &d->event);
+    desk_append(d, &d->event);
+}
+
 enum status desk_configure(struct desk *d, const struct params *params, const char *origin,
                            uint64_t file_hash, struct problem *problem)
 {
@@ -439,7 +452,14 @@ void desk_snapshot(struct desk *d, int g)
     struct snapshot_sink sink = {d, g};
     snapshot_write(d->router, g, on_item, &sink);
     d->snapshot_seq = router_seq(d->router);
+    d->begun = 0;
     batch_snapshot_end(d->filling.batch, g, d->snapshot_seq);
+}
+
+void desk_snapshot_ahead(struct desk *d, int g, int64_t left, int most)
+{
+    struct snapshot_sink sink = {d, g};
+    d->begun = snapshot_ahead(d->router, g, d->begun, left, most, on_item, &sink);
 }
 
 /* The first record of [low, high) that is not older than `before`; high when all are. */
@@ -464,32 +484,10 @@ void desk_prune(struct desk *d, int64_t retention_ms, int64_t most)
     if (d->full || d->broken || first == 0 || first >= before ||
         db_info(d->db, &info, NULL) != STATUS_OK)
         return;
-    uint64_t a = info.snapshot_seq[0], b = info.snapshot_seq[1], covered = a < b ? a : b;
+    uint64_t covered = info.base < 0 ? 0 : info.snapshot_seq[info.base];
     if (covered <= info.first_seq)
         return;
     uint64_t below = first_since(d, info.first_seq, covered, before);
     if (below > info.first_seq)
         batch_prune(d->filling.batch, below, most);
-}
-
-bool desk_crowded(const struct desk *d)
-{
-    return batch_events(d->filling.batch) >= DESK_EVENTS_MAX ||
-           batch_bytes(d->filling.batch) >= DESK_BYTES_MAX;
-}
-
-struct batch *desk_launch(struct desk *d)
-{
-    struct tray t = d->filling;
-    d->filling = d->other;
-    d->other = t;
-    d->flying = true;
-    return t.batch;
-}
-
-void desk_landed(struct desk *d)
-{
-    batch_reset(d->other.batch);
-    d->other.answered = 0;
-    d->flying = false;
 }

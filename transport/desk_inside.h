@@ -31,8 +31,16 @@ void desk_meter_refused(struct desk *d, enum status s);
 void desk_alert(struct desk *d, const struct event *ev);
 void desk_alert_refused(struct desk *d, enum status s);
 void desk_alert_tick(struct desk *d);
+/* desk_suspect looks at a message about a decision, given its record and its book before and after:
+ * whether its tenant's reports have parted from what they were. */
+void desk_suspect(struct desk *d, const struct event *message, const struct event *decided,
+                  const struct label_book *before, const struct label_book *after);
 /* desk_audit_event adds what the audit says of an event. */
 void desk_audit_event(struct desk *d, const struct event *ev);
+/* desk_ahead_decided asks whether the reply to d->event, just applied, may leave ahead of the disk;
+ * desk_ahead_repeated does so of a repetition. */
+void desk_ahead_decided(struct desk *d, int64_t now);
+void desk_ahead_repeated(struct desk *d);
 /* desk_storage_full refuses what would have to be recorded. */
 enum status desk_storage_full(struct problem *p);
 

@@ -24,6 +24,7 @@
 #include <nng/protocol/reqrep0/rep.h>
 #include "transport/mailbox.h"
 
+enum { KEPT_BYTES_MAX = 4096 };
 enum slot_state { SLOT_IDLE, SLOT_RECV, SLOT_OPEN, SLOT_HELD, SLOT_SEND, SLOT_STATES };
 
 struct rpc_slot {
@@ -33,7 +34,7 @@ struct rpc_slot {
     _Atomic enum slot_state state;
     nng_ctx ctx;
     nng_aio *receive, *send;
-    nng_msg *msg; /* the request, while OPEN and put off */
+    nng_msg *msg; /* the request while OPEN; a small one is kept to carry the reply */
     int pipe;     /* where it came from */
 };
 
@@ -108,10 +109,13 @@ static bool rpc_offer(struct rpc_slot *s)
 {
     const struct rpc_options *o = &s->rpc->options;
     nng_msg *msg = s->msg;
+    bool small = nng_msg_len(msg) <= KEPT_BYTES_MAX;
     if (!o->on_request(o->ctx, &s->slot, nng_msg_body(msg), nng_msg_len(msg)))
         return false;
-    nng_msg_free(msg);
-    s->msg = NULL;
+    if (s->msg && !small) { /* else it has left with the reply, or will */
+        nng_msg_free(msg);
+        s->msg = NULL;
+    }
     return true;
 }
 
@@ -167,17 +171,30 @@ static void rpc_hold(struct slot *slot)
     slot_move(of(slot), SLOT_HELD);
 }
 
+/* The message that carries the reply; NULL: no memory. */
+static nng_msg *reply_message(struct rpc_slot *s)
+{
+    const struct text *t = &s->slot.out.text;
+    nng_msg *msg = s->msg;
+    s->msg = NULL;
+    if (msg)
+        nng_msg_clear(msg);
+    else if (nng_msg_alloc(&msg, 0) != 0)
+        return NULL;
+    if (nng_msg_append(msg, t->at ? t->at : "", t->len) == 0)
+        return msg;
+    nng_msg_free(msg);
+    return NULL;
+}
+
 static void rpc_reply(struct slot *slot)
 {
     struct rpc_slot *s = of(slot);
-    nng_msg *msg = NULL;
-    struct text *t = &s->slot.out.text;
     slot_move(s, SLOT_SEND);
     s->rpc->replies++;
     endpoint_end(&s->rpc->gate, s->pipe); /* from here on the client may be idle, or not read */
-    if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, t->at ? t->at : "", t->len) != 0) {
-        /* No memory to answer: the client times out and retries by its id. */
-        nng_msg_free(msg);
+    nng_msg *msg = reply_message(s);
+    if (!msg) { /* no memory to answer: the client times out and retries by its id */
         atomic_fetch_add(&s->rpc->send_failures, 1);
         slot_move(s, SLOT_IDLE);
         if (!atomic_load(&s->rpc->draining))
