@@ -189,7 +189,7 @@ const struct params *router_params(const struct router *r);
 /* router_lens gives the lens in force, NULL without one. */
 struct lens;
 const struct lens *router_lens(const struct router *r);
-/* How a configured pool that paces stands: see router_pace. */
+/* How an instance of a pool that paces stands: see router_pace. */
 enum pace_step { PACE_FREE, PACE_PACED, PACE_THROTTLING, PACE_REFUSING };
 struct pace_state {
     bool unit[POOL_UNITS];         /* it has a cap in it; of those: */
@@ -200,8 +200,8 @@ struct pace_state {
     double shortage;               /* 1 - rate / least, of the unit that is shortest; <= 0: none */
     enum pace_step step;
 };
-/* router_pace gives it as of the router's clock; false when the pool does not pace. */
-bool router_pace(const struct router *r, int pool, struct pace_state *out);
+/* router_pace gives it of the last instance of a path; false when its pool does not pace. */
+bool router_pace(const struct router *r, const struct pool_path *path, struct pace_state *out);
 /* router_pools gives the budgets' books; router_refusals how often each configured pool has refused
  * since the configuration took effect (not part of the folded state). */
 const struct pools *router_pools(const struct router *r);
