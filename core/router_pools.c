@@ -94,14 +94,14 @@ bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq)
 
 void router_unlend(struct router *r)
 {
-    if (r->lends)
+    if (router_lends(r))
         (void)pools_strand(&r->pools, r->lent_ms, r->clock_ms);
-    r->lends = false;
+    r->lent_ms = 0;
 }
 
 void router_lend(struct router *r, int64_t now_ms, bool on, struct event *ev)
 {
-    router_begin(r, now_ms, r->lends == on ? EVENT_NONE : EVENT_LENT, ev);
+    router_begin(r, now_ms, router_lends(r) == on ? EVENT_NONE : EVENT_LENT, ev);
     ev->lent.on = on;
     if (ev->kind != EVENT_NONE && router_apply(r, ev, NULL) != STATUS_OK)
         ev->kind = EVENT_NONE;
@@ -109,7 +109,7 @@ void router_lend(struct router *r, int64_t now_ms, bool on, struct event *ev)
 
 bool router_lends(const struct router *r)
 {
-    return r->lends;
+    return r->lent_ms > 0;
 }
 
 const struct pool_hold *router_hold(const struct router *r, uint64_t seq)
