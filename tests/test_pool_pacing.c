@@ -359,8 +359,8 @@ static void little_value_waits(void **state)
     fold_free(f);
 }
 
-/* The average per request likewise, which has no window: what is spent comes to about the average
- * for all that are asked, and nobody is refused. */
+/* The average per request likewise, which has no window: where the cheapest model costs twice as
+ * much, all of less than the declared value wait, and none where it pays. */
 static void little_value_waits_for_the_average(void **state)
 {
     (void)state;
