@@ -241,16 +241,18 @@ int64_t pools_tidy(struct pools *p, int64_t now_ms);
  * disk does not have yet, is within the block of every strict pool they are charged to; others
  * wait. At a start that follows a crash the whole block counts as settled, in the window that runs
  * then. What was forgotten is part of it, so no cap is exceeded; the rest is stranded until that
- * window has passed. Only a pool with a durable decision of the last POOL_LEASE_IDLE_MS lends:
- * others cannot have lost anything and strand nothing. Overrides do not change the block: they end
+ * window has passed. Only a pool with a durable decision of this life and of the last
+ * POOL_LEASE_IDLE_MS lends: others cannot have lost anything and strand nothing, however often a
+ * start fails. Overrides do not change the block: they end
  * with time, and nobody knows when the crash was.
  */
 /* pools_lease gives the block, -1 where the pool promises nothing in that unit. */
 int64_t pools_lease(const struct pool_config *c, int spec, enum pool_unit unit);
 /* pools_promise tells whether any pool has a block: whether a reply may have to wait. */
 bool pools_promise(const struct pool_config *c);
-/* pools_strand settles the blocks of the instances that may have lent; gives their number. */
-int64_t pools_strand(struct pools *p, int64_t now_ms);
+/* pools_strand settles the blocks of the instances that may have lent since lent_ms; gives their
+ * number. */
+int64_t pools_strand(struct pools *p, int64_t lent_ms, int64_t now_ms);
 
 /* ---- snapshots ---- */
 

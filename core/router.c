@@ -200,6 +200,7 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         break;
     case EVENT_LENT:
         r->lends = ev->lent.on;
+        r->lent_ms = ev->time_ms;
         break;
     case EVENT_HULL:
         hull_guard_apply(&r->hull, &ev->hull, ev->seq);

@@ -228,7 +228,7 @@ struct model_stats {
     int64_t spent_nano; /* reported or computed cost, booked estimate where none came yet */
     int64_t labels[TARGETS];
     double quality_sum;  /* of the quality labels now held */
-    double quality_mean; /* of the model's context-free prediction: theta at the bias */
+    double quality_mean; /* predicted for the average judged request, whoever answered it */
     double cost_ratio;   /* learned: reported / computed cost */
 };
 struct router_stats {
@@ -252,6 +252,11 @@ struct router_stats {
     double value_quality;            /* sum of value x label */
     double shadow_gain; /* utility the policy's draws promised beyond what was served */
     double multiplier;  /* of the pacer, quality points per dollar */
+    struct {            /* of this calendar month, UTC; NaN before there is an hour to tell from */
+        int64_t start_ms, end_ms;
+        double requests,
+            usd; /* still to come, by the hours of the week and what one costs lately */
+    } month;
     int n_models;
     struct model_stats model[MODELS_MAX];
 };
