@@ -32,15 +32,6 @@ static inline uint64_t mix64(uint64_t z)
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
 }
-/* hash64_word is hash64 of the n <= 8 bytes of which word is made, little end first; inline, for
- * who hashes many. */
-static inline uint64_t hash64_word(uint64_t word, uint64_t n, uint64_t seed)
-{
-    const uint64_t golden = 0x9e3779b97f4a7c15u;
-    uint64_t h = mix64(seed + golden) ^ n;
-    h = n > 0 ? mix64((h ^ word) + golden) : h;
-    return mix64(h + golden);
-}
 uint64_t hash64(const void *bytes, uint64_t n, uint64_t seed);
 
 #endif

@@ -181,8 +181,7 @@ static enum status check_settings(const struct params *p, const struct settings 
     return STATUS_OK;
 }
 
-static enum status check_pools(const struct params *p, const struct settings *s,
-                               struct problem *problem)
+static enum status check_pools(const struct params *p, struct problem *problem)
 {
     struct json_at list = {.key = "pools"};
     enum status st = config_pools_check(&p->pools, problem);
@@ -196,8 +195,6 @@ static enum status check_pools(const struct params *p, const struct settings *s,
         st = fail_at(problem, "budget", "expire_after_s",
                      "longer than /learner/join_window_hours: what is reported after that window "
                      "is not taken, so nothing can wait for it");
-    if (st == STATUS_OK && s && s->relaxed && config_pools_strict(&p->pools))
-        st = fail_at(problem, "store", "durability", CONFIG_POOLS_RELAXED);
     return st;
 }
 
@@ -216,7 +213,7 @@ static enum status check_all(const struct params *p, const struct settings *sett
     if (st == STATUS_OK)
         st = config_silence_check(p, problem);
     if (st == STATUS_OK)
-        st = check_pools(p, settings, problem);
+        st = check_pools(p, problem);
     if (st == STATUS_OK && p->learner.most_off > 0 && p->learner.most_off < 1)
         st = fail_at(problem, "learner", "most_off", "expected 0 or a number from 1 on");
     if (st == STATUS_OK)

@@ -59,15 +59,6 @@ size_t config_render(const struct params *params, char *out, size_t cap);
 MUST_CHECK enum status config_patch(struct params *params, const char *json, size_t n,
                                     struct problem *problem);
 
-/* config_pools_strict tells whether any pool has a cap and reserves worst cases. Such a pool is a
- * promise that a power cut must not break, and decisions that were answered before the disk had
- * them do not bind: so not with store.durability = relaxed, which config_parse and whoever patches
- * must refuse. */
-bool config_pools_strict(const struct pool_config *c);
-#define CONFIG_POOLS_RELAXED                                                                       \
-    "relaxed answers before the disk has it, so a power cut could forget what a strict pool has "  \
-    "reserved: set it to full, or mode of every pool to quantile"
-
 /* config_reference writes the table of all fields (name, type, bounds, default, meaning), as
  * Markdown. */
 size_t config_reference(char *out, size_t cap);

@@ -8,13 +8,14 @@
 #include "core/event.h"
 
 #include <inttypes.h>
+#include "core/learned.h"
 #include "core/text.h"
 
 enum { X_SHOWN = 16 }; /* a longer context vector is told by its length only */
 
-static const char *const kind_name[EVENT_KINDS] = {"none",     "started", "configured", "decided",
-                                                   "feedback", "ticked",  "paced",      "drifted",
-                                                   "taught",   "lens",    "expired",    "hull"};
+static const char *const kind_name[EVENT_KINDS] = {
+    "none",    "started", "configured", "decided", "feedback", "ticked", "paced",
+    "drifted", "taught",  "lens",       "expired", "hull",     "lent",   "learned"};
 static const char *const target_name[TARGETS] = {"quality", "output_tokens", "latency_ms",
                                                  "failure"};
 static const char *const reason_name[] = {
@@ -295,10 +296,26 @@ static void hull(struct text *t, const struct event_hull *h)
     number(t, "upper", h->upper);
 }
 
+static void learned(struct text *t, const struct event_learned *l)
+{
+    static const char *const turn_name[] = {"added", "taken_back", "put_aside", "put_back"};
+    string(t, "import", l->name);
+    string(t, "turn", turn_name[l->turn]);
+    string(t, "part", learned_part_name(l->part));
+    if (l->part != LEARNED_PRIOR)
+        integer(t, "model", l->arm);
+    if (l->learner > 0)
+        integer(t, "learner", l->learner);
+    integer(t, "as_of_ms", l->as_of_ms);
+    integer(t, "added_ms", l->added_ms);
+    number(t, "share", l->share);
+    integer(t, "bytes", l->len);
+}
+
 void event_describe(const struct event *e, struct text *out)
 {
     text_printf(out, "{\"seq\":%" PRIu64 ",\"time_ms\":%" PRId64 ",\"kind\":\"%s\"", e->seq,
-                e->time_ms, kind_name[e->kind <= EVENT_HULL ? e->kind : EVENT_NONE]);
+                e->time_ms, kind_name[(int)e->kind < EVENT_KINDS ? e->kind : EVENT_NONE]);
     if (e->kind == EVENT_STARTED) {
         integer(out, "epoch", e->started.epoch);
         integer(out, "max_open", e->started.max_open);
@@ -324,6 +341,10 @@ void event_describe(const struct event *e, struct text *out)
         paced(out, &e->paced);
     if (e->kind == EVENT_HULL)
         hull(out, &e->hull);
+    if (e->kind == EVENT_LENT)
+        text_printf(out, ",\"on\":%s", e->lent.on ? "true" : "false");
+    if (e->kind == EVENT_LEARNED)
+        learned(out, &e->learned);
     if (e->kind == EVENT_DRIFTED) {
         integer(out, "model", e->drifted.arm);
         if (e->drifted.learner > 0)

@@ -88,6 +88,36 @@ static void paced_get(struct reader *r, struct event_paced *p)
     p->wanted = get_f64(r);
 }
 
+static void learned_put(struct filler *w, const struct event_learned *e)
+{
+    put_str(w, e->name);
+    put_u8(w, e->turn);
+    put_u8(w, e->part);
+    put_u8(w, e->learner);
+    put_u8(w, e->arm);
+    put_i64(w, e->as_of_ms);
+    put_i64(w, e->added_ms);
+    put_f64(w, e->share);
+    put_u64(w, e->schema);
+    put_u32(w, e->len);
+    put_raw(w, e->bytes, e->len);
+}
+
+static void learned_get(struct reader *r, struct event_learned *e)
+{
+    get_str(r, e->name, sizeof e->name);
+    e->turn = get_u8(r);
+    e->part = get_u8(r);
+    e->learner = get_u8(r);
+    e->arm = get_u8(r);
+    e->as_of_ms = get_i64(r);
+    e->added_ms = get_i64(r);
+    e->share = get_f64(r);
+    e->schema = get_u64(r);
+    e->len = get_u32(r);
+    e->bytes = get_raw(r, e->len);
+}
+
 static void feedback_put(struct filler *w, const struct event_feedback *f)
 {
     message_put(w, &f->feedback);
@@ -152,6 +182,12 @@ static void body_put(struct filler *w, const struct event *e)
     case EVENT_HULL:
         hull_event_put(w, &e->hull);
         break;
+    case EVENT_LENT:
+        put_bool(w, e->lent.on);
+        break;
+    case EVENT_LEARNED:
+        learned_put(w, &e->learned);
+        break;
     case EVENT_TICKED:
     case EVENT_NONE:
         break;
@@ -197,6 +233,12 @@ static void body_get(struct reader *r, struct event *e)
         break;
     case EVENT_HULL:
         hull_event_get(r, &e->hull);
+        break;
+    case EVENT_LENT:
+        e->lent.on = get_bool(r);
+        break;
+    case EVENT_LEARNED:
+        learned_get(r, &e->learned);
         break;
     case EVENT_TICKED:
         break;

@@ -23,10 +23,12 @@ enum event_kind {
     EVENT_LENS = 9,       /* prompts are looked at through this lens from here on, or none */
     EVENT_DRIFTED = 7,    /* a model was found to have changed: its older evidence fades */
     EVENT_EXPIRED = 10,   /* a decision's reservation counts as spent: nobody reported in time */
-    EVENT_HULL = 11       /* the best mix of fixed models was solved, or the policy put aside for it
+    EVENT_HULL = 11,      /* the best mix of fixed models was solved, or the policy put aside for it
                              or brought back */
+    EVENT_LENT = 12,      /* from here on replies leave ahead of the disk, or no longer */
+    EVENT_LEARNED = 13    /* what another store has learned came in, or left again */
 };
-enum { EVENT_KINDS = 12 }; /* numbers from 0 */
+enum { EVENT_KINDS = 14 }; /* numbers from 0 */
 /* event_kind_name gives what a kind is called in JSON. */
 const char *event_kind_name(enum event_kind kind);
 
@@ -206,6 +208,24 @@ struct event_hull {
     double policy, lower, upper; /* policy minus hull in quality points: mean and bounds */
 };
 
+/* A part of what is known of a model: the rows of a target, or what it cost over what it should
+ * have; or what is known of all models together. */
+enum learned_part { LEARNED_COST = TARGETS, LEARNED_PRIOR, LEARNED_PARTS };
+/* What becomes of it: what is put aside makes room for what comes in, and is put back with it. */
+enum learned_turn { LEARNED_ADDED, LEARNED_TAKEN_BACK, LEARNED_PUT_ASIDE, LEARNED_PUT_BACK };
+struct event_learned {
+    char name[NAME_CAP]; /* of the import */
+    uint8_t turn;        /* enum learned_turn */
+    uint8_t part;        /* enum learned_part, or enum target */
+    uint8_t learner, arm;
+    int64_t as_of_ms;     /* when the numbers were what they are */
+    int64_t added_ms;     /* when they came in, or were put aside */
+    double share;         /* what a row counts, (0,1] */
+    uint64_t schema;      /* of the features that the numbers are about: features_schema */
+    const uint8_t *bytes; /* the numbers, as core/learned.h has them; borrowed like json */
+    uint32_t len;
+};
+
 struct event {
     uint64_t seq;    /* position in the log, from 1 */
     int64_t time_ms; /* the fold's clock, Unix milliseconds, never going back */
@@ -240,6 +260,10 @@ struct event {
             uint64_t decision; /* its sequence number */
         } expired;
         struct event_hull hull;
+        struct {
+            bool on;
+        } lent;
+        struct event_learned learned;
     };
 };
 

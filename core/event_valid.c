@@ -7,6 +7,7 @@
 #include "core/event_valid.h"
 
 #include <math.h>
+#include "core/learned.h"
 #include "core/lens.h"
 
 enum { REASONS_ALL = 32767, HAS_ALL = 255 };
@@ -150,6 +151,14 @@ static bool paced_valid(const struct event_paced *p)
            amount_valid(p->wanted);
 }
 
+static bool learned_valid(const struct event_learned *l)
+{
+    return l->name[0] != '\0' && l->turn <= LEARNED_PUT_BACK && l->part < LEARNED_PARTS &&
+           l->learner <= LEARNERS_MAX && l->arm < MODELS_MAX && l->as_of_ms >= 0 &&
+           l->added_ms >= l->as_of_ms && l->share > 0 && l->share <= 1 &&
+           learned_numbers(l->bytes, l->len);
+}
+
 bool event_valid(const struct event *e)
 {
     if (e->seq == 0)
@@ -157,6 +166,7 @@ bool event_valid(const struct event *e)
     switch (e->kind) {
     case EVENT_STARTED:
     case EVENT_TICKED:
+    case EVENT_LENT:
         return true;
     case EVENT_CONFIGURED:
         return e->configured.len <= CONFIG_MAX;
@@ -176,6 +186,8 @@ bool event_valid(const struct event *e)
         return e->expired.decision > 0 && e->expired.decision < e->seq;
     case EVENT_HULL:
         return hull_valid(&e->hull);
+    case EVENT_LEARNED:
+        return learned_valid(&e->learned);
     case EVENT_NONE:
         break;
     }

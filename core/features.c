@@ -19,6 +19,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
+#include "bandit/clones.h"
 #include "bandit/rng.h"
 #include "core/shape.h"
 
@@ -98,7 +99,17 @@ static void add_code(float *x, int m, uint64_t hash, double unit)
 
 static bool separator(char c)
 {
-    return strchr(":/_- .", c) != NULL;
+    switch (c) {
+    case ':':
+    case '/':
+    case '_':
+    case '-':
+    case ' ':
+    case '.':
+        return true;
+    default:
+        return false;
+    }
 }
 
 static int count_parts(const char *name)
@@ -141,87 +152,165 @@ static void build_declared(const struct labels *l, int m, float *x)
 
 /* Sums of many codes of equal size, counted: eight entries in the bytes of a word, so that a code
  * costs one addition for eight of them. A byte holds how often the sign was +; before it could
- * overflow, bytes are emptied into the counts. */
-enum { TALLY_MOST = 255 };
+ * overflow, bytes are emptied into the counts. What is hashed waits until there is enough of it for
+ * vectors: of each hash64 the last two steps are left to do. */
+enum { TALLY_MOST = 255, TALLY_BATCH = 64 };
+static const uint64_t GOLDEN = 0x9e3779b97f4a7c15u; /* as in bandit/rng.h */
 struct tally {
-    int m, codes, pending;
+    int m, codes, pending, waiting;
+    uint64_t hash[TALLY_BATCH];
     uint64_t bytes[DIM_MAX / 8];
     int32_t plus[DIM_MAX];
 };
+
+static void tally_begin(struct tally *t, int m)
+{
+    t->m = m;
+    t->codes = t->pending = t->waiting = 0;
+    memset(t->bytes, 0, (size_t)(m + 7) / 8 * sizeof *t->bytes);
+    memset(t->plus, 0, (size_t)m * sizeof *t->plus);
+}
 
 static void tally_empty(struct tally *t)
 {
     for (int i = 0; i < t->m; i++)
         t->plus[i] += (int32_t)(t->bytes[i / 8] >> 8 * (i % 8) & 0xff);
-    memset(t->bytes, 0, sizeof t->bytes);
+    memset(t->bytes, 0, (size_t)(t->m + 7) / 8 * sizeof *t->bytes);
     t->codes += t->pending;
     t->pending = 0;
 }
 
 /* Bit i of the low eight to byte i, as 0 or 1. */
-static uint64_t spread(uint64_t bits)
+static inline uint64_t spread(uint64_t bits)
 {
     uint64_t each = (bits & 0xff) * 0x0101010101010101u & 0x8040201008040201u;
     return (each + 0x00406070787c7e7fu) >> 7 & 0x0101010101010101u;
 }
 
-/* Counts what add_code would add. */
+/* Counts what add_code would add for all that wait. */
+WIDE_CLONES static void tally_count(struct tally *t)
+{
+    int n = t->waiting;
+    uint64_t bits[TALLY_BATCH];
+    if (t->pending + n > TALLY_MOST)
+        tally_empty(t);
+    for (int i = 0; i < n; i++)
+        t->hash[i] = mix64(mix64(t->hash[i] + GOLDEN) + GOLDEN);
+    for (int k = 0; 8 * k < t->m; k++) {
+        uint64_t sum = 0;
+        if (k % 8 == 0)
+            for (int i = 0; i < n; i++)
+                bits[i] = mix64(t->hash[i] + 8 * (uint64_t)k);
+        for (int i = 0; i < n; i++) {
+            sum += spread(bits[i]);
+            bits[i] >>= 8;
+        }
+        t->bytes[k] += sum;
+    }
+    t->pending += n;
+    t->waiting = 0;
+}
+
+/* hash: hash64 before its last two steps. */
 static inline void tally_code(struct tally *t, uint64_t hash)
 {
-    uint64_t bits = 0;
-    for (int k = 0; 8 * k < t->m; k++) {
-        if (k % 8 == 0)
-            bits = mix64(hash + 8 * (uint64_t)k);
-        t->bytes[k] += spread(bits);
-        bits >>= 8;
-    }
-    if (++t->pending == TALLY_MOST)
-        tally_empty(t);
+    t->hash[t->waiting++] = hash;
+    if (t->waiting == TALLY_BATCH)
+        tally_count(t);
 }
 
 /* x += unit times (how often + less how often -). */
 static void tally_add(struct tally *t, double unit, double *x)
 {
+    tally_count(t);
     tally_empty(t);
     for (int i = 0; i < t->m; i++)
         x[i] += unit * (2 * t->plus[i] - t->codes);
 }
 
-static uint64_t word_hash(const char *s, size_t n)
+/* Eight bytes, little end first; of fewer the rest is 0. */
+static inline uint64_t load_eight(const char *s, size_t n)
 {
-    char low[32];
-    size_t k = n < sizeof low ? n : sizeof low;
+    const unsigned char *p = (const unsigned char *)s;
     uint64_t word = 0;
-    for (size_t i = 0; i < k; i++) {
-        unsigned char c = (unsigned char)s[i];
-        c = (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-        low[i] = (char)c;
-        word |= k <= 8 ? (uint64_t)c << 8 * i : 0;
-    }
-    return k <= 8 ? hash64_word(word, k, 21) : hash64(low, k, 21);
+    if (n >= 8)
+        return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
+               (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
+               (uint64_t)p[7] << 56;
+    for (size_t i = 0; i < n; i++)
+        word |= (uint64_t)p[i] << 8 * i;
+    return word;
 }
 
-/* Letters and digits of ASCII, and whatever is beyond it. */
-static bool in_word(char c)
+static const uint64_t EACH = 0x0101010101010101u, TOPS = 0x8080808080808080u;
+
+/* The top bit of each byte, none above 0x7f, that is at least least. */
+static inline uint64_t at_least(uint64_t bytes, unsigned char least)
 {
-    unsigned char u = (unsigned char)c, low = u | 0x20;
-    return (low >= 'a' && low <= 'z') || (u >= '0' && u <= '9') || u >= 0x80;
+    return bytes + EACH * (0x80u - least);
+}
+
+/* A bit for each of eight bytes that is part of a word: letters and digits of ASCII, and whatever
+ * is beyond it. */
+static inline uint64_t in_word(uint64_t bytes)
+{
+    uint64_t plain = bytes & ~TOPS, low = plain | EACH * 0x20;
+    uint64_t letter = at_least(low, 'a') & ~at_least(low, 'z' + 1);
+    uint64_t digit = at_least(plain, '0') & ~at_least(plain, '9' + 1);
+    uint64_t top = (letter | digit | bytes) & TOPS;
+    return (top >> 7) * 0x0102040810204080u >> 56;
+}
+
+/* The same of up to 64 bytes. */
+static uint64_t words_in(const char *s, size_t n)
+{
+    uint64_t mask = 0;
+    for (size_t i = 0; i < n; i += 8)
+        mask |= in_word(load_eight(s + i, n - i)) << i;
+    return mask;
+}
+
+/* hash64, but for two steps, of a word in lower case, of at most 32 bytes of it. What is in a word
+ * and not beyond ASCII is a digit, which has the bit that makes a letter a small one, or a letter.
+ * room: readable bytes from s on. */
+static uint64_t word_hash(const char *s, size_t n, size_t room)
+{
+    size_t k = n < 32 ? n : 32;
+    uint64_t h = mix64(21 + GOLDEN) ^ k;
+    for (size_t i = 0;; i += 8) {
+        uint64_t word = load_eight(s + i, room - i);
+        word |= (~word & TOPS) >> 2;
+        if (k - i <= 8)
+            return h ^ (word & ~(uint64_t)0 >> 8 * (8 - (k - i)));
+        h = mix64((h ^ word) + GOLDEN);
+    }
+}
+
+/* Shorter words are mostly function words. */
+static inline double take_word(struct tally *t, const char *s, size_t from, size_t to, size_t end)
+{
+    if (to - from < 3)
+        return 0;
+    tally_code(t, word_hash(s + from, to - from, end - from));
+    return 1;
 }
 
 static double hash_words(struct tally *t, const char *s, size_t n)
 {
     double count = 0;
-    for (size_t i = 0; i < n;) {
-        size_t from = i;
-        while (i < n && in_word(s[i]))
-            i++;
-        if (i - from >= 3) { /* shorter words are mostly function words */
-            tally_code(t, word_hash(s + from, i - from));
-            count++;
+    size_t from = 0;
+    uint64_t inside = 0; /* 1: a word began at from */
+    for (size_t at = 0; at < n; at += 64) {
+        uint64_t mask = words_in(s + at, n - at < 64 ? n - at : 64);
+        for (uint64_t edges = mask ^ (mask << 1 | inside); edges; edges &= edges - 1) {
+            size_t edge = at + (size_t)__builtin_ctzll(edges);
+            if (inside)
+                count += take_word(t, s, from, edge, n);
+            from = edge;
+            inside ^= 1;
         }
-        i += i == from;
     }
-    return count;
+    return inside ? count + take_word(t, s, from, n, n) : count;
 }
 
 static double hash_grams(struct tally *t, const char *s, size_t n)
@@ -231,7 +320,7 @@ static double hash_grams(struct tally *t, const char *s, size_t n)
         const unsigned char *p = (const unsigned char *)s + i;
         uint64_t word =
             (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint64_t)p[3] << 24;
-        tally_code(t, hash64_word(word, 4, 22));
+        tally_code(t, mix64(22 + GOLDEN) ^ 4 ^ word);
         count += 0.25;
     }
     return count;
@@ -239,8 +328,10 @@ static double hash_grams(struct tally *t, const char *s, size_t n)
 
 static void build_text(const struct excerpt *e, int m, float *x)
 {
-    struct tally words = {.m = m}, grams = {.m = m};
+    struct tally words, grams;
     double count = 0, sum[DIM_MAX] = {0};
+    tally_begin(&words, m);
+    tally_begin(&grams, m);
     for (int k = 0; k < 2; k++) {
         count += hash_words(&words, e->part[k], e->len[k]);
         count += hash_grams(&grams, e->part[k], e->len[k]);

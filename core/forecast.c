@@ -15,6 +15,13 @@ static const double LATEST = 0.3; /* weight of the latest such hour */
 /* While nothing is known: as if there had been one request in the minute before the first. */
 static const int64_t HEAD_MS = 60 * 1000;
 
+/* Where an hour since the epoch stands in the week. */
+static int bin_of(const struct forecast *f, int64_t hour)
+{
+    int64_t start = hour * HOUR_MS;
+    return (int)((start + zone_offset(f->zone, start)) / HOUR_MS % FORECAST_BINS);
+}
+
 void forecast_init(struct forecast *f)
 {
     *f = (struct forecast){.hour = 0};
@@ -33,7 +40,7 @@ static double ended(const struct forecast *f)
 
 static void learn(struct forecast *f, int64_t hour, double requests)
 {
-    double *bin = &f->bin[hour % FORECAST_BINS];
+    double *bin = &f->bin[bin_of(f, hour)];
     *bin = *bin < 0 ? requests : *bin + LATEST * (requests - *bin);
 }
 
@@ -75,23 +82,25 @@ static double so_far(const struct forecast *f, int64_t now_ms)
     return (f->count + 1) * HOUR_MS / (double)(now_ms - begun + HEAD_MS);
 }
 
-/* Requests of f for each of like, over the hours that both have seen; before there are any, over
- * the running one. -1: not known. */
+/* Requests of f for each of like, over the hours of a week that both have seen; before there are
+ * any, over the running one. -1: not known. */
 static double level(const struct forecast *f, const struct forecast *like, int64_t now_ms)
 {
     double mine = 0, theirs = 0;
-    for (int b = 0; b < FORECAST_BINS; b++) {
-        bool both = f->bin[b] >= 0 && like->bin[b] >= 0;
-        mine += both ? f->bin[b] : 0;
-        theirs += both ? like->bin[b] : 0;
+    int64_t now = now_ms / HOUR_MS;
+    for (int h = 0; h < FORECAST_BINS; h++) {
+        double a = f->bin[bin_of(f, now + h)], b = like->bin[bin_of(like, now + h)];
+        bool both = a >= 0 && b >= 0;
+        mine += both ? a : 0;
+        theirs += both ? b : 0;
     }
     if (theirs > 0)
         return mine / theirs;
-    double hour = like->bin[now_ms / HOUR_MS % FORECAST_BINS];
+    double hour = like->bin[bin_of(like, now)];
     return hour > 0 ? so_far(f, now_ms) / hour : -1;
 }
 
-/* Requests in each hour of the week, unseen ones filled in. */
+/* Requests in each hour of the week that begins with the present one, unseen ones filled in. */
 static void fill_in(const struct forecast *f, const struct forecast *like, int64_t now_ms,
                     double per_hour[FORECAST_BINS])
 {
@@ -101,10 +110,12 @@ static void fill_in(const struct forecast *f, const struct forecast *like, int64
         day[h] = mean_of(f, h, DAY);
         day[h] = day[h] >= 0 ? day[h] : all >= 0 ? all : so_far(f, now_ms);
     }
-    for (int b = 0; b < FORECAST_BINS; b++)
-        per_hour[b] = f->bin[b] >= 0                   ? f->bin[b]
-                      : part >= 0 && like->bin[b] >= 0 ? part * like->bin[b]
-                                                       : day[b % DAY];
+    for (int h = 0; h < FORECAST_BINS; h++) {
+        int64_t hour = now_ms / HOUR_MS + h;
+        int b = bin_of(f, hour);
+        double theirs = part >= 0 ? like->bin[bin_of(like, hour)] : -1;
+        per_hour[h] = f->bin[b] >= 0 ? f->bin[b] : theirs >= 0 ? part * theirs : day[b % DAY];
+    }
 }
 
 double forecast_requests(const struct forecast *f, const struct forecast *like, int64_t now_ms,
@@ -119,10 +130,11 @@ double forecast_requests(const struct forecast *f, const struct forecast *like, 
         week += per_hour[b];
     int64_t weeks = (last - hour) / FORECAST_BINS;
     sum = (double)weeks * week;
-    for (int64_t h = hour + weeks * FORECAST_BINS; h < last; h++)
-        sum += per_hour[h % FORECAST_BINS];
-    sum += per_hour[last % FORECAST_BINS] * (double)(until_ms % HOUR_MS) / HOUR_MS;
-    return fmax(sum - per_hour[hour % FORECAST_BINS] * (double)(now_ms % HOUR_MS) / HOUR_MS, 0);
+    int64_t rest = last - hour - weeks * FORECAST_BINS;
+    for (int64_t h = 0; h < rest; h++)
+        sum += per_hour[h];
+    sum += per_hour[rest] * (double)(until_ms % HOUR_MS) / HOUR_MS;
+    return fmax(sum - per_hour[0] * (double)(now_ms % HOUR_MS) / HOUR_MS, 0);
 }
 
 void forecast_put(struct filler *w, const struct forecast *f)

@@ -4,14 +4,16 @@
 
 #include <stdint.h>
 #include "core/bytes.h"
+#include "core/window.h"
 
 /*
- * How many requests are to come: a running mean of the requests in each hour of the week (UTC, the
- * epoch's Thursday 00:00 first). Bounded: 168 numbers. Part of the fold: additions and products
- * only.
+ * How many requests are to come: a running mean of the requests in each hour of the week of a zone
+ * (local Thursday 00:00 first), so that a working day stays one when clocks change. Bounded: 168
+ * numbers. Part of the fold: additions and products only.
  */
 enum { FORECAST_BINS = 168, FORECAST_BYTES = 8 * (FORECAST_BINS + 3) };
 struct forecast {
+    const struct zone *zone;   /* borrowed, of the configuration; NULL = UTC. Not stored */
     int64_t begun_ms;          /* of the first request; 0 = none yet */
     int64_t hour;              /* since the epoch, of the latest request */
     double count;              /* requests in it */

@@ -8,6 +8,7 @@
 #include "bandit/ridge.h"
 #include "core/event.h"
 #include "core/features.h"
+#include "core/generations.h"
 #include "core/params.h"
 #include "core/ratio.h"
 
@@ -37,6 +38,7 @@ struct learner {
     struct drift drift[MODELS_MAX][TARGETS];
     int alarm; /* 1 + arm * TARGETS + target of a change found, not yet acted on; 0 = none */
     bool alarm_up;
+    int64_t since_ms[MODELS_MAX];   /* decisions up to then no longer teach it: core/learned.c */
     int64_t arm_labels[MODELS_MAX]; /* quality labels learned of each model */
     int64_t
         quota_until[MODELS_MAX]; /* quality labels at which a new or changed model's quota ends */
@@ -89,7 +91,7 @@ void learner_predict(const struct learner *l, const struct model *m, int arm, co
 void learner_pend(struct learner *l, const struct params *p, const struct decision_row *row,
                   const float *x, int rows);
 
-/* learner_change moves one label of a decision from `before` (if had) to `after` (if has). The
+/* learner_change moves labels of a decision, each from `before` (if had) to `after` (if has). A new
  * label is held against the decision's prediction, to find drift, only in the learner that made it.
  */
 struct label_change {
@@ -97,7 +99,7 @@ struct label_change {
     double before, after;
 };
 void learner_change(struct learner *l, const struct params *p, const struct decision_row *row,
-                    const float *x, enum target t, struct label_change c, int64_t now_ms);
+                    const float *x, const struct label_change change[TARGETS], int64_t now_ms);
 /* learner_cost moves the cost sums of a model likewise; amounts in nanodollars. */
 void learner_cost(struct learner *l, const struct decision_row *row, bool had,
                   int64_t reported_before, int64_t priced_before, bool has, int64_t reported,
@@ -111,6 +113,9 @@ bool learner_quota(const struct learner *l, int arm);
 /* learner_refresh renews every regression that has unseen rows, in the learner itself or in what it
  * borrows from, but at most `room` of them; gives the room left. */
 int learner_refresh(struct learner *l, const struct params *p, int room, int64_t now_ms);
+/* learner_renew renews one regression and its prior. */
+void learner_renew(struct learner *l, const struct params *p, int arm, enum target t,
+                   int64_t now_ms);
 /* learner_knows tells whether a model has at least so many quality labels here or where l borrows.
  */
 bool learner_knows(const struct learner *l, int arm, int64_t labels);
@@ -121,6 +126,11 @@ struct filler;
 struct reader;
 void learner_put(struct filler *w, const struct learner *l);
 bool learner_get(struct reader *r, struct learner *l);
+
+/* learner_average gives the features of the average judged request (d doubles; the bias alone when
+ * there is none), learner_quality what is predicted of a model there. */
+void learner_average(const struct learner *l, int64_t now_ms, double *x);
+double learner_quality(const struct learner *l, int arm, const double *x);
 
 double learner_cost_ratio(const struct learner *l, int arm);
 

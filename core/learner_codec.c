@@ -54,6 +54,8 @@ void learner_put(struct filler *w, const struct learner *l)
             put_ratio(w, &l->smear[a][t]);
         put_ratio(w, &l->cost[a]);
     }
+    for (int a = 0; a < l->n_arms; a++)
+        put_i64(w, l->since_ms[a]);
 }
 
 bool learner_get(struct reader *r, struct learner *l)
@@ -92,5 +94,7 @@ bool learner_get(struct reader *r, struct learner *l)
             get_ratio(r, &l->smear[a][t]);
         get_ratio(r, &l->cost[a]);
     }
+    for (int a = 0; a < l->n_arms && reader_left(r) > 0; a++) /* older ones end here */
+        l->since_ms[a] = get_i64(r);
     return true;
 }

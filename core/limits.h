@@ -25,6 +25,7 @@ enum {
     IGNORE_SOURCES_MAX = 16,     /* sources whose labels are not taken */
     BATCH_ITEMS_MAX = 256,       /* items in one route_many or feedback_many */
     TEACH_OUTCOMES_MAX = 2048,   /* outcomes in one teach message */
+    IMPORTS_MAX = 8,             /* recent imports of learned state that can be taken back */
     TEACH_BATCHES = 64,          /* recent teach messages that are known again when repeated */
     MESSAGE_MAX = 1024 * 1024,   /* bytes of a single request */
     BATCH_MESSAGE_MAX = 8388608, /* bytes of a batch */

@@ -34,6 +34,7 @@
 #include <math.h>
 #include <string.h>
 #include "bandit/rng.h"
+#include "core/bytes.h"
 #include "core/pace_search.h"
 #include "core/params.h"
 #include "core/pool_pacer.h"
@@ -64,7 +65,7 @@ static double noise(uint64_t seq, int arm)
 
 static double explored_usd(const struct pacer *p, const struct pace_entry *e)
 {
-    return pace_entry_explored(e, p->active, POOL_NANO, p->rate_usd);
+    return pace_entry_explored(e, p->active, p->active, POOL_NANO, p->rate_usd);
 }
 
 static void derive(const struct pacer *p, const struct params *params, struct pace_entry *e)
@@ -107,7 +108,7 @@ static void reprice(struct pacer *p, const struct model *was, const struct model
         e->cost_usd[a] =
             (float)(before > 0 ? (double)e->cost_usd[a] * (after / before) : after * 1e-12);
     }
-    p->dirty = 3;
+    p->dirty = DIRTY_ALL;
 }
 
 static void set_rate(struct pacer *p, double rate_usd)
@@ -174,7 +175,7 @@ static void push(struct pacer *p, const struct event_decided *d, uint64_t seq, b
     }
     derive(p, params, e);
     p->total++;
-    p->dirty = 3;
+    p->dirty = DIRTY_ALL;
 }
 
 static double base_price(const struct event_decided *d)
@@ -277,7 +278,7 @@ static struct event_paced solve(const struct pacer *p, const struct pace_entry *
     struct event_paced out = {.pool = -1, .unit = POOL_NANO, .rate = p->rate_usd};
     double truth = pacer_truth(p);
     double guess = base + (p->mu > base ? 2 * p->mu : 0.01 / p->rate_usd);
-    pace_search_begin(&s, POOL_NANO, p->active);
+    pace_search_begin(&s, POOL_NANO, p->active, p->active);
     for (int i = 0; i < n; i++)
         pace_search_add(&s, entry[i], pool_pacers_price(pools, entry[i]->pools),
                         (double)entry[i]->explored_usd);
@@ -338,7 +339,41 @@ void pacer_renumber(struct pacer *p, const int8_t to[POOL_SPECS_MAX])
             int at = to[__builtin_ctzll(m)];
             now |= at >= 0 ? (uint64_t)1 << at : 0;
         }
-        p->dirty = now != e->pools ? 3 : p->dirty;
+        p->dirty = now != e->pools ? DIRTY_ALL : p->dirty;
         e->pools = now;
     }
+}
+
+/* ---- snapshots */
+
+void pacer_put(struct filler *w, const struct pacer *p)
+{
+    put_f64(w, p->mu);
+    put_f64(w, p->carry_usd);
+    put_f64(w, p->owed_usd);
+    put_f64(w, p->billed_usd);
+    put_f64(w, p->predicted_usd);
+    put_f64(w, p->bills);
+    put_f64(w, p->wanted_usd);
+    put_f64(w, p->least_usd);
+    put_f64(w, p->base);
+    put_i64(w, p->since);
+    put_bool(w, p->due);
+    put_i64(w, p->total);
+}
+
+void pacer_get(struct reader *in, struct pacer *p)
+{
+    p->mu = get_f64(in);
+    p->carry_usd = get_f64(in);
+    p->owed_usd = get_f64(in);
+    p->billed_usd = get_f64(in);
+    p->predicted_usd = get_f64(in);
+    p->bills = get_f64(in);
+    p->wanted_usd = get_f64(in);
+    p->least_usd = get_f64(in);
+    p->base = get_f64(in);
+    p->since = get_i64(in);
+    p->due = get_bool(in);
+    p->total = get_i64(in);
 }

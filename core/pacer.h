@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/event.h"
+#include "core/generations.h"
 #include "core/pace_room.h"
 
 /*
@@ -55,6 +56,11 @@ struct pacer {
 
 struct params;
 struct pool_pacers;
+struct filler;
+struct reader;
+/* pacer_put and pacer_get carry, for a snapshot, all but the room and the window. */
+void pacer_put(struct filler *w, const struct pacer *p);
+void pacer_get(struct reader *in, struct pacer *p);
 /* pacer_configure makes the window follow prices, weights and models of a new configuration (was:
  * the one in force, now: the next) and the rate its budget; a solution is then due. The carry is
  * dropped when the rate changes. */

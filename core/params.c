@@ -101,7 +101,9 @@ static const struct field table[] = {
      .kind = FIELD_CHOICE,
      S(relaxed),
      .text = "full|relaxed",
-     .help = "relaxed answers before the disk has it: a power cut may lose the last moments"},
+     .help = "relaxed answers routes before the disk has them: a crash may forget the last "
+             "moments; strict "
+             "pools hold by leases"},
     INT("store/map_gib", S(map_gib), 1, 65536, 64, "address space of the store, not memory"),
     INT("store/snapshot_events", S(snapshot_events), 1, 1e9, 20000, "events between snapshots"),
     REAL("store/retention_days", S(retention_days), 1, 36500, 45,
@@ -217,6 +219,9 @@ static const struct field table[] = {
         "until a reservation whose completion is not reported counts as spent"),
     INT("budget/pool_instances", P(pools.instances), 1, POOL_INSTANCES_MAX, 16384,
         "pools in use at once, counting those that each makes; about 1 kB each"),
+    REAL("budget/lease", P(pools.lease), 0, 1, 0.01,
+         "with store.durability relaxed: share of each strict pool that may be spent ahead of the "
+         "disk, and so the most of it that a crash can strand; in millionths"),
     OTHER("zones", "0 to 8 objects", "time zones of pools, see below"),
     OTHER("pools", "0 to 64 objects", "budgets that are never exceeded, see below"),
     REAL("guard/alpha", P(guard.alpha), 0, 1, 0,

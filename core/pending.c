@@ -55,7 +55,7 @@ bool pending_reshape(struct pending *p, int stride)
     for (int64_t k = p->first; k < p->total; k++) /* the others' pages stay untouched */
         p->row[k % p->cap].schema =
             0; /* nothing can be learned without the vector, should it come back */
-    memset(p->dirty, 3, (size_t)(p->cap / PENDING_PAGE + 1));
+    memset(p->dirty, DIRTY_ALL, (size_t)(p->cap / PENDING_PAGE + 1));
     return true;
 }
 
@@ -88,7 +88,7 @@ int64_t pending_count(const struct pending *p)
 
 void pending_touch(struct pending *p, int64_t slot)
 {
-    p->dirty[slot / PENDING_PAGE] = 3;
+    p->dirty[slot / PENDING_PAGE] = DIRTY_ALL;
 }
 
 /* ---- request index ---- */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/event.h"
+#include "core/generations.h"
 
 /*
  * Decisions that may still receive feedback: a ring of the newest `cap`, in order of decision. What

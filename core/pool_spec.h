@@ -80,6 +80,7 @@ struct pool_config {
     struct pool_spec spec[POOL_SPECS_MAX];
     int n;
     int64_t instances; /* bound on the table, 1..POOL_INSTANCES_MAX */
+    double lease;      /* share of a strict pool that may be spent ahead of the disk, see pools.h */
 };
 
 #endif

@@ -74,6 +74,43 @@ struct window pools_window(const struct pools *p, int spec, int64_t now_ms)
     return window_at(&p->config.spec[spec].window, zone < 0 ? NULL : &p->config.zone[zone], now_ms);
 }
 
+/* The cap without overrides, -1 = none. */
+static int64_t plain_cap(const struct pool_config *c, int spec, enum pool_unit unit)
+{
+    double share[POOL_PATH_MAX];
+    int n = 0;
+    const struct pool_spec *s = &c->spec[spec];
+    for (; (s->has & POOL_HAS_SHARE) && s->parent >= 0 && n < POOL_PATH_MAX;
+         s = &c->spec[s->parent])
+        share[n++] = s->share;
+    if (!(s->has & (POOL_HAS_USD << unit)))
+        return -1;
+    int64_t cap = pool_native(s->limit[unit], unit);
+    while (n > 0)
+        cap = share_of(cap, share[--n]);
+    return cap;
+}
+
+int64_t pools_lease(const struct pool_config *c, int spec, enum pool_unit unit)
+{
+    const struct pool_spec *s = &c->spec[spec];
+    if (s->quantile || s->soft_only)
+        return -1;
+    int64_t cap = plain_cap(c, spec, unit);
+    if (cap >= 0)
+        return share_of(cap, c->lease);
+    return s->has & (POOL_HAS_OVERRIDE_USD << unit) ? 0 : -1;
+}
+
+bool pools_promise(const struct pool_config *c)
+{
+    for (int i = 0; i < c->n; i++)
+        for (int u = 0; u < POOL_UNITS; u++)
+            if (pools_lease(c, i, (enum pool_unit)u) >= 0)
+                return true;
+    return false;
+}
+
 /* ---- the path ---- */
 
 static bool overridden(const struct pool_spec *s, const char *value, enum pool_unit unit,

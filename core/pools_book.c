@@ -313,3 +313,42 @@ bool pools_expire(struct pools *p, struct pool_hold *hold, uint64_t seq, int64_t
     memcpy(now, hold->reserved, sizeof now);
     return rebook(p, hold, seq, time_ms, (const int64_t(*)[POOL_UNITS])now, now_ms);
 }
+
+/* ---- leases ---- */
+
+static bool promises(const struct pools *p, int64_t slot)
+{
+    const struct pool *pool = &p->pool[slot];
+    return pool->born > 0 && (pools_lease(&p->config, pool->spec, POOL_NANO) >= 0 ||
+                              pools_lease(&p->config, pool->spec, POOL_TOKENS) >= 0);
+}
+
+static void strand_one(struct pools *p, int64_t slot, int64_t now)
+{
+    struct pool *pool = &p->pool[slot];
+    struct pool_book *book = running_book(pool, pools_window(p, pool->spec, now).start, now);
+    for (int u = 0; u < POOL_UNITS; u++) {
+        int64_t block = pools_lease(&p->config, pool->spec, (enum pool_unit)u);
+        int64_t most = INT64_MAX - pool_add(pool->stranded[u], book->sum[BOOK_SETTLED][u]);
+        block = block < 0 ? 0 : block < most ? block : most;
+        book->sum[BOOK_SETTLED][u] += block;
+        pool->stranded[u] += block;
+    }
+    pools_touch(p, slot);
+}
+
+int64_t pools_strand(struct pools *p, int64_t lent_ms, int64_t now_ms)
+{
+    int64_t latest = INT64_MIN, n = 0;
+    for (int64_t i = 0; i < p->cap && p->used > 0; i++)
+        if (promises(p, i) && p->pool[i].last_ms > latest)
+            latest = p->pool[i].last_ms;
+    for (int64_t i = 0; i < p->cap && p->used > 0; i++) {
+        int64_t last = p->pool[i].last_ms;
+        if (!promises(p, i) || last < lent_ms || last < latest - POOL_LEASE_IDLE_MS)
+            continue;
+        strand_one(p, i, now_ms);
+        n++;
+    }
+    return n;
+}

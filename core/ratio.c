@@ -36,6 +36,22 @@ void ratio_add(struct ratio *r, const struct forgetting *f, double num, double d
         r->num = r->den = r->weight = 0;
 }
 
+struct ratio ratio_block(const struct ratio *r, const struct forgetting *f, int64_t now_ms)
+{
+    struct ratio b = *r;
+    if (b.epoch_ms != 0)
+        ratio_rebase(&b, f, now_ms);
+    return b;
+}
+
+void ratio_block_add(struct ratio *r, const struct forgetting *f, const struct ratio *block,
+                     int64_t as_of_ms, double v)
+{
+    if (block->weight > 0)
+        ratio_add(r, f, block->num / block->weight, block->den / block->weight, as_of_ms,
+                  v * block->weight);
+}
+
 double ratio_value(const struct ratio *r, const struct forgetting *f, double toward, int64_t now_ms)
 {
     if (!(r->weight > 0) || !(r->den > 0))

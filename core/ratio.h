@@ -20,6 +20,11 @@ void ratio_add(struct ratio *r, const struct forgetting *f, double num, double d
  * observations of today; toward itself when there is none. */
 double ratio_value(const struct ratio *r, const struct forgetting *f, double toward,
                    int64_t now_ms);
+/* ratio_block gives the sums as of now_ms; ratio_block_add adds (v > 0) or takes back sums that
+ * were so as of as_of_ms, v times. */
+struct ratio ratio_block(const struct ratio *r, const struct forgetting *f, int64_t now_ms);
+void ratio_block_add(struct ratio *r, const struct forgetting *f, const struct ratio *block,
+                     int64_t as_of_ms, double v);
 /* ratio_rebase has the sums as of now_ms; needed before the forgetting changes. */
 void ratio_rebase(struct ratio *r, const struct forgetting *f, int64_t now_ms);
 

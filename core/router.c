@@ -30,7 +30,7 @@ struct router *router_new(const struct router_init *init)
     params_default(&r->params);
     r->learners[0] = &r->learner;
     pool_pacers_init(&r->pool_pacers);
-    r->pacer.dirty = 3; /* neither generation holds it yet */
+    r->pacer.dirty = DIRTY_ALL; /* no generation holds it yet */
     r->json = malloc(CONFIG_MAX);
     r->next_json = malloc(CONFIG_MAX);
     r->reprice_ms = INT64_MAX;
@@ -69,20 +69,6 @@ void router_free(struct router *r)
     free(r);
 }
 
-void router_on_evict(struct router *r,
-                     void (*sink)(void *ctx, uint64_t seq, const struct label_book *book),
-                     void *ctx)
-{
-    r->evict = sink;
-    r->evict_ctx = ctx;
-}
-
-void router_on_meter(struct router *r, meter_sink sink, void *ctx)
-{
-    r->meter = sink;
-    r->meter_ctx = ctx;
-}
-
 void router_begin(const struct router *r, int64_t now_ms, enum event_kind kind, struct event *ev)
 {
     ev->seq = r->seq + 1;
@@ -106,7 +92,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
     sticky_note(r, ev);
     router_pend(r, &row, d->x, 1);
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy, &r->params);
-    pool_pacers_count(&r->pool_pacers, d->charge.paced, ev->time_ms);
+    router_count_pace(r, ev, hold);
     if (!router_isolated(r, d->learner)) { /* its predictions must not be units for others */
         router_count_usd(r, d);
         hull_guard_decided(&r->hull, d);
@@ -143,6 +129,7 @@ static enum status apply_started(struct router *r, const struct event *ev, struc
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for %lld open decisions",
                            (long long)ev->started.max_open);
     r->epoch = ev->started.epoch;
+    router_unlend(r);
     return STATUS_OK;
 }
 
@@ -211,8 +198,15 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
     case EVENT_PACED:
         s = router_apply_paced(r, ev, problem);
         break;
+    case EVENT_LENT:
+        r->lends = ev->lent.on;
+        r->lent_ms = ev->time_ms;
+        break;
     case EVENT_HULL:
         hull_guard_apply(&r->hull, &ev->hull, ev->seq);
+        break;
+    case EVENT_LEARNED:
+        s = router_apply_learned(r, ev, problem);
         break;
     default:
         s = problem_set(problem, STATUS_INTERNAL, "", "event of unknown kind %d", (int)ev->kind);
@@ -285,11 +279,6 @@ enum status router_route(struct router *r, int64_t now_ms, const struct request 
         return STATUS_OK;
     }
     return router_apply(r, ev, problem);
-}
-
-bool router_has(const struct router *r, uint64_t seq)
-{
-    return pending_find(&r->pending, seq) >= 0;
 }
 
 static enum status unknown_decision(struct problem *problem)

@@ -106,6 +106,24 @@ MUST_CHECK enum status router_unteach(struct router *r, int64_t now_ms, const st
  * repeats it for want of an answer must not have it learned twice. */
 bool router_taught(const struct router *r, const char *batch_id);
 
+/* Learned state of another store (router_learned.c). router_learned_by gives the learner of a
+ * tenant
+ * ("" = the shared one, 0), -1 if it has none; router_learned_schema what its features are, and how
+ * many; router_learned_rows the quality labels in it; router_learned_take its numbers
+ * (learned.h), as of the fold's clock; router_imports what has come in. */
+struct imports;
+int router_learned_by(const struct router *r, const char *tenant);
+uint64_t router_learned_schema(const struct router *r, int *d);
+int64_t router_learned_rows(const struct router *r, int learner);
+void router_learned_take(const struct router *r, int learner, int part, int arm, uint8_t *out);
+const struct imports *router_imports(const struct router *r);
+/* router_learned has a piece come in or leave, as an event that borrows its bytes. schema and, of
+ * what is added or put aside, added_ms are filled in; the learner and model must exist.
+ * BAD_REQUEST, and nothing happened: the numbers are no learner's. */
+MUST_CHECK enum status router_learned(struct router *r, int64_t now_ms,
+                                      const struct event_learned *what, struct event *ev,
+                                      struct problem *problem);
+
 /* router_configure makes the engine run under params rendered as JSON (config_render), kept by the
  * event as borrowed bytes. origin is who changed it; file_hash is that of the file it came from or
  * 0. */
@@ -137,6 +155,12 @@ MUST_CHECK enum status router_set_lens(struct router *r, int64_t now_ms, const u
                                        struct problem *problem);
 /* router_start begins a new epoch: the greater of the last + 1 and now in seconds. */
 void router_start(struct router *r, int64_t now_ms, struct event *ev);
+/* router_lend notes that replies leave ahead of the disk from here on, or no longer; NONE when that
+ * is known. Each start ends it; router_lends tells. See pools.h, leases. */
+void router_lend(struct router *r, int64_t now_ms, bool on, struct event *ev);
+bool router_lends(const struct router *r);
+/* router_hold gives what an open decision holds in its budgets, NULL when it has left memory. */
+const struct pool_hold *router_hold(const struct router *r, uint64_t seq);
 /* router_tick lets time pass. ev->kind is EVENT_NONE when nothing has happened since the last tick.
  */
 void router_tick(struct router *r, int64_t now_ms, struct event *ev);
@@ -165,7 +189,7 @@ const struct params *router_params(const struct router *r);
 /* router_lens gives the lens in force, NULL without one. */
 struct lens;
 const struct lens *router_lens(const struct router *r);
-/* How a configured pool that paces stands: see router_pace. */
+/* How an instance of a pool that paces stands: see router_pace. */
 enum pace_step { PACE_FREE, PACE_PACED, PACE_THROTTLING, PACE_REFUSING };
 struct pace_state {
     bool unit[POOL_UNITS];         /* it has a cap in it; of those: */
@@ -176,8 +200,8 @@ struct pace_state {
     double shortage;               /* 1 - rate / least, of the unit that is shortest; <= 0: none */
     enum pace_step step;
 };
-/* router_pace gives it as of the router's clock; false when the pool does not pace. */
-bool router_pace(const struct router *r, int pool, struct pace_state *out);
+/* router_pace gives it of the last instance of a path; false when its pool does not pace. */
+bool router_pace(const struct router *r, const struct pool_path *path, struct pace_state *out);
 /* router_pools gives the budgets' books; router_refusals how often each configured pool has refused
  * since the configuration took effect (not part of the folded state). */
 const struct pools *router_pools(const struct router *r);
@@ -204,7 +228,7 @@ struct model_stats {
     int64_t spent_nano; /* reported or computed cost, booked estimate where none came yet */
     int64_t labels[TARGETS];
     double quality_sum;  /* of the quality labels now held */
-    double quality_mean; /* of the model's context-free prediction: theta at the bias */
+    double quality_mean; /* predicted for the average judged request, whoever answered it */
     double cost_ratio;   /* learned: reported / computed cost */
 };
 struct router_stats {
@@ -228,6 +252,11 @@ struct router_stats {
     double value_quality;            /* sum of value x label */
     double shadow_gain; /* utility the policy's draws promised beyond what was served */
     double multiplier;  /* of the pacer, quality points per dollar */
+    struct {            /* of this calendar month, UTC; NaN before there is an hour to tell from */
+        int64_t start_ms, end_ms;
+        double requests,
+            usd; /* still to come, by the hours of the week and what one costs lately */
+    } month;
     int n_models;
     struct model_stats model[MODELS_MAX];
 };

@@ -51,7 +51,7 @@ enum status router_adopt_lens(struct router *r, const uint8_t *bytes, size_t n,
         return s;
     r->next_lens = r->lens;
     r->lens = next;
-    r->lens_dirty = 3;
+    r->lens_dirty = DIRTY_ALL;
     return router_shape(r, problem);
 }
 

@@ -92,6 +92,32 @@ bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq)
     return true;
 }
 
+void router_unlend(struct router *r)
+{
+    if (r->lends)
+        (void)pools_strand(&r->pools, r->lent_ms, r->clock_ms);
+    r->lends = false;
+}
+
+void router_lend(struct router *r, int64_t now_ms, bool on, struct event *ev)
+{
+    router_begin(r, now_ms, r->lends == on ? EVENT_NONE : EVENT_LENT, ev);
+    ev->lent.on = on;
+    if (ev->kind != EVENT_NONE && router_apply(r, ev, NULL) != STATUS_OK)
+        ev->kind = EVENT_NONE;
+}
+
+bool router_lends(const struct router *r)
+{
+    return r->lends;
+}
+
+const struct pool_hold *router_hold(const struct router *r, uint64_t seq)
+{
+    int64_t slot = pending_find(&r->pending, seq);
+    return slot < 0 ? NULL : &r->pending.book[slot].hold;
+}
+
 void router_on_pool(struct router *r, void (*sink)(void *ctx, int64_t slot), void *ctx)
 {
     r->pools.watch = sink;

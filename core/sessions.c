@@ -125,7 +125,7 @@ void sessions_note(struct sessions *s, int64_t most, const struct session *sessi
     }
     s->slot[i] = *session;
     make_newest(s, i);
-    s->dirty[i / SESSION_PAGE] = 3;
+    s->dirty[i / SESSION_PAGE] = DIRTY_ALL;
 }
 
 static int by_use(const void *a, const void *b)
@@ -147,7 +147,7 @@ void sessions_bound(struct sessions *s, int64_t most)
     qsort(s->slot, (size_t)s->n, sizeof *s->slot, session_by_use);
     memmove(s->slot, s->slot + (s->n - most), (size_t)most * sizeof *s->slot);
     s->n = (int32_t)most;
-    memset(s->dirty, 3, PAGES);
+    memset(s->dirty, DIRTY_ALL, PAGES);
     (void)sessions_reindex(s); /* it was a table before */
 }
 
@@ -183,6 +183,7 @@ void sessions_put(struct filler *w, const struct sessions *s, int64_t page)
 
 void sessions_get(struct reader *r, struct sessions *s, int64_t page)
 {
+    s->dirty[page] = DIRTY_ALL; /* snapshot_done knows which generation has it */
     for (int64_t i = page * SESSION_PAGE;
          i < (page + 1) * SESSION_PAGE && i < SESSIONS_MAX && reader_left(r) > 0 && !r->bad; i++) {
         s->slot[i].key = get_u64(r);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/bytes.h"
+#include "core/generations.h"
 #include "core/limits.h"
 
 /*

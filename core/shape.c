@@ -19,7 +19,7 @@
 #include "core/limits.h"
 
 struct counts {
-    double bytes, chars, lines, digits, upper, punct, non_ascii, numbers, choices, code, tex,
+    double bytes, inner, lines, digits, upper, punct, non_ascii, numbers, choices, code, tex,
         quotes, questions, sentences;
     double latin, cyrillic_greek, cjk, other_script; /* characters by script, ASCII not counted */
     double words, word_chars, stop, distinct;
@@ -132,35 +132,55 @@ static void count_script(struct counts *c, unsigned char lead)
         c->other_script++;
 }
 
-static void count_byte(struct counts *c, const char *s, size_t i, size_t n)
+/* What a byte is, in the locale "C"; counted by the bit. */
+enum { DIGIT = 1, UPPER = 2, PUNCT = 4, LINE = 8, LETTER = 16, SPACE = 32, INNER = 64, LOOK = 128 };
+/* LETTER: or an apostrophe. INNER: of a UTF-8 sequence, not its first. LOOK: a digit, or what may
+ * be the first of something that is counted apart. */
+static const uint8_t kinds[256] = {
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x20, 0x28, 0x20, 0x20, 0x20, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x20, 0x84, 0x84, 0x04, 0x84, 0x04, 0x04, 0x14, 0x84, 0x04, 0x84, 0x84, 0x04, 0x04, 0x84, 0x04,
+    0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x04, 0x84, 0x84, 0x84, 0x84, 0x84,
+    0x04, 0x92, 0x92, 0x92, 0x92, 0x92, 0x92, 0x92, 0x92, 0x92, 0x92, 0x12, 0x12, 0x12, 0x12, 0x12,
+    0x12, 0x12, 0x12, 0x12, 0x12, 0x12, 0x12, 0x12, 0x12, 0x12, 0x12, 0x04, 0x84, 0x04, 0x84, 0x84,
+    0x84, 0x90, 0x10, 0x10, 0x90, 0x10, 0x10, 0x10, 0x10, 0x90, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10,
+    0x10, 0x10, 0x90, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x84, 0x04, 0x84, 0x04, 0x00,
+    0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40,
+    0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40,
+    0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40,
+    0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40,
+    0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+    0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+    0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+    0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+};
+
+/* Eight counts in the bytes of a word: bit i of kind to byte i. */
+static inline uint64_t counts_of(uint8_t kind)
+{
+    uint64_t each = kind * 0x0101010101010101u & 0x8040201008040201u;
+    return (each + 0x00406070787c7e7fu) >> 7 & 0x0101010101010101u;
+}
+
+static void look_at(struct counts *c, const char *s, size_t i, size_t n, uint8_t kind)
 {
     unsigned char b = (unsigned char)s[i];
-    if ((b & 0xc0) == 0x80)
-        return;
-    c->chars++;
     if (b >= 0x80) {
         count_script(c, b);
         c->quotes += at_text(s, i, n, "\xe2\x80\x9c");
         return;
     }
-    if (isdigit(b)) {
-        c->digits++;
-        c->numbers += i == 0 || !isdigit((unsigned char)s[i - 1]);
-    } else if (isupper(b)) {
-        c->upper++;
+    if (kind & DIGIT) {
+        c->numbers += i == 0 || !(kinds[(unsigned char)s[i - 1]] & DIGIT);
+    } else if (kind & UPPER) {
         c->choices += choice_at(s, i, n);
-    } else if (ispunct(b)) {
-        c->punct++;
+    } else if (kind & PUNCT) {
         c->quotes += b == '"';
         c->questions += b == '?';
         c->tex += strchr("\\$^=+*<>", b) != NULL || at_text(s, i, n, "_{");
         c->sentences += strchr(".!?", b) && (i + 1 == n || isspace((unsigned char)s[i + 1]));
-    } else if (b == '\n') {
-        c->lines++;
     }
     c->code += code_at(s, i, n);
-    if (!isspace(b))
-        c->last = s[i];
 }
 
 static void count_word(struct counts *c, const char *s, size_t n)
@@ -180,21 +200,44 @@ static void count_word(struct counts *c, const char *s, size_t n)
     c->seen[bit / 8] |= (uint8_t)(1u << (bit % 8));
 }
 
+static void add_counts(struct counts *c, uint64_t sums)
+{
+    double *const to[] = {&c->digits, &c->upper, &c->punct, &c->lines, NULL, NULL, &c->inner};
+    for (size_t k = 0; k < sizeof to / sizeof *to; k++)
+        if (to[k])
+            *to[k] += (double)(sums >> 8 * k & 0xff);
+}
+
 static void count_part(struct counts *c, const char *s, size_t n)
 {
+    enum { STRETCH = 255 }; /* that a byte can count */
     size_t from = 0;
     bool inside = false;
-    for (size_t i = 0; i < n; i++) {
-        count_byte(c, s, i, n);
-        bool letter = isalpha((unsigned char)s[i]) || s[i] == '\'';
-        if (letter && !inside)
-            from = i;
-        if (!letter && inside)
-            count_word(c, s + from, i - from);
-        inside = letter;
+    for (size_t at = 0; at < n; at += STRETCH) {
+        size_t end = n - at < STRETCH ? n : at + STRETCH;
+        uint64_t sums = 0;
+        for (size_t i = at; i < end; i++) {
+            uint8_t kind = kinds[(unsigned char)s[i]];
+            bool letter = kind & LETTER;
+            sums += counts_of(kind);
+            if (kind & LOOK)
+                look_at(c, s, i, n, kind);
+            if (letter != inside) {
+                if (inside)
+                    count_word(c, s + from, i - from);
+                from = i;
+                inside = letter;
+            }
+        }
+        add_counts(c, sums);
     }
     if (inside)
         count_word(c, s + from, n - from);
+    for (size_t i = n; i > 0; i--) /* as a space or a byte beyond ASCII does not count */
+        if (!(kinds[(unsigned char)s[i - 1]] & SPACE) && (unsigned char)s[i - 1] < 0x80) {
+            c->last = s[i - 1];
+            break;
+        }
     c->bytes += (double)n;
 }
 
@@ -205,7 +248,7 @@ static double share(double part, double of)
 
 static void fill(const struct counts *c, double length, double tokens, double *f)
 {
-    double n = c->chars;
+    double n = c->bytes - c->inner;
     bool asks = is_one_of(c->first, strlen(c->first), ASKS);
     bool orders = is_one_of(c->first, strlen(c->first), ORDERS);
     const double value[SHAPE_DIM] = {

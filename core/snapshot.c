@@ -57,18 +57,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_i64(w, r->pending.cap);
     put_i64(w, r->pending.first);
     put_i64(w, r->pending.total);
-    put_f64(w, r->pacer.mu);
-    put_f64(w, r->pacer.carry_usd);
-    put_f64(w, r->pacer.owed_usd);
-    put_f64(w, r->pacer.billed_usd);
-    put_f64(w, r->pacer.predicted_usd);
-    put_f64(w, r->pacer.bills);
-    put_f64(w, r->pacer.wanted_usd);
-    put_f64(w, r->pacer.least_usd);
-    put_f64(w, r->pacer.base);
-    put_i64(w, r->pacer.since);
-    put_bool(w, r->pacer.due);
-    put_i64(w, r->pacer.total);
+    pacer_put(w, &r->pacer);
     put_u32(w, (uint32_t)r->json_len);
     put_raw(w, r->json, r->json_len);
     counters_put(w, &r->counters, r->params.catalog.n);
@@ -77,6 +66,9 @@ static void put_header(struct filler *w, const struct router *r)
     hull_guard_put(w, &r->hull);
     canary_put(w, &r->canary);
     put_i64(w, r->dearest_n);
+    put_bool(w, r->lends);
+    imports_put(w, &r->imports);
+    put_i64(w, r->lent_ms);
     pace_room_put(w, &r->pacer.room);
 }
 
@@ -112,35 +104,13 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
         return broken(problem, "open decisions");
     if (!pending_resize(&r->pending, cap))
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for open decisions");
-    struct pacer paced = {.mu = get_f64(in),
-                          .carry_usd = get_f64(in),
-                          .owed_usd = get_f64(in),
-                          .billed_usd = get_f64(in),
-                          .predicted_usd = get_f64(in),
-                          .bills = get_f64(in),
-                          .wanted_usd = get_f64(in),
-                          .least_usd = get_f64(in),
-                          .base = get_f64(in),
-                          .since = get_i64(in),
-                          .due = get_bool(in),
-                          .total = get_i64(in)};
+    struct reader pacer = *in; /* a configuration starts it anew: to be read again after that */
+    pacer_get(in, &r->pacer);
     enum status s = get_config(r, in, problem);
     if (s != STATUS_OK)
         return s;
     r->dearest_usd = dearest_usd;
-    r->dearest_n = MEAN_OF;
-    r->pacer.mu = paced.mu;
-    r->pacer.carry_usd = paced.carry_usd;
-    r->pacer.owed_usd = paced.owed_usd;
-    r->pacer.billed_usd = paced.billed_usd;
-    r->pacer.predicted_usd = paced.predicted_usd;
-    r->pacer.bills = paced.bills;
-    r->pacer.wanted_usd = paced.wanted_usd;
-    r->pacer.least_usd = paced.least_usd;
-    r->pacer.base = paced.base;
-    r->pacer.since = paced.since;
-    r->pacer.due = paced.due;
-    r->pacer.total = paced.total;
+    pacer_get(&pacer, &r->pacer);
     r->pending.first = first;
     r->pending.total = total;
     counters_get(in, &r->counters, r->params.catalog.n);
@@ -152,8 +122,10 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     hull_guard_get(in, &r->hull);
     if (reader_left(in) > 0) /* a snapshot of before has none */
         canary_get(in, &r->canary);
-    if (reader_left(in) > 0)
-        r->dearest_n = get_i64(in);
+    r->dearest_n = reader_left(in) > 0 ? get_i64(in) : MEAN_OF;
+    r->lends = reader_left(in) > 0 && get_bool(in);
+    imports_get(in, &r->imports);
+    r->lent_ms = reader_left(in) > 0 ? get_i64(in) : 0;
     if (reader_left(in) > 0)
         pace_room_get(in, &r->pacer.room);
     return STATUS_OK;
@@ -300,6 +272,14 @@ static void write_sessions(struct sessions *s, uint8_t mask, struct writing *w)
     }
 }
 
+static void write_page(struct pending *p, int64_t page, uint8_t mask, struct writing *w)
+{
+    struct filler f = blank(w);
+    put_page(&f, p, page);
+    emit(w, ITEM_OPEN, page, &f);
+    p->dirty[page] &= (uint8_t)~mask;
+}
+
 static void write_items(struct router *r, uint8_t mask, struct writing *w)
 {
     struct filler f;
@@ -308,10 +288,7 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
     for (int64_t page = 0; page * PENDING_PAGE < r->pending.cap; page++) {
         if (mask ? !(r->pending.dirty[page] & mask) : page * PENDING_PAGE >= r->pending.total)
             continue;
-        f = blank(w);
-        put_page(&f, &r->pending, page);
-        emit(w, ITEM_OPEN, page, &f);
-        r->pending.dirty[page] &= (uint8_t)~mask;
+        write_page(&r->pending, page, mask, w);
     }
     for (int64_t page = 0; page * POOL_PAGE < r->pools.cap; page++) {
         if (mask ? !(r->pools.dirty[page] & mask) : !pool_page_used(&r->pools, page))
@@ -343,12 +320,17 @@ static void write_items(struct router *r, uint8_t mask, struct writing *w)
     emit(w, ITEM_HEADER, 0, &f);
 }
 
+static struct writing writing(struct router *r, item_sink sink, void *ctx)
+{
+    return (struct writing){.sink = sink,
+                            .ctx = ctx,
+                            .bytes = r->scratch,
+                            .work = (double *)(void *)(r->scratch + ITEM_BYTES_MAX)};
+}
+
 static void run(struct router *r, uint8_t mask, item_sink sink, void *ctx)
 {
-    struct writing w = {.sink = sink,
-                        .ctx = ctx,
-                        .bytes = r->scratch,
-                        .work = (double *)(void *)(r->scratch + ITEM_BYTES_MAX)};
+    struct writing w = writing(r, sink, ctx);
     write_items(r, mask, &w);
 }
 
@@ -360,6 +342,36 @@ size_t snapshot_scratch(void)
 void snapshot_write(struct router *r, int g, item_sink sink, void *ctx)
 {
     run(r, (uint8_t)(1u << g), sink, ctx);
+}
+
+int64_t snapshot_ahead(struct router *r, int g, int64_t from, int64_t left, int most,
+                       item_sink sink, void *ctx)
+{
+    struct pending *p = &r->pending;
+    uint8_t mask = (uint8_t)(1u << g);
+    struct writing w = writing(r, sink, ctx);
+    int64_t keeps = p->total + left - p->cap; /* older ones may be gone by then */
+    if (from < keeps)
+        from = keeps;
+    if (from < p->first)
+        from = p->first;
+    while (most > 0) {
+        int64_t slot = from % p->cap, page = slot / PENDING_PAGE;
+        int64_t end = (page + 1) * PENDING_PAGE < p->cap ? (page + 1) * PENDING_PAGE : p->cap;
+        if (from + end - slot > p->total) /* the newest page goes on filling */
+            break;
+        if (p->dirty[page] & mask) {
+            write_page(p, page, mask, &w);
+            most--;
+        }
+        from += end - slot;
+    }
+    return from;
+}
+
+void snapshot_header_key(uint8_t key[ITEM_KEY_LEN])
+{
+    make_key(key, ITEM_HEADER, 0);
 }
 
 enum status snapshot_load(struct router *r, int g, const uint8_t key[ITEM_KEY_LEN],

@@ -69,6 +69,14 @@ static int64_t offset_of(const struct zone *z, int i)
     return i == 0 ? z->offset_ms : z->change[i - 1].offset_ms;
 }
 
+int64_t zone_offset(const struct zone *zone, int64_t t)
+{
+    int i = 0;
+    while (zone && i < zone->n && zone->change[i].at_ms <= t)
+        i++;
+    return zone ? offset_of(zone, i) : 0;
+}
+
 /* The furthest local time that any moment up to t has shown. */
 static int64_t furthest(const struct zone *z, int64_t t)
 {

@@ -62,6 +62,9 @@ struct window {
  * that is skipped counts as the first moment behind it. */
 struct window window_at(const struct window_spec *spec, const struct zone *zone, int64_t t);
 
+/* zone_offset gives local minus UTC at t; zone NULL = UTC. */
+int64_t zone_offset(const struct zone *zone, int64_t t);
+
 /* window_kind_name gives "minute", "hour", ... NULL outside; window_kind_find the kind or -1. */
 const char *window_kind_name(int kind);
 int window_kind_find(const char *name);

@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "sim/background.h"
 
 enum { WORKERS_MAX = 256 };
 
@@ -90,6 +91,7 @@ static void run_forked(const struct crew *crew, int jobs, crew_job job, void *ct
         pid_t child = fork();
         if (child == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
+            background_go_on();
             if (getppid() == parent)
                 work(shared, jobs, job, ctx, size);
             _exit(0);

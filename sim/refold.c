@@ -231,8 +231,7 @@ static enum status begin(struct fold *f, const struct db_info *info, struct rout
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
     if (info->first_seq <= 1)
         return STATUS_OK;
-    int older = info->current >= 0 && info->snapshot_seq[1 - info->current] > 0 ? 1 - info->current
-                                                                                : info->current;
+    int older = info->base >= 0 ? info->base : info->current;
     if (older < 0)
         return problem_set(problem, STATUS_INTERNAL, "",
                            "the log begins at record %" PRIu64 " and there is no snapshot",

@@ -130,7 +130,7 @@ enum status batch_book(struct batch *b, uint64_t seq, const struct label_book *b
 enum status batch_item(struct batch *b, int g, const uint8_t *key, size_t key_len,
                        const void *bytes, size_t n)
 {
-    assert((g == 0 || g == 1) && key_len == ITEM_KEY_LEN);
+    assert(g >= 0 && g < GENERATIONS && key_len == ITEM_KEY_LEN);
     void *items = grown(b->item, &b->cap_items, b->n_items + 1, sizeof *b->item);
     if (items == NULL)
         return STATUS_UNAVAILABLE;
@@ -164,7 +164,7 @@ enum status batch_audit(struct batch *b, uint64_t number, const void *bytes, siz
 
 void batch_snapshot_end(struct batch *b, int g, uint64_t seq)
 {
-    assert((g == 0 || g == 1) && b->snapshot_g == -1 && seq > 0);
+    assert(g >= 0 && g < GENERATIONS && b->snapshot_g == -1 && seq > 0);
     b->snapshot_g = g;
     b->snapshot_seq = seq;
 }

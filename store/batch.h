@@ -25,8 +25,8 @@ void batch_reset(struct batch *b);
 MUST_CHECK enum status batch_event(struct batch *b, const struct event *e);
 /* batch_book stores a label book under its decision (the last one of a sequence number wins). */
 MUST_CHECK enum status batch_book(struct batch *b, uint64_t seq, const struct label_book *book);
-/* batch_item stores one snapshot item in generation g; batch_snapshot_end marks g complete as of
- * seq. */
+/* batch_item stores one snapshot item in generation g, the same for all of a batch;
+ * batch_snapshot_end marks g complete as of seq. Until then, through batches, it is no snapshot. */
 MUST_CHECK enum status batch_item(struct batch *b, int g, const uint8_t *key, size_t key_len,
                                   const void *bytes, size_t n);
 void batch_snapshot_end(struct batch *b, int g, uint64_t seq);

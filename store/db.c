@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include "core/bytes.h"
 
-enum { HEAD_LEN = 25, NO_GENERATION = 255, READERS = 512 };
+enum { NO_GENERATION = 255, READERS = 512 };
 static const uint64_t gib = 1u << 30;
 
 enum status status_from_mdb(int rc, const struct db *db, const char *doing, struct problem *problem)
@@ -136,19 +136,44 @@ static MDB_val name_key(const char *name)
     return (MDB_val){strlen(name), cast.out};
 }
 
+bool head_read(const void *bytes, size_t n, struct head *out)
+{
+    struct reader r = reader_over(bytes, n);
+    int generations = n == HEAD_LEN ? GENERATIONS : GENERATIONS - 1; /* a store of before */
+    *out = (struct head){.last_seq = get_u64(&r)};
+    for (int g = 0; g < generations; g++)
+        out->snapshot_seq[g] = get_u64(&r);
+    uint8_t current = get_u8(&r);
+    out->current = current == NO_GENERATION ? -1 : current;
+    return reader_done(&r) && out->current < generations;
+}
+
+int head_base(const struct head *head)
+{
+    int base = -1;
+    for (int g = 0; g < GENERATIONS; g++)
+        if (g != head->current && head->snapshot_seq[g] > 0 &&
+            (base < 0 || head->snapshot_seq[g] > head->snapshot_seq[base]))
+            base = g;
+    return base;
+}
+
+int head_next(const struct head *head)
+{
+    int next = -1;
+    for (int g = 0; g < GENERATIONS; g++)
+        if (g != head->current && (next < 0 || head->snapshot_seq[g] < head->snapshot_seq[next]))
+            next = g;
+    return next;
+}
+
 int head_get(MDB_txn *txn, const struct db *db, struct head *out)
 {
     MDB_val value;
     int rc = sealed_get(txn, db->meta, name_key("head"), &value);
     if (rc != 0)
         return rc;
-    struct reader r = reader_over(value.mv_data, value.mv_size);
-    out->last_seq = get_u64(&r);
-    out->snapshot_seq[0] = get_u64(&r);
-    out->snapshot_seq[1] = get_u64(&r);
-    uint8_t current = get_u8(&r);
-    out->current = current == NO_GENERATION ? -1 : current;
-    return reader_done(&r) && out->current <= 1 ? 0 : MDB_CORRUPTED;
+    return head_read(value.mv_data, value.mv_size, out) ? 0 : MDB_CORRUPTED;
 }
 
 int head_put(MDB_txn *txn, const struct db *db, const struct head *head)
@@ -156,8 +181,8 @@ int head_put(MDB_txn *txn, const struct db *db, const struct head *head)
     uint8_t bytes[HEAD_LEN];
     struct filler w = filler_over(bytes, sizeof bytes);
     put_u64(&w, head->last_seq);
-    put_u64(&w, head->snapshot_seq[0]);
-    put_u64(&w, head->snapshot_seq[1]);
+    for (int g = 0; g < GENERATIONS; g++)
+        put_u64(&w, head->snapshot_seq[g]);
     put_u8(&w, (uint8_t)(head->current < 0 ? NO_GENERATION : head->current));
     return sealed_put(txn, db->meta, name_key("head"), bytes, sizeof bytes);
 }

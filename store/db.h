@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "core/generations.h"
 #include "core/event.h"
 #include "core/router.h"
 #include "core/status.h"
@@ -45,7 +46,7 @@ MUST_CHECK enum status db_recover(struct db *db, enum generation which, uint64_t
                                   struct router *router,
                                   void (*progress)(void *ctx, uint64_t done, uint64_t of),
                                   void *ctx, struct problem *problem);
-/* db_next_generation gives the generation (0 or 1) that the next snapshot must write. */
+/* db_next_generation gives the generation that the next snapshot must write. */
 int db_next_generation(const struct db *db);
 
 /* db_commit writes the batch in one transaction and returns when it is durable. STORAGE_FULL:
@@ -60,15 +61,16 @@ MUST_CHECK enum status db_scan(struct db *db, uint64_t from, uint64_t to,
                                bool (*visit)(void *ctx, const struct event *e), void *ctx,
                                struct problem *problem);
 /* db_read_event and db_read_book read one record; UNKNOWN_DECISION if there is none. Of a
- * CONFIGURED record the document is left out (json NULL): db_scan gives it. */
+ * CONFIGURED record the document is left out (json NULL), of a LEARNED one the numbers: db_scan
+ * gives them. */
 MUST_CHECK enum status db_read_event(struct db *db, uint64_t seq, struct event *out,
                                      struct problem *problem);
 MUST_CHECK enum status db_read_book(struct db *db, uint64_t seq, struct label_book *out);
 
 struct db_info {
-    uint64_t first_seq, last_seq; /* of the log; 0 = empty */
-    uint64_t snapshot_seq[2];     /* by generation, 0 = none */
-    int current;                  /* generation of the newest snapshot, -1 = none */
+    uint64_t first_seq, last_seq;       /* of the log; 0 = empty */
+    uint64_t snapshot_seq[GENERATIONS]; /* 0 = none, or none that is whole */
+    int current, base; /* generations of the newest snapshot and the one before; -1 = none */
     uint64_t file_bytes;
     int schema;
 };

@@ -74,11 +74,24 @@ static int put_books(struct db *db, MDB_txn *txn, const struct batch *b)
     return 0;
 }
 
+/* Items ahead of their snapshot: what the generation held is none any more, also for who reads the
+ * items without the head. */
+static int begin_generation(struct db *db, MDB_txn *txn, int g, struct head *head)
+{
+    uint8_t at[1 + ITEM_KEY_LEN] = {(uint8_t)g};
+    MDB_val key = {sizeof at, at};
+    assert(g != head->current);
+    head->snapshot_seq[g] = 0;
+    snapshot_header_key(at + 1);
+    int rc = mdb_del(txn, db->state, &key, NULL);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 static int put_items(struct db *db, MDB_txn *txn, const struct batch *b, struct head *head)
 {
     for (size_t i = 0; i < b->n_items; i++) {
         struct batch_item_entry *item = &b->item[i];
-        assert(item->key[0] == b->snapshot_g); /* a snapshot is whole within one batch */
+        assert(item->key[0] == b->item[0].key[0]);
         int rc = sealed_put(txn, db->state, (MDB_val){sizeof item->key, item->key},
                             b->arena.at + item->bytes.at, item->bytes.n);
         if (rc != 0)
@@ -89,15 +102,16 @@ static int put_items(struct db *db, MDB_txn *txn, const struct batch *b, struct 
         head->snapshot_seq[b->snapshot_g] = b->snapshot_seq;
         head->current = b->snapshot_g;
     }
-    return 0;
+    return b->n_items > 0 && b->snapshot_g < 0 ? begin_generation(db, txn, b->item[0].key[0], head)
+                                               : 0;
 }
 
 /* Everything after the older snapshot is kept, or the replay from it would have a gap; a missing
  * snapshot counts as one at 0, the empty state. The last record always stays. */
 static uint64_t prune_limit(const struct head *head, uint64_t below)
 {
-    uint64_t a = head->snapshot_seq[0], b = head->snapshot_seq[1];
-    uint64_t limit = (a < b ? a : b) + 1;
+    int base = head_base(head);
+    uint64_t limit = (base < 0 ? 0 : head->snapshot_seq[base]) + 1;
     if (limit > head->last_seq)
         limit = head->last_seq;
     return below < limit ? below : limit;

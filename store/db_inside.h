@@ -4,6 +4,7 @@
 
 #include <lmdb.h>
 #include <stdatomic.h>
+#include "core/generations.h"
 #include "store/db.h"
 
 /*
@@ -15,9 +16,15 @@ enum { SCHEMA = 1, PATH_CAP = 512, CHUNK_RECORDS = 4096, BESIDE_RECORDS = 128 };
 /* The moving part of meta: written by every commit, so one value. */
 struct head {
     uint64_t last_seq;
-    uint64_t snapshot_seq[2]; /* by generation, 0 = none */
-    int current;              /* -1 = none */
+    uint64_t snapshot_seq[GENERATIONS]; /* 0 = none, or none that is whole */
+    int current;                        /* the newest; -1 = none */
 };
+enum { HEAD_LEN = 9 + 8 * GENERATIONS };
+/* head_read takes a head out of its bytes; false: it is none. head_base gives the generation before
+ * the newest, -1 = none; head_next the one to be written next: what it holds is needed least. */
+bool head_read(const void *bytes, size_t n, struct head *out);
+int head_base(const struct head *head);
+int head_next(const struct head *head);
 
 struct db {
     MDB_env *env;

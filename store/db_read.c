@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include "core/snapshot.h"
 
@@ -56,35 +57,59 @@ int db_next_generation(const struct db *db)
         if (rc != 0)
             head.current = -1; /* the commit, which reads it too, will say so */
     }
-    return head.current == 0 ? 1 : 0;
+    return head_next(&head);
 }
 
 /* ---- scan */
 
-/* Visits some records from *from on; leaves in *from where to go on, 0 = finished. Few when the
- * service is another process: while a transaction reads, pages that commits free are not used
- * again, and a reader of low priority may be stopped in the middle of one for long. */
+/* Records copied out of the store. Room for the longest, so one always fits. */
+struct copies {
+    int n;
+    size_t used;
+    struct {
+        uint64_t seq;
+        size_t at, len;
+    } record[BESIDE_RECORDS];
+    uint8_t bytes[EVENT_BYTES_MAX];
+};
+
+static bool copy(struct copies *c, MDB_val key, MDB_val value)
+{
+    if (c->n == BESIDE_RECORDS || value.mv_size > sizeof c->bytes - c->used)
+        return false;
+    memcpy(c->bytes + c->used, value.mv_data, value.mv_size);
+    c->record[c->n].seq = seq_of(key);
+    c->record[c->n].at = c->used;
+    c->record[c->n++].len = value.mv_size;
+    c->used += value.mv_size;
+    return true;
+}
+
+/* Visits some records from *from on, or, with copies, copies them; leaves in *from where to go on,
+ * 0 = finished. */
 static enum status scan_chunk(struct db *db, MDB_txn *txn, uint64_t *from, uint64_t to,
-                              visit_fn visit, void *ctx, struct problem *problem)
+                              visit_fn visit, void *ctx, struct copies *copies,
+                              struct problem *problem)
 {
     struct seq_key at = seq_key(*from);
     MDB_val key = {sizeof at.at, at.at}, value;
     MDB_cursor *cursor;
     struct event e;
     enum status s = STATUS_OK;
-    int most = db->read_only ? BESIDE_RECORDS : CHUNK_RECORDS;
     int rc = mdb_cursor_open(txn, db->log, &cursor);
     if (rc != 0)
         return status_from_mdb(rc, db, "reading the log", problem);
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
     for (int n = 0; rc == 0; n++) {
         uint64_t seq = seq_of(key);
-        if (n == most || (to > 0 && seq > to)) {
-            *from = n == most ? seq : 0;
+        bool past = to > 0 && seq > to;
+        if (past || (copies ? !copy(copies, key, value) : n == CHUNK_RECORDS)) {
+            *from = past ? 0 : seq;
             break;
         }
-        s = decode(db, key, value, &e, problem);
-        if (s != STATUS_OK || !visit(ctx, &e)) {
+        if (!copies)
+            s = decode(db, key, value, &e, problem);
+        if (s != STATUS_OK || (!copies && !visit(ctx, &e))) {
             *from = 0;
             break;
         }
@@ -98,20 +123,52 @@ static enum status scan_chunk(struct db *db, MDB_txn *txn, uint64_t *from, uint6
     return s;
 }
 
+static enum status visit_copies(struct db *db, struct copies *c, uint64_t *from, visit_fn visit,
+                                void *ctx, struct problem *problem)
+{
+    enum status s = STATUS_OK;
+    for (int i = 0; s == STATUS_OK && i < c->n; i++) {
+        struct event e;
+        struct seq_key at = seq_key(c->record[i].seq);
+        s = decode(db, (MDB_val){sizeof at.at, at.at},
+                   (MDB_val){c->record[i].len, c->bytes + c->record[i].at}, &e, problem);
+        if (s == STATUS_OK && !visit(ctx, &e)) {
+            *from = 0;
+            break;
+        }
+    }
+    c->n = 0;
+    c->used = 0;
+    return s;
+}
+
+/* When the service is another process, records are copied first and looked at after the
+ * transaction: while one reads, pages that commits free are not used again, and a reader of low
+ * priority may be put aside in the middle of it for long. */
 enum status db_scan(struct db *db, uint64_t from, uint64_t to, visit_fn visit, void *ctx,
                     struct problem *problem)
 {
     enum status s = STATUS_OK;
+    struct copies *copies = NULL;
+    MDB_txn *txn = NULL;
+    if (db->read_only && (copies = calloc(1, sizeof *copies)) == NULL)
+        return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
     if (from == 0)
         from = 1;
     while (s == STATUS_OK && from > 0) {
-        MDB_txn *txn;
-        s = read_begin(db, &txn, problem);
+        int rc = txn ? mdb_txn_renew(txn) : 0;
+        s = rc != 0 ? status_from_mdb(rc, db, "reading", problem)
+            : txn   ? STATUS_OK
+                    : read_begin(db, &txn, problem);
         if (s != STATUS_OK)
             break;
-        s = scan_chunk(db, txn, &from, to, visit, ctx, problem);
-        mdb_txn_abort(txn);
+        s = scan_chunk(db, txn, &from, to, visit, ctx, copies, problem);
+        mdb_txn_reset(txn); /* keeps its place in the table of readers, which has a lock */
+        if (s == STATUS_OK && copies)
+            s = visit_copies(db, copies, &from, visit, ctx, problem);
     }
+    mdb_txn_abort(txn);
+    free(copies);
     return s;
 }
 
@@ -138,6 +195,8 @@ enum status db_read_event(struct db *db, uint64_t seq, struct event *out, struct
         return s;
     if (e.kind == EVENT_CONFIGURED)
         e.configured.json = NULL; /* its bytes went with the transaction: scan for them */
+    if (e.kind == EVENT_LEARNED)
+        e.learned.bytes = NULL; /* likewise */
     *out = e;
     return STATUS_OK;
 }
@@ -206,9 +265,9 @@ enum status db_info(struct db *db, struct db_info *out, struct problem *problem)
     if (info.last_seq != head.last_seq)
         return db_damaged(db, problem, "the log ends at %" PRIu64 " instead of %" PRIu64,
                           info.last_seq, head.last_seq);
-    info.snapshot_seq[0] = head.snapshot_seq[0];
-    info.snapshot_seq[1] = head.snapshot_seq[1];
+    memcpy(info.snapshot_seq, head.snapshot_seq, sizeof info.snapshot_seq);
     info.current = head.current;
+    info.base = head_base(&head);
     info.file_bytes = ((uint64_t)env.me_last_pgno + 1) * st.ms_psize;
     *out = info;
     return STATUS_OK;
@@ -263,10 +322,7 @@ static enum status load_generation(struct db *db, MDB_txn *txn, int g, uint64_t 
 /* The generation to begin at; -1 = the empty state. */
 static int pick(const struct head *head, enum generation which)
 {
-    int g = head->current;
-    if (g >= 0 && which == GENERATION_BASE)
-        g = head->snapshot_seq[1 - g] > 0 ? 1 - g : -1;
-    return g;
+    return which == GENERATION_BASE ? head_base(head) : head->current;
 }
 
 static enum status load(struct db *db, MDB_txn *txn, const struct head *head, int g,

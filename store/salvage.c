@@ -2,7 +2,7 @@
 /*
  * Every record is decoded, so its checksum is seen, and must stand under its own number. A record
  * that cannot be read ends what can be folded from before it; so the state to begin at is the one
- * of the empty state and the two snapshots from which most can be folded, the empty state if it is
+ * of the empty state and the snapshots from which most can be folded, the empty state if it is
  * as good: then nothing but the log is needed.
  * Not done: looking for old copies of records on pages that are free. A transaction that was never
  * committed leaves some too, and nothing tells them apart.
@@ -15,7 +15,7 @@
 #include "core/bytes.h"
 #include "core/snapshot.h"
 
-enum { OPEN_AT_FIRST = 64, HEAD_LEN = 25, FIRST_ROOM = 4096 };
+enum { OPEN_AT_FIRST = 64, FIRST_ROOM = 4096 };
 
 static MDB_val val(const uint8_t *at, size_t n)
 {
@@ -58,13 +58,8 @@ static void on_meta(void *ctx, const uint8_t *key, size_t key_len, const uint8_t
         s->identity = v.mv_data;
     if (named(key, key_len, "schema"))
         s->old = get_u32(&r) != SCHEMA;
-    if (named(key, key_len, "head") && v.mv_size == HEAD_LEN) {
-        s->head.last_seq = get_u64(&r);
-        s->head.snapshot_seq[0] = get_u64(&r);
-        s->head.snapshot_seq[1] = get_u64(&r);
-        s->head.current = get_u8(&r);
-        s->has_head = true;
-    }
+    if (named(key, key_len, "head"))
+        s->has_head = head_read(v.mv_data, v.mv_size, &s->head);
 }
 
 const struct salvaged_record *salvage_record(const struct salvage *s, uint64_t seq)
@@ -140,7 +135,7 @@ static enum status choose(struct salvage *s, const char *dir, struct problem *pr
             consider(s, empty, -1);
         s->no_memory |= empty == NULL;
     }
-    for (int g = 0; g < 2; g++) {
+    for (int g = 0; g < GENERATIONS; g++) {
         struct loading l = {fresh(s), g, false};
         s->no_memory |= l.router == NULL;
         if (l.router == NULL)

@@ -21,13 +21,13 @@ struct salvage {
     const uint8_t *identity; /* of IDENTITY_LEN bytes */
     struct head head;        /* claimed; last_seq is at least that of the last record */
     bool has_head;
-    struct router *base;  /* the state to begin at: that of a snapshot, or empty */
-    int base_g;           /* its generation; -1 = empty */
-    uint64_t base_seq;    /* 0 = empty: the log is whole from its first record on */
-    uint64_t reach;       /* the last record that can be folded from there */
-    uint64_t lost;        /* records the log should have from its first one to head.last_seq */
-    bool no_memory, old;  /* old: of another schema */
-    bool snapshot_bad[2]; /* claimed, but not to be read */
+    struct router *base; /* the state to begin at: that of a snapshot, or empty */
+    int base_g;          /* its generation; -1 = empty */
+    uint64_t base_seq;   /* 0 = empty: the log is whole from its first record on */
+    uint64_t reach;      /* the last record that can be folded from there */
+    uint64_t lost;       /* records the log should have from its first one to head.last_seq */
+    bool no_memory, old; /* old: of another schema */
+    bool snapshot_bad[GENERATIONS]; /* claimed, but not to be read */
 };
 
 /* salvage_open reads all of it. INTERNAL: not enough is left to begin with, and what is missing. */

@@ -307,6 +307,57 @@ static void test_prices(void **state)
     assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"status\"}"), "\"unpriced\""));
 }
 
+/* Sixty answers, of three tenants in turn; all are good, those of x perhaps told of as bad. */
+static void tell_of(struct service *s, bool x_lies)
+{
+    static char json[60 * 300], told_of[60 * 160];
+    char *to = json, *end = json + sizeof json;
+    to += snprintf(to, (size_t)(end - to), "{\"v\":1,\"op\":\"route_many\",\"items\":[");
+    for (int i = 0; i < 60; i++)
+        to += snprintf(to, (size_t)(end - to),
+                       "%s{\"prompt_tokens\":9,\"max_output_tokens\":9,\"tenant\":\"%c\","
+                       "\"constraints\":{\"allow\":[\"small-1\"]}}",
+                       i ? "," : "", "xyz"[i % 3]);
+    (void)snprintf(to, (size_t)(end - to), "]}");
+    const char *at = service_call(s, R, json);
+    to = told_of;
+    end = told_of + sizeof told_of;
+    to += snprintf(to, (size_t)(end - to), "{\"v\":1,\"op\":\"feedback_many\",\"items\":[");
+    for (int i = 0; i < 60; i++) {
+        char id[64];
+        at = strstr(at, "\"decision_id\":");
+        assert_non_null(at);
+        assert_true(service_string(at, "decision_id", id, sizeof id));
+        at++;
+        to += snprintf(to, (size_t)(end - to), "%s{\"decision_id\":\"%s\",\"quality\":%s}",
+                       i ? "," : "", id,
+                       i % 3 == 0 && x_lies ? "0.1"
+                       : i % 2              ? "0.9"
+                                            : "0.8");
+    }
+    (void)snprintf(to, (size_t)(end - to), "]}");
+    assert_null(strstr(service_call(s, PURSER_CLIENT_FEEDBACK, told_of), "error"));
+}
+
+/* One tenant begins to report what nobody else sees: it is named, the others are not. covers: S18
+ */
+static void test_reports(void **state)
+{
+    struct service *s = *state;
+    struct ear *e = listen_to(s);
+    for (int i = 0; i < 16; i++)
+        tell_of(s, false);
+    assert_int_equal(told(e, "reports_unlike", ""), 0);
+    for (int i = 0; i < 4; i++)
+        tell_of(s, true);
+    expect(e, "reports_unlike", "\"model\":\"small-1\",\"tenant\":\"x\"", 1);
+    assert_int_equal(told(e, "reports_unlike", ""), 1);
+    assert_true(service_logged(s, "warn event=reports_unlike model=small-1"));
+    const char *now = service_call(s, C, "{\"v\":1,\"op\":\"alerts\"}");
+    assert_non_null(strstr(now, "\"kind\":\"reports_unlike\",\"about\":\"x\""));
+    stop_listening(e);
+}
+
 /* What was told is not told again by a restart: the books say that the limit was passed. */
 static void test_restart(void **state)
 {
@@ -330,6 +381,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_limits, setup, service_end),
         cmocka_unit_test_setup_teardown(test_overrun_fuse_kill, setup, service_end),
         cmocka_unit_test_setup_teardown(test_prices, setup, service_end),
+        cmocka_unit_test_setup_teardown(test_reports, setup, service_end),
         cmocka_unit_test_setup_teardown(test_restart, setup, service_end),
     };
     cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */

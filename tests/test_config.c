@@ -223,10 +223,8 @@ static const struct refusal {
     {"silence form", "{" MODELS ",\"silence\":{}}", "/silence", "array", STATUS_BAD_REQUEST},
     {"most_off", "{" MODELS ",\"learner\":{\"most_off\":0.5}}", "/learner/most_off", "from 1 on",
      STATUS_BAD_REQUEST},
-    {"strict relaxed",
-     "{" MODELS ",\"store\":{\"durability\":\"relaxed\"},\"pools\":["
-     "{\"name\":\"p\",\"usd\":1}]}",
-     "/store/durability", "mode of every pool", STATUS_BAD_REQUEST},
+    {"lease", "{" MODELS ",\"budget\":{\"lease\":1.5}}", "/budget/lease", "from 0 to 1",
+     STATUS_BAD_REQUEST},
     {"expiry",
      "{" MODELS ",\"learner\":{\"join_window_hours\":1},\"budget\":{"
      "\"expire_after_s\":3601},\"pools\":[{\"name\":\"p\",\"usd\":1}]}",

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include "bandit/rng.h"
 #include "core/influence.h"
+#include "core/suspicion.h"
 #include "tests/fold_fx.h"
 
 static struct feedback usage(const struct fold *f, uint64_t seq, int64_t tokens, double ms)
@@ -339,6 +340,160 @@ static void test_poison(void **state)
     assert_true(alarms[0][0] == 0 && alarms[0][1] == 0 && alarms[0][3] > 0);
 }
 
+/* ---- finding who ---- */
+
+/* Labels of a model that answers well 0.9 of the time or, graded, with 0.9 give or take 0.1. */
+struct poisoner {
+    struct suspicion *s;
+    struct rng g;
+    double predicted, n; /* by the mean of all labels so far */
+    bool graded, unlike; /* tenants differ in what they get */
+    int64_t own;         /* labels of the hostile one, since it is */
+};
+
+static double normal(struct rng *g)
+{
+    double u = rng_uniform(g), v = rng_uniform(g);
+    return sqrt(-2 * log(1 - u)) * cos(6.283185307179586 * v);
+}
+
+/* One label; true: somebody is found. */
+static bool one_label(struct poisoner *p, double hostile, struct finding *out)
+{
+    static const char *const tenant[] = {"bad", "b", "c", "d"};
+    static const double off[] = {0, 0.05, -0.1, 0.02};
+    struct finding found[FINDINGS_MOST];
+    uint64_t turn = rng_below(&p->g, 9);
+    int t = turn < 3 ? 0 : 1 + (int)(turn - 3) / 2;
+    double mean = 0.9 + (p->unlike ? off[t] : 0);
+    double q = p->graded ? fmin(1, fmax(0, mean + 0.1 * normal(&p->g)))
+                         : (rng_uniform(&p->g) < mean ? 1 : 0);
+    if (t == 0 && hostile > 0) {
+        p->own++;
+        if (rng_uniform(&p->g) < hostile)
+            q = 1 - q;
+    }
+    int n = suspicion_add(p->s, tenant[t], 0, q - p->predicted, found);
+    p->n += 1;
+    p->predicted += (q - p->predicted) / fmin(p->n, 5000);
+    if (n > 0)
+        *out = found[0];
+    return n > 0;
+}
+
+/* After so many honest labels a share becomes hostile: its reports until somebody is found, -1:
+ * nobody is within `most`; *early: false alarms before. */
+static int64_t delay(int seed, bool graded, bool unlike, double hostile, int64_t honest,
+                     int64_t most, int *early, struct finding *out)
+{
+    struct poisoner p = {.s = suspicion_new(), .graded = graded, .unlike = unlike};
+    p.g = rng_stream(90 + (uint64_t)seed, 1, 1);
+    int64_t found = -1;
+    for (int64_t i = 0; i < honest; i++)
+        *early += one_label(&p, 0, out);
+    while (hostile > 0 && found < 0 && p.own < most)
+        if (one_label(&p, hostile, out))
+            found = p.own;
+    suspicion_free(p.s);
+    return found;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median delay over seeds; everybody who is found is the hostile one. */
+static int64_t median_delay(int seeds, bool graded, double hostile, int64_t honest, int64_t most)
+{
+    int64_t d[20];
+    int early = 0, missed = 0;
+    struct finding f;
+    for (int i = 0; i < seeds; i++) {
+        d[i] = delay(i, graded, true, hostile, honest, most, &early, &f);
+        missed += d[i] < 0;
+        if (d[i] >= 0) {
+            assert_string_equal(f.tenant, "bad");
+            assert_true(f.unlike && (f.odd || f.moved < 0));
+        } else {
+            d[i] = most;
+        }
+    }
+    qsort(d, (size_t)seeds, sizeof d[0], by_value);
+    print_message("%s labels, %4.1f%% hostile after %lld labels of the model: found after %lld of "
+                  "the tenant's reports (%lld to %lld), missed %d of %d, false alarms before %d\n",
+                  graded ? "graded" : "binary", hostile * 100, (long long)honest,
+                  (long long)d[seeds / 2], (long long)d[0], (long long)d[seeds - 1], missed, seeds,
+                  early);
+    assert_int_equal(early, 0);
+    return missed > seeds / 2 ? -1 : d[seeds / 2];
+}
+
+/* Who tells of changes that nobody else sees is found, and nobody who does not. With
+ * PURSER_POISON=1 the whole curve, minutes. covers: S18 */
+static void test_found(void **state)
+{
+    (void)state;
+    static const double shares[] = {1, 0.3, 0.1, 0.05, 0.02, 0.01};
+    bool whole = getenv("PURSER_POISON") != NULL;
+    for (int i = 0; i < 6 && whole; i++)
+        for (int graded = 0; graded < 2; graded++)
+            for (int64_t honest = 10000; honest <= (i > 3 ? 1000000 : 100000); honest *= 10)
+                (void)median_delay(5, graded, shares[i], honest, 400000);
+    assert_in_range(median_delay(5, false, 1, 5000, 4000), 1, 200);
+    assert_in_range(median_delay(5, false, 0.1, 10000, 20000), 100, 4000);
+    assert_in_range(median_delay(5, true, 0.01, 40000, 10000), 100, 6000);
+    int early = 0;
+    struct finding f;
+    for (int seed = 0; seed < 20; seed++)
+        for (int kind = 0; kind < 4; kind++)
+            (void)delay(100 + seed, kind & 1, kind & 2, 0, whole ? 1000000 : 10000, 0, &early, &f);
+    assert_int_equal(early, 0);
+}
+
+/* The same with the engine's own predictions: a tenth of one tenant's reports turned over is found,
+ * what it could do until then is small. */
+static void test_found_in_time(void **state)
+{
+    (void)state;
+    double damage[2];
+    for (int hostile = 0; hostile < 2; hostile++) {
+        struct fold *f = fold_new("{\"policy\":{\"name\":\"fixed\",\"model\":\"big\"}}", 1000);
+        struct suspicion *s = suspicion_new();
+        struct finding found[FINDINGS_MOST];
+        struct rng g = rng_stream(35, 35, 35);
+        int n = 0, i = 0;
+        for (; i < 18000 && n == 0; i++) {
+            static const char *const others[] = {"b", "c", "d"};
+            f->now += 1000;
+            bool bad = i % 3 == 0, hard = rng_below(&g, 3) == 0;
+            const char *tenant = bad ? "bad" : others[i % 9 / 3];
+            uint64_t seq = fold_route(f, tenant, hard ? "hard" : "easy");
+            double said = (double)f->ev.decided.view[2].mean[TARGET_QUALITY];
+            double q = rng_uniform(&g) < (hard ? 0.8 : 0.95) ? 1 : 0, turn = rng_uniform(&g);
+            if (hostile && bad && i > 7500 && turn < 0.1)
+                q = 1 - q;
+            struct feedback r = fold_report(f, seq, "", q);
+            fold_feed(f, &r);
+            fold_follow(f);
+            n = suspicion_add(s, tenant, 2, q - said, found);
+        }
+        damage[hostile] = fold_predict(f, "b", "easy", 2, TARGET_QUALITY);
+        assert_int_equal(n, hostile);
+        if (hostile) {
+            assert_string_equal(found[0].tenant, "bad");
+            print_message(
+                "the engine's predictions, 10%% hostile from report 2500 on: found at %d, "
+                "when others' prediction had moved by %+.3f\n",
+                i / 3, damage[1] - damage[0]);
+            assert_true(fabs(damage[1] - damage[0]) < 0.03);
+        }
+        suspicion_free(s);
+        fold_free(f);
+    }
+}
+
 /* The weight of a decision is a fact of its record, the same when its label comes, changes and
  * goes: what was taken back leaves the state of decisions that nobody reported on. */
 static void test_weights(void **state)
@@ -436,8 +591,10 @@ int main(void)
         cmocka_unit_test(test_one_report),     cmocka_unit_test(test_order),
         cmocka_unit_test(test_cold_start),     cmocka_unit_test(test_taken_back),
         cmocka_unit_test(test_shares),         cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_poison),         cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_poison),         cmocka_unit_test(test_found),
+        cmocka_unit_test(test_found_in_time),  cmocka_unit_test(test_weights),
         cmocka_unit_test(test_weights_add_up), cmocka_unit_test(test_drift),
     };
+    cmocka_set_test_filter(getenv("PURSER_TEST")); /* one test by name */
     return cmocka_run_group_tests_name("influence", tests, NULL, NULL);
 }

@@ -268,7 +268,7 @@ static void test_older_snapshot(void **state)
     struct verify_report was = whole;
     ok(fx, repair(fx, false, &r));
     assert_int_equal(r.lost_records, 0);
-    assert_int_equal(r.base_seq, i.snapshot_seq[1 - i.current]);
+    assert_int_equal(r.base_seq, i.snapshot_seq[i.base]);
     assert_true(!r.rebuilt && r.verified.digest == was.digest && r.verified.seq == was.seq);
 }
 

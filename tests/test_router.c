@@ -331,17 +331,26 @@ static void free_items(struct items *it)
     free(it);
 }
 
-/* Two generations written in turn while events go on: each, loaded, is the state it was taken of,
- * and continues to the same state as the original. */
+/* Generations written in turn while events go on, pages ahead of the rest: each, loaded, is the
+ * state it was taken of, and continues to the same state as the original. */
 static void test_snapshot_generations(void **state)
 {
     (void)state;
     struct host *h = host_new("{\"learner\":{\"pool_labels\":64}}", 300);
-    struct items *it[2] = {calloc(1, sizeof **it), calloc(1, sizeof **it)};
+    struct items *it[GENERATIONS];
     static struct event ev;
-    for (int round = 0; round < 6; round++) {
-        play(h, 137, 100 + (uint64_t)round, NULL, NULL);
-        int g = round % 2;
+    for (int g = 0; g < GENERATIONS; g++)
+        it[g] = calloc(1, sizeof **it);
+    for (int round = 0; round < 9; round++) {
+        int g = round % GENERATIONS;
+        int64_t ahead = 0;
+        for (int part = 0; part < 4; part++) {
+            play(h, 34, 100 + (uint64_t)(round * 4 + part), NULL, NULL);
+            int before = it[g]->n;
+            ahead = snapshot_ahead(h->router, g, ahead, 34 * (3 - part), 1, keep_item, it[g]);
+            assert_true(it[g]->n <= before + 1);
+        }
+        assert_true(ahead > 0);
         snapshot_write(h->router, g, keep_item, it[g]);
         uint64_t digest = snapshot_digest(h->router), at = h->n;
         struct router *r = load_items(it[g], g);
@@ -359,8 +368,8 @@ static void test_snapshot_generations(void **state)
         assert_int_equal(snapshot_digest(r), snapshot_digest(h->router));
         router_free(r);
     }
-    free_items(it[0]);
-    free_items(it[1]);
+    for (int g = 0; g < GENERATIONS; g++)
+        free_items(it[g]);
     host_free(h);
 }
 

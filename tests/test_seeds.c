@@ -20,6 +20,7 @@
 #include "core/decision_id.h"
 #include "core/snapshot.h"
 #include "store/batch_inside.h"
+#include "store/db_inside.h"
 #include "transport/server_state.h"
 
 enum { RECORDS_MAX = 20000, ITEMS_MAX = 4096, SLOTS = 12, ASKS_MAX = 4000, OPEN = 24, SAFE = 16 };
@@ -52,8 +53,9 @@ static struct disk {
         uint8_t key[1 + ITEM_KEY_LEN];
         struct blob bytes;
     } item[ITEMS_MAX];
-    uint64_t n, snapshot_seq[2];
-    int items, current;
+    uint64_t n;
+    struct head head;
+    int items;
 } disk;
 
 static struct sim {
@@ -148,8 +150,10 @@ static void write_batch(const struct batch *b)
     for (size_t i = 0; i < b->n_items; i++)
         put_item(&b->item[i], b->arena.at + b->item[i].bytes.at);
     if (b->snapshot_g >= 0) {
-        disk.current = b->snapshot_g;
-        disk.snapshot_seq[b->snapshot_g] = b->snapshot_seq;
+        disk.head.current = b->snapshot_g;
+        disk.head.snapshot_seq[b->snapshot_g] = b->snapshot_seq;
+    } else if (b->n_items > 0) {
+        disk.head.snapshot_seq[b->item[0].key[0]] = 0;
     }
 }
 
@@ -162,7 +166,7 @@ static void disk_format(void)
     for (int i = 0; i < disk.items; i++)
         free(disk.item[i].bytes.at);
     memset(&disk, 0, sizeof disk);
-    disk.current = -1;
+    disk.head.current = -1;
 }
 
 /* ---- in the place of db.c, writer.c and wallclock.c */
@@ -191,7 +195,7 @@ int __wrap_db_next_generation(const struct db *db);
 int __wrap_db_next_generation(const struct db *db)
 {
     (void)db;
-    return disk.current == 0 ? 1 : 0;
+    return head_next(&disk.head);
 }
 
 int64_t __wrap_db_first_time(struct db *db);
@@ -425,13 +429,13 @@ static struct router *load_snapshot(void)
 {
     struct router *r = router_new(&init);
     struct problem p = {0};
-    for (int type = 0; disk.current >= 0 && type < 256; type++)
+    for (int type = 0; disk.head.current >= 0 && type < 256; type++)
         for (int i = 0; i < disk.items; i++)
-            if (disk.item[i].key[0] == disk.current && disk.item[i].key[1] == type &&
-                snapshot_load(r, disk.current, disk.item[i].key + 1, disk.item[i].bytes.at,
+            if (disk.item[i].key[0] == disk.head.current && disk.item[i].key[1] == type &&
+                snapshot_load(r, disk.head.current, disk.item[i].key + 1, disk.item[i].bytes.at,
                               disk.item[i].bytes.n, &p) != STATUS_OK)
                 die("snapshot: %s", p.text);
-    if (disk.current >= 0 && snapshot_done(r, disk.current, &p) != STATUS_OK)
+    if (disk.head.current >= 0 && snapshot_done(r, disk.head.current, &p) != STATUS_OK)
         die("snapshot: %s", p.text);
     return r;
 }
@@ -446,10 +450,10 @@ static void start(void)
     replay(whole);
     if (snapshot_digest(whole) != snapshot_digest(s->router))
         die("the snapshot at %" PRIu64 " and the log after it are not the whole log's state",
-            disk.current < 0 ? 0 : disk.snapshot_seq[disk.current]);
+            disk.head.current < 0 ? 0 : disk.head.snapshot_seq[disk.head.current]);
     router_free(whole);
     s->desk = desk_new(NULL, s->router);
-    s->desk->snapshot_seq = disk.current < 0 ? 0 : disk.snapshot_seq[disk.current];
+    s->desk->snapshot_seq = disk.head.current < 0 ? 0 : disk.head.snapshot_seq[disk.head.current];
     if (config_parse(config, strlen(config), &s->params, &s->settings, &p) != STATUS_OK ||
         gate_open("", &s->gate, &p) != STATUS_OK)
         die("%s", p.text);
@@ -463,7 +467,8 @@ static void start(void)
     uv_timer_init(&sim.loop, &s->second);
     uv_timer_init(&sim.loop, &s->retry);
     uv_timer_init(&sim.loop, &s->deadline);
-    s->prepare.data = s->second.data = s->retry.data = s->deadline.data = s;
+    uv_timer_init(&sim.loop, &s->linger);
+    s->prepare.data = s->second.data = s->retry.data = s->deadline.data = s->linger.data = s;
     sim.restarts++;
 }
 
@@ -479,6 +484,7 @@ static void end(void)
     close_timer(&s->second);
     close_timer(&s->retry);
     close_timer(&s->deadline);
+    close_timer(&s->linger);
     uv_run(&sim.loop, UV_RUN_NOWAIT);
     gate_close(s->gate);
     desk_free(s->desk);
@@ -538,9 +544,11 @@ static void one_step(void)
         crash(); /* it has told everybody and would end now */
     else if (what < 45)
         send_one();
-    else if (what < 70)
+    else if (what < 70) {
+        if (uv_is_active((uv_handle_t *)&s->linger) && draw(2) == 0)
+            server_on_linger(&s->linger);
         server_on_prepare(&s->prepare);
-    else if (what < 85 && sim.flying)
+    } else if (what < 85 && sim.flying)
         finish();
     else if (what < 88 && uv_is_active((uv_handle_t *)&s->retry) && !sim.flying)
         try_again();

@@ -321,7 +321,7 @@ static void test_missing_record(void **state)
     struct fx *fx = *state;
     live_history(fx);
     struct db_info i = info(fx);
-    uint64_t gone = i.snapshot_seq[1 - i.current] + 3;
+    uint64_t gone = i.snapshot_seq[i.base] + 3;
     struct seq_key at = seq_key(gone);
     char want[64];
     meddle(fx, true, (MDB_val){8, at.at}, NULL, 0);

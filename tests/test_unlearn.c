@@ -715,9 +715,7 @@ static uint64_t prune(const struct service *s)
     struct problem p;
     assert_int_equal(db_open(s->data, &(struct db_options){.map_gib = 1}, &db, &p), STATUS_OK);
     assert_int_equal(db_info(db, &info, &p), STATUS_OK);
-    uint64_t older = info.snapshot_seq[1 - info.current] < info.snapshot_seq[info.current]
-                         ? info.snapshot_seq[1 - info.current]
-                         : info.snapshot_seq[info.current];
+    uint64_t older = info.snapshot_seq[info.base];
     struct batch *b = batch_new();
     batch_prune(b, older / 2, 1000000);
     assert_int_equal(db_commit(db, b, &p), STATUS_OK);

@@ -37,6 +37,11 @@ static const struct {
     [ALERT_INVOICE_DRIFT] = {"invoice_drift", OF_MODEL, false,
                              "compare the model's prices in the configuration with the provider's"},
     [ALERT_INVOICE_AGREES] = {"invoice_agrees", OF_MODEL, true, "none"},
+    [ALERT_REPORTS_UNLIKE] =
+        {"reports_unlike", OF_MODEL, false,
+         "this tenant's reports on the model have changed and the others' have "
+         "not: check a sample of them; purser unlearn takes them out"},
+    [ALERT_REPORTS_AGREE] = {"reports_agree", OF_MODEL, true, "none"},
     [ALERT_HULL_TRIPPED] = {"hull_tripped", OF_POLICY, false,
                             "a mix of fixed models is served: see what the policy gets wrong"},
     [ALERT_HULL_RETURNED] = {"hull_returned", OF_POLICY, true, "none"},
@@ -99,6 +104,11 @@ static void put_rest(const struct alert *a, struct text *t)
     } else if (a->kind == ALERT_INVOICE_DRIFT || a->kind == ALERT_INVOICE_AGREES) {
         put_number(t, "reported_over_computed", a->ratio);
         put_number(t, "tolerance", a->tolerance);
+    } else if (a->kind == ALERT_REPORTS_UNLIKE || a->kind == ALERT_REPORTS_AGREE) {
+        text_put(t, ",\"tenant\":");
+        text_json_string(t, a->value);
+        text_printf(t, ",\"labels\":%" PRId64, a->count);
+        put_number(t, a->odd ? "far_off_moved" : "quality_moved", a->ratio);
     } else if (a->kind == ALERT_COST_UNKNOWN) {
         text_printf(t, ",\"requests\":%" PRId64, a->count);
     } else if (kinds[a->kind].of == OF_POLICY) {
@@ -150,6 +160,9 @@ static void say_rest(const struct alert *a, struct text *t)
         text_printf(t, "%s%" PRId64 " so far", t->len > 0 ? ", " : "", a->count);
     if (a->tolerance > 0)
         text_printf(t, "reported over computed %.3f, tolerance %.3f", a->ratio, a->tolerance);
+    if (a->kind == ALERT_REPORTS_UNLIKE)
+        text_printf(t, ", %s moved by %.3f", a->odd ? "share of reports far off" : "quality",
+                    a->ratio);
     if (kinds[a->kind].of == OF_POLICY)
         text_printf(t, ", policy minus hull %.4f to %.4f", a->lower, a->upper);
 }
@@ -163,7 +176,11 @@ void alert_log(const struct alert *a)
     /* A NULL for a key ends the line. */
     log_event(kinds[a->kind].good ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, kinds[a->kind].name,
               subjects[kinds[a->kind].of], a->name, "seq", LOG_NUMBER(a->seq), "facts", rest,
-              "action", kinds[a->kind].action, a->value[0] ? "value" : NULL, a->value, NULL);
+              "action", kinds[a->kind].action,
+              !a->value[0]                   ? NULL
+              : kinds[a->kind].of == OF_POOL ? "value"
+                                             : "tenant",
+              a->value, NULL);
 }
 
 void alert_told(struct alert_past *past, const struct alert *a)

@@ -24,6 +24,8 @@ enum alert_kind {
     ALERT_COST_UNKNOWN, /* and nobody reports what it costs */
     ALERT_INVOICE_DRIFT,
     ALERT_INVOICE_AGREES,
+    ALERT_REPORTS_UNLIKE, /* a tenant's reports have parted from what they were */
+    ALERT_REPORTS_AGREE,
     ALERT_HULL_TRIPPED,
     ALERT_HULL_RETURNED,
     ALERT_KINDS
@@ -34,11 +36,12 @@ struct alert {
     uint64_t seq; /* the engine's last record then */
     int64_t time_ms;
     char name[NAME_CAP];  /* pool or model; "" = the policy */
-    char value[NAME_CAP]; /* of a pool's `each` label, "" without */
+    char value[NAME_CAP]; /* of a pool's `each` label, "" without; the tenant of reports */
     enum pool_unit unit;
     int64_t used, cap, missing; /* pools; cap -1 = none */
     int64_t count;              /* overruns, trips, labels, so far */
-    double ratio, tolerance;    /* invoices */
+    double ratio, tolerance;    /* invoices; ratio: by how much reports have moved */
+    bool odd;                   /* of reports: not in quality, in the share of those far off */
     double lower, upper;        /* hull */
 };
 

@@ -17,7 +17,7 @@ void announce_batch(const struct batch *b, struct publish *p, struct http *h)
 {
     static struct event event; /* loop thread only; too big for the stack */
     static char line[LINE_MAX_BYTES];
-    bool publishes = p && publish_wanted(p), streams = h != NULL;
+    bool publishes = p && publish_wanted(p), streams = http_heard(h);
     uint64_t last = publishes || streams ? batch_last_seq(b) : 0;
     for (uint64_t seq = last + 1 - batch_events(b); seq <= last && last; seq++) {
         const uint8_t *bytes;

@@ -397,6 +397,7 @@ static bool of_config(const json_t *entry)
 {
     return json_integer_value(json_object_get(entry, "seq")) > 0 &&
            !begins(json_string_value(json_object_get(entry, "op")), "lens") &&
+           !begins(json_string_value(json_object_get(entry, "op")), "learned") &&
            !begins(json_string_value(json_object_get(entry, "op")), "unlearn");
 }
 

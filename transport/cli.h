@@ -103,6 +103,8 @@ int cli_export(struct cli *c);
 int cli_keys(struct cli *c);
 /* cli_unlearn.c */
 int cli_unlearn(struct cli *c);
+/* cli_learned.c */
+int cli_learned(struct cli *c);
 /* cli_lens.c */
 int cli_lens(struct cli *c);
 int cli_snapshot(struct cli *c);

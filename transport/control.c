@@ -16,6 +16,7 @@
 #include "core/snapshot.h"
 #include "transport/control_alerts.h"
 #include "transport/control_decisions.h"
+#include "transport/control_learned.h"
 #include "transport/control_lens.h"
 #include "transport/control_log.h"
 #include "transport/control_pools.h"
@@ -150,6 +151,17 @@ static enum status lens(struct call *c, struct problem *p)
     return control_lens(c->control->desk, c->root, c->out, p);
 }
 
+static enum status learned(struct call *c, struct problem *p)
+{
+    struct desk *d = c->control->desk;
+    const char *verb = strchr(c->message->op_name, '.');
+    if (verb && strcmp(verb, ".set") == 0)
+        return control_learned_set(d, c->root, c->out, p);
+    if (verb && strcmp(verb, ".undo") == 0)
+        return control_learned_undo(d, c->root, c->out, p);
+    return control_learned_get(d->router, db_store_id(d->db), c->root, slot_out(c->slot), p);
+}
+
 static enum status spend(struct call *c, struct problem *p)
 {
     enum status s = control_spend(c->control, c->slot, c->root, p);
@@ -179,6 +191,9 @@ static const struct {
     {"models.rename", control_models_rename, " model to "},
     {"lens.get", lens, ""},
     {"lens.set", lens, " lens_b64 "},
+    {"learned.get", learned, " tenant model "},
+    {"learned.set", learned, " import tenant model schema as_of_ms share replace parts prior "},
+    {"learned.undo", learned, " import tenant model "},
     {"weights.get", control_part_get, ""},
     {"weights.set", control_part_set, " weights "},
     {"policy.get", control_part_get, ""},
@@ -245,7 +260,7 @@ static enum status run(struct call *c, const char *op, struct problem *p)
         p, STATUS_BAD_REQUEST, "/op",
         "unknown op %.40s; control knows stats, status, audit, whatif, snapshot, backup, "
         "explain, decisions, alerts, log, labels, unlearn, teach, spend.get and what begins with "
-        "models. lens. weights. policy. learners. pools. config.",
+        "models. lens. learned. weights. policy. learners. pools. config.",
         op);
 }
 

@@ -88,6 +88,17 @@ static void of_models(struct alerts *a, const struct desk *d)
     }
 }
 
+static void of_reports(struct alerts *a, const struct desk *d)
+{
+    struct finding f;
+    for (int i = 0; suspicion_at(d->suspicion, i, &f); i++)
+        alert(a, LEVEL_WARN, "reports_unlike", f.tenant,
+              "Its reports on %s have changed and the others' have not (%s by %.3f, %" PRId64
+              " reports): check a sample; purser unlearn takes them out.",
+              router_params(d->router)->catalog.model[f.arm].name,
+              f.odd ? "share of those far off" : "quality", f.moved, f.labels);
+}
+
 /* The used share of the cap that is nearest; -1 = no cap. */
 static double used_share(const struct pools *p, const struct pool_entry *e)
 {
@@ -222,6 +233,7 @@ enum status control_alerts(struct desk *d, struct outbuf *out, struct problem *p
     of_pools(&a, d);
     of_hull(&a, d);
     of_models(&a, d);
+    of_reports(&a, d);
     of_settings(&a, d);
     if (!outbuf_reserve(out, OUTBUF_ITEM))
         return problem_set(p, STATUS_UNAVAILABLE, "", "no memory for the answer");

@@ -100,8 +100,6 @@ static struct params *patched(const struct call *c, const json_t *document, bool
         *params = *router_params(r);
         s = config_patch(params, bytes, strlen(bytes), p);
     }
-    if (s == STATUS_OK && c->control->settings->relaxed && config_pools_strict(&params->pools))
-        s = problem_set(p, STATUS_BAD_REQUEST, "/store/durability", CONFIG_POOLS_RELAXED);
     free(bytes);
     free(read);
     if (s == STATUS_OK)

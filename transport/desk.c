@@ -46,8 +46,9 @@ struct desk *desk_new(struct db *db, struct router *router)
     d->filling.alerts = calloc(1, sizeof *d->filling.alerts);
     d->other.alerts = calloc(1, sizeof *d->other.alerts);
     d->watch = pool_watch_new(router);
+    d->suspicion = suspicion_new();
     if (!d->filling.batch || !d->other.batch || !d->filling.alerts || !d->other.alerts ||
-        !d->watch) {
+        !d->watch || !d->suspicion) {
         desk_free(d);
         return NULL;
     }
@@ -64,19 +65,23 @@ void desk_free(struct desk *d)
     if (!d)
         return;
     audit_free(d->audit);
+    leases_free(d->leases);
     batch_free(d->filling.batch);
     batch_free(d->other.batch);
     free(d->filling.alerts);
     free(d->other.alerts);
     pool_watch_free(d->watch);
+    suspicion_free(d->suspicion);
     free(d);
 }
 
 /* Puts an applied event into the batch. */
-static void append(struct desk *d, const struct event *ev)
+void desk_append(struct desk *d, const struct event *ev)
 {
     desk_alert(d, ev);
     desk_audit_event(d, ev);
+    if (d->leases && ev->kind == EVENT_CONFIGURED)
+        leases_configured(d->leases);
     if (!d->broken && ev->kind != EVENT_NONE && batch_event(d->filling.batch, ev) != STATUS_OK)
         desk_break(d, "no memory for an event");
 }
@@ -89,7 +94,7 @@ static void follow(struct desk *d, int64_t now)
     d->behind = true;
     for (int i = 0; d->behind && i < DESK_FOLLOW_MOST; i++) {
         router_follow(d->router, now, &d->extra);
-        append(d, &d->extra);
+        desk_append(d, &d->extra);
         d->behind = d->extra.kind != EVENT_NONE;
     }
 }
@@ -102,7 +107,7 @@ void desk_follow(struct desk *d)
 
 void desk_record(struct desk *d, int64_t now)
 {
-    append(d, &d->event);
+    desk_append(d, &d->event);
     follow(d, now);
 }
 
@@ -205,7 +210,7 @@ static void label_wanting(struct desk *d, int64_t now)
         router_feedback(d->router, now, &d->feedback, from, &d->extra, &result, NULL) != STATUS_OK)
         desk_break(d, "an escalated decision cannot be labelled");
     else
-        append(d, &d->extra);
+        desk_append(d, &d->extra);
 }
 
 static enum status route(struct desk *d, const struct message *m, int i, struct problem *p)
@@ -224,10 +229,12 @@ static enum status route(struct desk *d, const struct message *m, int i, struct 
         return s;
     if (result == ROUTE_RETRY) {
         d->retried++;
+        desk_ahead_repeated(d);
         return d->full ? desk_storage_full(p) : desk_find(d, d->event.seq, &d->event, p);
     }
     if (result == ROUTE_DECIDED) {
-        append(d, &d->event);
+        desk_append(d, &d->event);
+        desk_ahead_decided(d, now);
         if (d->request.escalates.seq > 0)
             label_wanting(d, now);
         follow(d, now);
@@ -369,9 +376,15 @@ void desk_start(struct desk *d)
 {
     router_start(d->router, wallclock_now(&d->clock), &d->event);
     if (router_seq(d->router) == d->event.seq)
-        append(d, &d->event);
+        desk_append(d, &d->event);
     else
         desk_break(d, "no memory for the open decisions");
+}
+
+void desk_lend(struct desk *d, bool on)
+{
+    router_lend(d->router, wallclock_now(&d->clock), on, &d->event);
+    desk_append(d, &d->event);
 }
 
 enum status desk_configure(struct desk *d, const struct params *params, const char *origin,
@@ -382,7 +395,7 @@ enum status desk_configure(struct desk *d, const struct params *params, const ch
     enum status s = router_configure(d->router, wallclock_now(&d->clock), params, origin, file_hash,
                                      d->json, sizeof d->json, &d->event, problem);
     if (s == STATUS_OK)
-        append(d, &d->event);
+        desk_append(d, &d->event);
     return s;
 }
 
@@ -394,7 +407,7 @@ enum status desk_lens(struct desk *d, const uint8_t *bytes, size_t n, const char
     enum status s =
         router_set_lens(d->router, wallclock_now(&d->clock), bytes, n, origin, &d->event, problem);
     if (s == STATUS_OK)
-        append(d, &d->event);
+        desk_append(d, &d->event);
     return s;
 }
 
@@ -406,7 +419,7 @@ enum status desk_rename(struct desk *d, const char *old_name, const char *new_na
     enum status s = router_rename(d->router, wallclock_now(&d->clock), old_name, new_name, origin,
                                   d->json, sizeof d->json, &d->event, problem);
     if (s == STATUS_OK)
-        append(d, &d->event);
+        desk_append(d, &d->event);
     return s;
 }
 
@@ -417,7 +430,7 @@ void desk_tick(struct desk *d)
     int64_t now = wallclock_now(&d->clock);
     batch_meter_due(d->filling.batch);
     router_tick(d->router, now, &d->event);
-    append(d, &d->event);
+    desk_append(d, &d->event);
     follow(d, now);
     desk_alert_tick(d);
 }
@@ -439,7 +452,14 @@ void desk_snapshot(struct desk *d, int g)
     struct snapshot_sink sink = {d, g};
     snapshot_write(d->router, g, on_item, &sink);
     d->snapshot_seq = router_seq(d->router);
+    d->begun = 0;
     batch_snapshot_end(d->filling.batch, g, d->snapshot_seq);
+}
+
+void desk_snapshot_ahead(struct desk *d, int g, int64_t left, int most)
+{
+    struct snapshot_sink sink = {d, g};
+    d->begun = snapshot_ahead(d->router, g, d->begun, left, most, on_item, &sink);
 }
 
 /* The first record of [low, high) that is not older than `before`; high when all are. */
@@ -464,32 +484,10 @@ void desk_prune(struct desk *d, int64_t retention_ms, int64_t most)
     if (d->full || d->broken || first == 0 || first >= before ||
         db_info(d->db, &info, NULL) != STATUS_OK)
         return;
-    uint64_t a = info.snapshot_seq[0], b = info.snapshot_seq[1], covered = a < b ? a : b;
+    uint64_t covered = info.base < 0 ? 0 : info.snapshot_seq[info.base];
     if (covered <= info.first_seq)
         return;
     uint64_t below = first_since(d, info.first_seq, covered, before);
     if (below > info.first_seq)
         batch_prune(d->filling.batch, below, most);
-}
-
-bool desk_crowded(const struct desk *d)
-{
-    return batch_events(d->filling.batch) >= DESK_EVENTS_MAX ||
-           batch_bytes(d->filling.batch) >= DESK_BYTES_MAX;
-}
-
-struct batch *desk_launch(struct desk *d)
-{
-    struct tray t = d->filling;
-    d->filling = d->other;
-    d->other = t;
-    d->flying = true;
-    return t.batch;
-}
-
-void desk_landed(struct desk *d)
-{
-    batch_reset(d->other.batch);
-    d->other.answered = 0;
-    d->flying = false;
 }

@@ -6,11 +6,13 @@
 #include <stdint.h>
 #include "core/request.h"
 #include "core/router.h"
+#include "core/suspicion.h"
 #include "core/wire.h"
 #include "store/batch.h"
 #include "store/db.h"
 #include "transport/alert.h"
 #include "transport/audit.h"
+#include "transport/leases.h"
 #include "transport/notes.h"
 #include "transport/outbuf.h"
 #include "transport/pool_watch.h"
@@ -44,7 +46,11 @@ struct desk {
     bool full;   /* the store is full: decide without recording, refuse what must be recorded */
     bool broken; /* memory and log have parted: stop and restart from disk */
     bool behind; /* more follows from what has happened than was put into the batch so far */
+    bool ahead;  /* the reply to the message in hand may leave ahead of the disk, as far as
+                    budgets go; see desk_ahead_begin */
+    struct leases *leases; /* NULL: no reply does */
     uint64_t snapshot_seq; /* of the last snapshot put into a batch */
+    int64_t begun;         /* items of the next one that are written */
     struct wallclock clock;
     int64_t routed, refused, retried, fed, unknown; /* items answered, for stats */
     /* Of the latest requests of each model: what an invoice will say against what we reckon. */
@@ -60,7 +66,8 @@ struct desk {
     double invoice_tolerance; /* share; of the settings */
     int64_t invoice_alarms;
     struct pool_watch *watch;
-    bool unpriced[MODELS_MAX]; /* told of */
+    struct suspicion *suspicion; /* of reports since the start */
+    bool unpriced[MODELS_MAX];   /* told of */
     struct alert_past told;
     int64_t meter_other, meter_other_before; /* when last looked at, and the time before */
     bool repeated;                           /* the teach message in hand was learned before */
@@ -92,6 +99,9 @@ void desk_error(struct outbuf *out, const struct problem *problem);
 /* desk_start begins an epoch; desk_configure changes the engine's configuration, with the words of
  * router_configure; desk_tick lets time pass. */
 void desk_start(struct desk *d);
+/* desk_lend records that replies leave ahead of the disk from here on, or no longer: before the
+ * first does, and once all that has happened is in the batch. */
+void desk_lend(struct desk *d, bool on);
 MUST_CHECK enum status desk_configure(struct desk *d, const struct params *params,
                                       const char *origin, uint64_t file_hash,
                                       struct problem *problem);
@@ -106,6 +116,9 @@ MUST_CHECK enum status desk_rename(struct desk *d, const char *old_name, const c
                                    const char *origin, struct problem *problem);
 /* desk_snapshot writes the state as generation g into the filling batch. */
 void desk_snapshot(struct desk *d, int g);
+/* desk_snapshot_ahead writes up to `most` pages of the snapshot that will be due in `left` records:
+ * else all of it would be made between two requests and hold up one commit. */
+void desk_snapshot_ahead(struct desk *d, int g, int64_t left, int most);
 /* desk_prune asks for records older than retention, and covered by both snapshots, to go. */
 void desk_prune(struct desk *d, int64_t retention_ms, int64_t most);
 
@@ -146,8 +159,21 @@ MUST_CHECK enum status desk_correct(struct desk *d, const struct message *m, int
 MUST_CHECK enum status desk_unteach(struct desk *d, uint64_t seq, bool dry, struct corrected *out,
                                     struct problem *problem);
 
+/* desk_learned has pieces of learned state come in (router_learned), `n` of them in the same
+ * transaction; rows of a piece that `replaces` go into the place of what is known. desk_unlearned
+ * takes an import out again, of one model or (MODELS_MAX) of the prior, by its records in the log.
+ */
+MUST_CHECK enum status desk_learned(struct desk *d, const struct event_learned *piece, int n,
+                                    bool replaces, struct problem *problem);
+MUST_CHECK enum status desk_unlearned(struct desk *d, const char *name, int learner, int place,
+                                      struct problem *problem);
+
 /* desk_alert_start tells what is wrong with the configuration that the service starts with. */
 void desk_alert_start(struct desk *d);
+
+/* desk_ahead_begin, before a message whose reply may leave ahead of the disk; d->ahead then tells
+ * whether it does. False when memory is short: it does not. */
+bool desk_ahead_begin(struct desk *d);
 
 /* desk_crowded: the filling batch is full. */
 bool desk_crowded(const struct desk *d);

@@ -3,7 +3,9 @@
  * What the desk tells whoever watches: it goes into the tray of the batch that records what brought
  * it about, and is told with that batch.
  */
+#include <string.h>
 #include "core/canary.h"
+#include "core/credit.h"
 #include "transport/desk_inside.h"
 #include "transport/log.h"
 
@@ -47,6 +49,35 @@ void desk_alert(struct desk *d, const struct event *ev)
     if (ev->kind == EVENT_HULL && ev->hull.turn != HULL_SOLVED)
         hull_turn(d, ev);
     pool_watch_event(d->watch, ev, d->filling.alerts);
+}
+
+void desk_suspect(struct desk *d, const struct event *message, const struct event *decided,
+                  const struct label_book *before, const struct label_book *after)
+{
+    static struct decision_row row;
+    struct credit was, is;
+    struct finding found[FINDINGS_MOST];
+    const struct event_decided *e = &decided->decided;
+    if (strcmp(message->feedback.feedback.source, SILENCE_SOURCE) == 0)
+        return; /* nobody's word */
+    row_from_decided(decided, &row);
+    credit_of(before, &row, &was);
+    credit_of(after, &row, &is);
+    double label = is.label[TARGET_QUALITY];
+    if (!is.has[TARGET_QUALITY] || (was.has[TARGET_QUALITY] && was.label[TARGET_QUALITY] == label))
+        return;
+    double off = label - (double)e->view[e->arm].mean[TARGET_QUALITY];
+    int n = suspicion_add(d->suspicion, e->labels.tenant, e->arm, off, found);
+    for (int i = 0; i < n; i++) {
+        struct alert *a = alert_add(d->filling.alerts,
+                                    found[i].unlike ? ALERT_REPORTS_UNLIKE : ALERT_REPORTS_AGREE,
+                                    router_params(d->router)->catalog.model[found[i].arm].name,
+                                    router_seq(d->router), router_clock(d->router));
+        memcpy(a->value, found[i].tenant, sizeof a->value);
+        a->count = found[i].labels;
+        a->odd = found[i].odd;
+        a->ratio = found[i].moved;
+    }
 }
 
 void desk_alert_start(struct desk *d)

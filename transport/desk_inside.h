@@ -9,6 +9,8 @@
  * it.
  */
 void desk_record(struct desk *d, int64_t now);
+/* desk_append puts an event into the batch, and nothing behind it. */
+void desk_append(struct desk *d, const struct event *ev);
 /* desk_recall fetches record and labels of a decision that has left memory. *out NULL: it is in
  * memory, or there is none. */
 MUST_CHECK enum status desk_recall(struct desk *d, const struct feedback *f,
@@ -29,8 +31,16 @@ void desk_meter_refused(struct desk *d, enum status s);
 void desk_alert(struct desk *d, const struct event *ev);
 void desk_alert_refused(struct desk *d, enum status s);
 void desk_alert_tick(struct desk *d);
+/* desk_suspect looks at a message about a decision, given its record and its book before and after:
+ * whether its tenant's reports have parted from what they were. */
+void desk_suspect(struct desk *d, const struct event *message, const struct event *decided,
+                  const struct label_book *before, const struct label_book *after);
 /* desk_audit_event adds what the audit says of an event. */
 void desk_audit_event(struct desk *d, const struct event *ev);
+/* desk_ahead_decided asks whether the reply to d->event, just applied, may leave ahead of the disk;
+ * desk_ahead_repeated does so of a repetition. */
+void desk_ahead_decided(struct desk *d, int64_t now);
+void desk_ahead_repeated(struct desk *d);
 /* desk_storage_full refuses what would have to be recorded. */
 enum status desk_storage_full(struct problem *p);
 

@@ -90,6 +90,8 @@ static void on_meter(void *ctx, const struct event *ev, const struct label_book 
     const struct event *decided =
         ev->kind == EVENT_DECIDED ? ev : decision_of(d, ev->feedback.feedback.seq);
     bool ok = decided != NULL;
+    if (ok && ev != decided)
+        desk_suspect(d, ev, decided, before, after);
     if (ok && ev == decided)
         ok = meter_decided(m, ev, keys_most(d), &delta);
     else if (ok)

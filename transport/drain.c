@@ -107,6 +107,7 @@ static void seal(struct server *s)
               LOG_NUMBER(s->exit_code), NULL);
     uv_prepare_stop(&s->prepare);
     uv_timer_stop(&s->retry);
+    uv_timer_stop(&s->linger);
     uv_timer_start(&s->deadline, on_grace_over, GRACE_MS, 0);
 }
 
@@ -121,6 +122,8 @@ void drain_step(struct server *s)
     }
     if (!quiet(s))
         return;
+    if (!d->broken && router_lends(s->router))
+        desk_lend(d, false); /* nothing is told any more that the snapshot below would not have */
     if (!d->broken && d->snapshot_seq != router_seq(s->router)) {
         s->want_snapshot = true;
         server_flush(s);
@@ -150,7 +153,7 @@ static void close_own_handles(struct server *s)
     uv_handle_t *const own[] = {
         (uv_handle_t *)&s->prepare,  (uv_handle_t *)&s->second, (uv_handle_t *)&s->retry,
         (uv_handle_t *)&s->deadline, (uv_handle_t *)&s->term,   (uv_handle_t *)&s->interrupt,
-        (uv_handle_t *)&s->hup,
+        (uv_handle_t *)&s->hup,      (uv_handle_t *)&s->linger,
     };
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (own[i]->type != UV_UNKNOWN_HANDLE)

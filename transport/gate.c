@@ -56,6 +56,9 @@ static const struct {
     {"backup", OPERATOR},
     {"unlearn", OPERATOR},
     {"teach", OPERATOR},
+    {"learned.get", OPERATOR}, /* sums over features of prompts */
+    {"learned.set", OPERATOR},
+    {"learned.undo", OPERATOR},
 };
 
 struct bucket {

@@ -149,6 +149,16 @@ static const struct {
      "[--reason WHY]\n"
      "       (\"active\":false = decide by the shared learner, keep what was learned)",
      cli_learners, true},
+    {"learned", "what was learned, out of one store and into another",
+     "learned [show] [--tenant T]\n"
+     "       purser learned export [--data DIR] [--tenant T] [--out FILE|-]\n"
+     "         from the service, or from a store (also of a running one) with --data\n"
+     "       purser learned import FILE [--replace] [--share S] [--map NAME_IN_FILE=NAME ...]\n"
+     "         [--tenant T] [--name NAME] [--dry-run] [--reason WHY]\n"
+     "         adds to what is known, each row of the file counting S (1); --replace puts what is\n"
+     "         known of these models aside\n"
+     "       purser learned undo NAME [--tenant T] [--reason WHY]",
+     cli_learned, false},
     {"lens", "the lens in force, or look through another",
      "lens [get]\n       purser lens set FILE | none", cli_lens, true},
     {"explain", "everything about one decision", "explain DECISION_ID", cli_explain, true},

@@ -5,8 +5,10 @@
  * one without an event, is held by the batch being filled when it was computed. server_flush runs
  * after all callbacks of a loop turn and either lets the writer have the batch, or (when there is
  * nothing to write and nothing in flight) lets the replies go. While one batch commits the other
- * fills: batch size adapts to the disk without a knob.
- * With relaxed durability route replies, and only they, leave at the end of the turn.
+ * fills: batch size adapts to the disk without a knob. A batch for which nobody waits may fill for
+ * some milliseconds.
+ * With relaxed durability route replies, and only they, leave at the end of the turn, as far as the
+ * leases of strict pools reach (leases.h).
  * Considered: committing per message. One fsync each is a ceiling of some hundreds per second.
  */
 #include "transport/server_state.h"
@@ -16,6 +18,7 @@
 #include "transport/log.h"
 
 enum { RETRY_FIRST_MS = 100, RETRY_MOST_MS = 5000, PRUNE_EACH_TICKS = 10, PRUNE_MOST = 2000 };
+enum { EVENTS_A_PAGE_AHEAD = 16, LINGER_MS = 5, LINGER_EVENTS = 64 };
 
 static void refuse(struct slot *slot, enum status code, const char *text)
 {
@@ -63,34 +66,33 @@ enum answered { ANSWERED, ANSWERED_AT_THE_DOOR, ANSWERED_LATER };
 /* Writes the reply, or it will come later. What is turned away at the door has told nothing and
  * learns nothing of what is not yet durable: it need not wait for the disk, and does not keep a
  * slot that somebody else could use. */
-static enum answered answer(struct server *s, struct slot *slot, const void *bytes, size_t n)
+static enum answered answer(struct server *s, struct slot *slot, struct arrival *r)
 {
-    struct message m;
+    struct message *m = &r->message;
     struct problem p = {0};
-    if (wire_open(&m, bytes, n, &p) != STATUS_OK) {
+    if (r->status != STATUS_OK) {
         s->desk->refused++;
-        desk_error(slot_out(slot), &p);
+        desk_error(slot_out(slot), &r->problem);
         return ANSWERED_AT_THE_DOOR;
     }
     enum answered done = ANSWERED;
-    if (admit(s, slot, &m, &p) != STATUS_OK) {
+    if (admit(s, slot, m, &p) != STATUS_OK) {
         s->desk->refused++;
         desk_error(slot_out(slot), &p);
         done = ANSWERED_AT_THE_DOOR;
-    } else if (!belongs(slot, &m)) {
+    } else if (!belongs(slot, m)) {
         problem_set(&p, STATUS_BAD_REQUEST, "/op",
                     "op %s is unknown here: route, route_many go to the route address, feedback, "
                     "feedback_many to the feedback address, all others to control (over HTTP: "
                     "/v1/route, /v1/feedback, /v1/control)",
-                    m.op_name);
+                    m->op_name);
         s->desk->refused++;
         desk_error(slot_out(slot), &p);
-    } else if (m.op == WIRE_CONTROL) {
-        done = control_answer(&s->desk_control, &m, slot) ? ANSWERED : ANSWERED_LATER;
+    } else if (m->op == WIRE_CONTROL) {
+        done = control_answer(&s->desk_control, m, slot) ? ANSWERED : ANSWERED_LATER;
     } else {
-        desk_answer(s->desk, &m, slot_out(slot));
+        desk_answer(s->desk, m, slot_out(slot));
     }
-    wire_close(&m);
     return done;
 }
 
@@ -105,12 +107,20 @@ bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n
         slot_reply(slot);
         return true;
     }
-    enum answered done = answer(s, slot, bytes, n);
+    bool relaxed =
+        s->settings.relaxed && slot->purpose == PURPOSE_ROUTE && desk_ahead_begin(s->desk);
+    struct arrival here = {.done = false}, *r = slot->read && slot->read->done ? slot->read : &here;
+    if (r == &here)
+        arrival_read(r, bytes, n);
+    enum answered done = answer(s, slot, r);
+    if (r == &here ||
+        done != ANSWERED_LATER) /* else its reply, with which the slot is the door's */
+        arrival_close(r);
     if (done == ANSWERED_LATER)
         return true;
     if (done == ANSWERED_AT_THE_DOOR) {
         slot_reply(slot);
-    } else if (s->settings.relaxed && slot->purpose == PURPOSE_ROUTE) {
+    } else if (relaxed && s->desk->ahead) {
         slot_hold(slot);
         if (slot->door->prompt)
             slot_reply(slot);
@@ -145,10 +155,37 @@ static void resume(struct server *s)
         intake_resume(s->intake);
 }
 
-static bool snapshot_due(const struct server *s)
+/* Puts what is due of a snapshot into the batch: all that is left, or in the second half of the
+ * time between two some pages, with what is written anyway. */
+static void snapshot_some(struct server *s)
 {
-    uint64_t since = router_seq(s->router) - s->desk->snapshot_seq;
-    return s->want_snapshot || since >= (uint64_t)s->settings.snapshot_events;
+    struct desk *d = s->desk;
+    int64_t every = s->settings.snapshot_events;
+    int64_t left = every - (int64_t)(router_seq(s->router) - d->snapshot_seq);
+    size_t events = batch_events(d->filling.batch);
+    if (s->want_snapshot || left <= 0) {
+        s->want_snapshot = false;
+        desk_snapshot(d, db_next_generation(s->db));
+    } else if (left < every / 2 && events > 0) {
+        desk_snapshot_ahead(d, db_next_generation(s->db), left,
+                            1 + (int)(events / EVENTS_A_PAGE_AHEAD));
+    }
+}
+
+/* Of a batch for which nobody waits (relaxed routes, feedback without a reply, ticks): a commit for
+ * each message of a quiet service would take more CPU than the message. */
+static bool lingers(const struct server *s)
+{
+    const struct batch *b = s->desk->filling.batch;
+    return s->phase == PHASE_SERVING && !s->want_snapshot && !s->lingered && batch_events(b) > 0 &&
+           batch_events(b) < LINGER_EVENTS && !batch_held(b, 0);
+}
+
+/* The turn of the loop that this belongs to goes on to flush. */
+void server_on_linger(uv_timer_t *handle)
+{
+    struct server *s = handle->data;
+    s->lingered = true;
 }
 
 void server_flush(struct server *s)
@@ -156,10 +193,14 @@ void server_flush(struct server *s)
     struct desk *d = s->desk;
     if (d->flying || d->broken)
         return;
-    if (snapshot_due(s)) {
-        s->want_snapshot = false;
-        desk_snapshot(d, db_next_generation(s->db));
+    if (lingers(s)) {
+        if (!uv_is_active((uv_handle_t *)&s->linger))
+            uv_timer_start(&s->linger, server_on_linger, LINGER_MS, 0);
+        return;
     }
+    uv_timer_stop(&s->linger);
+    s->lingered = false;
+    snapshot_some(s);
     if (batch_empty(d->filling.batch)) {
         announce_alerts(d->filling.alerts, &d->told, s->publish, s->http);
         if (batch_held(d->filling.batch, 0)) {
@@ -267,8 +308,8 @@ void server_on_prepare(uv_prepare_t *handle)
     if (s->phase == PHASE_SERVING)
         desk_follow(s->desk);
     http_turn(s->http); /* what a commit has released, and the requests behind */
+    release_ready(s);   /* before the writer wants a CPU */
     server_flush(s);
-    release_ready(s);
     http_turn(s->http); /* what waited for nothing */
     if (s->phase != PHASE_SERVING)
         drain_step(s);

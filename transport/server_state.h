@@ -34,12 +34,13 @@ struct server {
     struct http *http;
     struct control desk_control;
     uv_prepare_t prepare;
-    uv_timer_t second, retry, deadline;
+    uv_timer_t second, retry, deadline, linger;
     uv_signal_t term, interrupt, hup;
     struct slot **ready; /* relaxed: replies that leave at the end of the loop turn */
     int64_t n_ready;
     enum server_phase phase;
     bool want_snapshot, sealed;
+    bool lingered; /* the filling batch has waited long enough */
     int exit_code;
     int64_t ticks, commits, retry_ms, started_ms;
     int64_t commit_ns, commit_ns_sum; /* of the commit under way; of all */
@@ -66,6 +67,7 @@ void server_on_commit(void *ctx, struct batch *b, enum status status,
 void server_on_prepare(uv_prepare_t *handle);
 void server_on_second(uv_timer_t *handle);
 void server_on_retry(uv_timer_t *handle);
+void server_on_linger(uv_timer_t *handle);
 void server_hold(struct server *s, struct slot *slot);
 void server_flush(struct server *s);
 void server_fail(struct server *s, const char *what);

@@ -6,9 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include "sim/background.h"
 #include "sim/ope/fit.h"
 #include "sim/ope/read.h"
 #include "sim/ope/report.h"
@@ -392,7 +392,8 @@ int ope_command(int argc, char **argv)
         fputs(help, stdout);
     if (code >= 0 || a.help)
         return a.help ? EXIT_SUCCESS : code;
-    setpriority(PRIO_PROCESS, 0, 19); /* a live service comes first */
+    if (a.store)
+        background_run(a.source.path); /* a live service comes first */
     a.source.target = &a.question.target;
     a.source.progress = isatty(STDERR_FILENO) || a.progress ? show_progress : NULL;
     if (a.days > 0)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "sim/background.h"
 #include "sim/options.h"
 #include "sim/sheet.h"
 
@@ -339,6 +340,8 @@ static enum status convert(const struct wish *w, struct problem *problem)
     FILE *f = stdout;
     if (!format_parse(w->as, &format) || format == FORMAT_STORE)
         return problem_set(problem, STATUS_BAD_REQUEST, "", "--as takes csv, jsonl, obp or dsjson");
+    if (w->store)
+        background_run(w->source.path); /* a live service comes first */
     enum status s = ope_read(&w->source, &rows, problem);
     if (s == STATUS_OK && w->out != NULL && (f = fopen(w->out, "we")) == NULL)
         s = problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", w->out, strerror(errno));

@@ -9,9 +9,9 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include "core/config.h"
+#include "sim/background.h"
 #include "sim/commands.h"
 #include "sim/setup.h"
 #include "sim/tune/tune.h"
@@ -155,7 +155,7 @@ int tune_store_command(const struct options *o)
 {
     struct problem problem = {0};
     struct tune_log log;
-    setpriority(PRIO_PROCESS, 0, 19); /* a live service comes first */
+    background_run(o->store); /* a live service comes first */
     enum status s = tune_log_init(&log, o->store, o->split > 0 ? o->split : SPLIT, &problem);
     if (s == STATUS_OK && o->config != NULL)
         s = setup_file(log.now, o->config, &problem);

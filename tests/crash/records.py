@@ -8,7 +8,7 @@ import struct
 from typing import NamedTuple, Union
 
 (STARTED, CONFIGURED, DECIDED, FEEDBACK, TICKED, PACED, DRIFTED, TAUGHT, _LENS, EXPIRED,
- HULL) = range(1, 12)
+ HULL, LENT, LEARNED) = range(1, 14)
 CELLS, TARGETS = 8, 4
 QUALITY, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, COST, LATENCY, FAILED, REASONING = (
     1 << i for i in range(CELLS))
@@ -63,6 +63,10 @@ class Hold(NamedTuple):
     open: bool
     reserved: tuple[tuple[int, int], tuple[int, int]]  # strict, quantile
     booked: tuple[tuple[int, int], tuple[int, int]]
+
+
+class Lent(NamedTuple):
+    on: bool
 
 
 class Expired(NamedTuple):
@@ -132,7 +136,7 @@ class Feedback(NamedTuple):
     recalled: Union[Labels, None]
 
 
-Body = Union[Started, Configured, Decided, Feedback, Expired, None]
+Body = Union[Started, Configured, Decided, Feedback, Expired, Lent, None]
 
 
 class Record(NamedTuple):
@@ -175,7 +179,9 @@ class Cursor:
 
 def _charge(c: Cursor) -> Union[Charge, None]:
     (n,) = c.get("B")
-    if n == 0:
+    if n == 255:  # charged to nothing, paced pools might have been
+        c.get("Q")
+    if n in (0, 255):
         return None
     strict, _paced, _bounded = c.get("BQB")
     worst, likely = c.get("2q"), c.get("2q")
@@ -270,6 +276,12 @@ def _body(kind: int, c: Cursor) -> Body:
         c.get("Bd")
         c.get(f"{c.get('Q')[0].bit_count()}d")
         c.get("q3d")
+    elif kind == LENT:
+        return Lent(c.flag())
+    elif kind == LEARNED:
+        c.text()
+        c.get("BBBBqqdQ")
+        c.raw(c.get("I")[0])
     elif kind != TICKED:
         raise Bad(f"kind {kind}")
     return None

@@ -98,9 +98,14 @@ void http_sweep(struct http *h)
         streams_beat(h->streams);
 }
 
+bool http_heard(const struct http *h)
+{
+    return h && streams_n(h->streams) > 0;
+}
+
 bool http_wants(const struct http *h, enum event_kind kind)
 {
-    return h && streams_n(h->streams) > 0 && streams_want(h->streams, kind, uv_now(h->loop));
+    return http_heard(h) && streams_want(h->streams, kind, uv_now(h->loop));
 }
 
 void http_event(struct http *h, enum event_kind kind, uint64_t seq, const char *line, size_t n)

@@ -53,8 +53,9 @@ void http_resume(struct http *h);
 void http_turn(struct http *h);
 /* http_sweep cuts off who has overstayed, and shows streams that we live. Once a second. */
 void http_sweep(struct http *h);
-/* http_wants: somebody wants to read an event of this kind now; alerts are of kind EVENT_NONE.
- * http_event sends them one: a line of JSON. */
+/* http_heard: somebody reads events. http_wants: somebody wants to read an event of this kind now;
+ * alerts are of kind EVENT_NONE. http_event sends them one: a line of JSON. */
+bool http_heard(const struct http *h);
 bool http_wants(const struct http *h, enum event_kind kind);
 void http_event(struct http *h, enum event_kind kind, uint64_t seq, const char *line, size_t n);
 /* http_drain lets no one in any more, but to ask for health and metrics, and ends the streams.

@@ -5,6 +5,8 @@ import socket
 
 from sp import Broken
 
+PATHS = {"route": "/v1/route", "escalate": "/v1/route", "feedback": "/v1/feedback"}
+
 
 class WebRequester:
     def __init__(self, port: int, path: str, timeout: float) -> None:
