@@ -173,8 +173,10 @@ static void put_page(struct filler *w, const struct pending *p, int64_t page)
         put_bool(w, held(p, i));
         if (!held(p, i))
             continue;
+        struct label_book book;
+        pending_book(p, i, &book);
         row_put(w, &p->row[i]);
-        book_put(w, &p->book[i]);
+        book_put(w, &book);
         for (int k = 0; k < p->stride; k++)
             put_f32(w, p->x[i * p->stride + k]);
     }
@@ -192,7 +194,7 @@ static enum status get_page(struct pending *p, int64_t page, struct reader *r,
         struct label_book book;
         book_get(r, &book);
         if (book.n_seen > 0 || book.hold.n > 0)
-            p->book[i] = book;
+            pending_set_book(p, i, &book);
         for (int k = 0; k < p->stride; k++)
             p->x[i * p->stride + k] = get_f32(r);
     }
