@@ -337,14 +337,15 @@ static void strand_one(struct pools *p, int64_t slot, int64_t now)
     pools_touch(p, slot);
 }
 
-int64_t pools_strand(struct pools *p, int64_t now_ms)
+int64_t pools_strand(struct pools *p, int64_t lent_ms, int64_t now_ms)
 {
     int64_t latest = INT64_MIN, n = 0;
     for (int64_t i = 0; i < p->cap && p->used > 0; i++)
         if (promises(p, i) && p->pool[i].last_ms > latest)
             latest = p->pool[i].last_ms;
     for (int64_t i = 0; i < p->cap && p->used > 0; i++) {
-        if (!promises(p, i) || p->pool[i].last_ms < latest - POOL_LEASE_IDLE_MS)
+        int64_t last = p->pool[i].last_ms;
+        if (!promises(p, i) || last < lent_ms || last < latest - POOL_LEASE_IDLE_MS)
             continue;
         strand_one(p, i, now_ms);
         n++;

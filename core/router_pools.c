@@ -95,7 +95,7 @@ bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq)
 void router_unlend(struct router *r)
 {
     if (r->lends)
-        (void)pools_strand(&r->pools, r->clock_ms);
+        (void)pools_strand(&r->pools, r->lent_ms, r->clock_ms);
     r->lends = false;
 }
 

@@ -183,6 +183,7 @@ void sessions_put(struct filler *w, const struct sessions *s, int64_t page)
 
 void sessions_get(struct reader *r, struct sessions *s, int64_t page)
 {
+    s->dirty[page] = DIRTY_ALL; /* snapshot_done knows which generation has it */
     for (int64_t i = page * SESSION_PAGE;
          i < (page + 1) * SESSION_PAGE && i < SESSIONS_MAX && reader_left(r) > 0 && !r->bad; i++) {
         s->slot[i].key = get_u64(r);

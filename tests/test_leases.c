@@ -201,10 +201,28 @@ static void stranded(void **state)
     router_free(r);
 }
 
+/* Lives that end before a pool is asked for have told nothing of it. */
+static void once(void **state)
+{
+    (void)state;
+    assert_false(early("a", 90));
+    commit();
+    struct router *r = crash(f->now);
+    const struct pool *org = &router_pools(r)->pool[0];
+    for (int lives = 0; lives < 200; lives++) {
+        f->now += 10;
+        router_lend(r, f->now, true, &ev);
+        f->now += 10;
+        router_start(r, f->now, &ev);
+        assert_int_equal(org->stranded[POOL_NANO], 200000);
+    }
+    router_free(r);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-    const struct CMUnitTest tests[] = {T(any_moment), T(first_waits), T(stranded)};
+    const struct CMUnitTest tests[] = {T(any_moment), T(first_waits), T(stranded), T(once)};
 #undef T
     return cmocka_run_group_tests_name("leases", tests, NULL, NULL);
 }
