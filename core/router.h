@@ -159,8 +159,8 @@ void router_start(struct router *r, int64_t now_ms, struct event *ev);
  * is known. Each start ends it; router_lends tells. See pools.h, leases. */
 void router_lend(struct router *r, int64_t now_ms, bool on, struct event *ev);
 bool router_lends(const struct router *r);
-/* router_hold gives what an open decision holds in its budgets, NULL when it has left memory. */
-const struct pool_hold *router_hold(const struct router *r, uint64_t seq);
+/* router_hold gives what an open decision holds in its budgets, false when it has left memory. */
+bool router_hold(const struct router *r, uint64_t seq, struct pool_hold *out);
 /* router_tick lets time pass. ev->kind is EVENT_NONE when nothing has happened since the last tick.
  */
 void router_tick(struct router *r, int64_t now_ms, struct event *ev);
@@ -209,6 +209,10 @@ const int64_t *router_refusals(const struct router *r);
 const uint8_t *router_mac_key(const struct router *r);
 /* router_schema names the features in force: rows of another schema teach nothing any more. */
 uint64_t router_schema(const struct router *r);
+/* router_reaches tells whether what the labels of a decision taught can still be changed: not under
+ * other features, nor when an import has come in the place of what was known. */
+struct decision_row;
+bool router_reaches(const struct router *r, const struct decision_row *row);
 /* router_weights gives the weights of a model (catalog slot) for a target, *d of them, as of the
  * last refresh; valid until the next event. */
 const double *router_weights(const struct router *r, int arm, enum target t, int *d);
