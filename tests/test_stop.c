@@ -133,8 +133,8 @@ static void test_full_disk(void **state)
         strstr(service_call(s, C, "{\"v\":1,\"op\":\"config.at\",\"entry\":1}"), "storage_full"));
     unlink(s->full_flag);
     assert_true(service_logged(s, "event=storage_back"));
-    assert_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"audit\"}"), "unlearn"));
     assert_string_equal(service_feed(s, id, "\"quality\":1"), "applied");
+    assert_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"audit\"}"), "unlearn"));
     service_route(s, "after", other);
     int64_t n = service_stat(s, "decisions");
     r = service_call(s, R, "{\"v\":1,\"op\":\"route\",\"request_id\":\"during\"}");
