@@ -86,7 +86,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
     row_from_decided(ev, &row);
     int64_t slot = pending_insert(&r->pending, &row, d->x);
     if (hold->n > 0)
-        r->pending.book[slot].hold = *hold;
+        pending_hold(&r->pending, slot, hold);
     silence_update(r, slot);
     influence_count(&r->influence, influence_tenant(d->labels.tenant));
     sticky_note(r, ev);
@@ -199,8 +199,7 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         s = router_apply_paced(r, ev, problem);
         break;
     case EVENT_LENT:
-        r->lends = ev->lent.on;
-        r->lent_ms = ev->time_ms;
+        r->lent_ms = ev->lent.on ? ev->time_ms : 0;
         break;
     case EVENT_HULL:
         hull_guard_apply(&r->hull, &ev->hull, ev->seq);
@@ -222,8 +221,11 @@ enum status router_apply(struct router *r, const struct event *ev, struct proble
                            (unsigned long long)ev->seq, (long long)ev->time_ms,
                            (unsigned long long)r->seq, (long long)r->clock_ms);
     int64_t clock = r->clock_ms;
+    uint64_t schema = r->learner.schema;
     r->clock_ms = r->learner.now_ms = ev->time_ms;
     enum status s = apply_kind(r, ev, problem);
+    if (r->learner.schema != schema)
+        r->imports.reshaped = ev->seq;
     if (s != STATUS_OK)
         r->clock_ms = r->learner.now_ms = clock;
     else
@@ -299,7 +301,7 @@ static enum status locate(const struct router *r, const struct feedback *f,
         return unknown_decision(problem);
     if (slot >= 0) {
         out->row = r->pending.row[slot];
-        out->book = r->pending.book[slot];
+        pending_book(&r->pending, slot, &out->book);
     } else if (recalled && recalled->decided.kind == EVENT_DECIDED &&
                recalled->decided.seq == f->seq) {
         row_from_decided(&recalled->decided, &out->row);
