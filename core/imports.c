@@ -43,6 +43,7 @@ void imports_put(struct filler *w, const struct imports *i)
         for (int a = 0; a <= MODELS_MAX; a++)
             put_u64(w, i->at[k].seq[a]);
     }
+    put_u64(w, i->reshaped);
 }
 
 void imports_get(struct reader *r, struct imports *i)
@@ -60,4 +61,5 @@ void imports_get(struct reader *r, struct imports *i)
             i->at[k].seq[a] = get_u64(r);
     }
     i->n = r->bad ? 0 : n;
+    i->reshaped = reader_left(r) > 0 ? get_u64(r) : 0;
 }

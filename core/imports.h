@@ -15,6 +15,8 @@ struct import {
 struct imports {
     int n; /* in use, oldest first */
     struct import at[IMPORTS_MAX];
+    uint64_t reshaped; /* record of the last change of features or lens: what came in before it has
+                          lost entries since, and cannot be taken out any more */
 };
 
 /* imports_find gives an import into a learner, NULL when it is not known; imports_note gives it, in

@@ -199,8 +199,7 @@ static enum status apply_kind(struct router *r, const struct event *ev, struct p
         s = router_apply_paced(r, ev, problem);
         break;
     case EVENT_LENT:
-        r->lends = ev->lent.on;
-        r->lent_ms = ev->time_ms;
+        r->lent_ms = ev->lent.on ? ev->time_ms : 0;
         break;
     case EVENT_HULL:
         hull_guard_apply(&r->hull, &ev->hull, ev->seq);
@@ -222,8 +221,11 @@ enum status router_apply(struct router *r, const struct event *ev, struct proble
                            (unsigned long long)ev->seq, (long long)ev->time_ms,
                            (unsigned long long)r->seq, (long long)r->clock_ms);
     int64_t clock = r->clock_ms;
+    uint64_t schema = r->learner.schema;
     r->clock_ms = r->learner.now_ms = ev->time_ms;
     enum status s = apply_kind(r, ev, problem);
+    if (r->learner.schema != schema)
+        r->imports.reshaped = ev->seq;
     if (s != STATUS_OK)
         r->clock_ms = r->learner.now_ms = clock;
     else

@@ -209,6 +209,10 @@ const int64_t *router_refusals(const struct router *r);
 const uint8_t *router_mac_key(const struct router *r);
 /* router_schema names the features in force: rows of another schema teach nothing any more. */
 uint64_t router_schema(const struct router *r);
+/* router_reaches tells whether what the labels of a decision taught can still be changed: not under
+ * other features, nor when an import has come in the place of what was known. */
+struct decision_row;
+bool router_reaches(const struct router *r, const struct decision_row *row);
 /* router_weights gives the weights of a model (catalog slot) for a target, *d of them, as of the
  * last refresh; valid until the next event. */
 const double *router_weights(const struct router *r, int arm, enum target t, int *d);

@@ -52,6 +52,12 @@ uint64_t router_schema(const struct router *r)
     return r->learner.schema;
 }
 
+bool router_reaches(const struct router *r, const struct decision_row *row)
+{
+    const struct learner *l = router_learner(r, row->learner);
+    return l && row->schema == r->learner.schema && row->time_ms > l->since_ms[row->arm];
+}
+
 const double *router_weights(const struct router *r, int arm, enum target t, int *d)
 {
     *d = r->learner.d;

@@ -107,14 +107,14 @@ bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq)
 
 void router_unlend(struct router *r)
 {
-    if (r->lends)
+    if (router_lends(r))
         (void)pools_strand(&r->pools, r->lent_ms, r->clock_ms);
-    r->lends = false;
+    r->lent_ms = 0;
 }
 
 void router_lend(struct router *r, int64_t now_ms, bool on, struct event *ev)
 {
-    router_begin(r, now_ms, r->lends == on ? EVENT_NONE : EVENT_LENT, ev);
+    router_begin(r, now_ms, router_lends(r) == on ? EVENT_NONE : EVENT_LENT, ev);
     ev->lent.on = on;
     if (ev->kind != EVENT_NONE && router_apply(r, ev, NULL) != STATUS_OK)
         ev->kind = EVENT_NONE;
@@ -122,13 +122,13 @@ void router_lend(struct router *r, int64_t now_ms, bool on, struct event *ev)
 
 bool router_lends(const struct router *r)
 {
-    return r->lends;
+    return r->lent_ms > 0;
 }
 
 bool router_hold(const struct router *r, uint64_t seq, struct pool_hold *out)
 {
-    int64_t slot = pending_find(&r->pending, seq);
     struct label_book book;
+    int64_t slot = pending_find(&r->pending, seq);
     if (slot < 0)
         return false;
     pending_book(&r->pending, slot, &book);

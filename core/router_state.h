@@ -57,8 +57,8 @@ struct router {
     struct deadlines silences; /* of pending's slots: a cache, see core/silence.h */
     struct influence influence;
     struct pools pools;  /* of params.pools; of slots that are gone there may be more */
-    bool lends;          /* replies leave ahead of the disk: what a crash then takes, pools.h */
-    int64_t lent_ms;     /* since then; 0 = not known, or never */
+    int64_t lent_ms;     /* since then replies leave ahead of the disk (what a crash then takes:
+                            pools.h); 0 = they do not */
     int64_t oldest_hold; /* ordinal in pending: nothing older is reserved. A cache */
     int64_t refusals[POOL_SPECS_MAX]; /* since the configuration took effect: not folded state */
     struct sessions sessions;

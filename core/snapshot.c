@@ -66,10 +66,9 @@ static void put_header(struct filler *w, const struct router *r)
     hull_guard_put(w, &r->hull);
     canary_put(w, &r->canary);
     put_i64(w, r->dearest_n);
-    put_bool(w, r->lends);
-    imports_put(w, &r->imports);
     put_i64(w, r->lent_ms);
     pace_room_put(w, &r->pacer.room);
+    imports_put(w, &r->imports);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -123,11 +122,10 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     if (reader_left(in) > 0) /* a snapshot of before has none */
         canary_get(in, &r->canary);
     r->dearest_n = reader_left(in) > 0 ? get_i64(in) : MEAN_OF;
-    r->lends = reader_left(in) > 0 && get_bool(in);
-    imports_get(in, &r->imports);
     r->lent_ms = reader_left(in) > 0 ? get_i64(in) : 0;
     if (reader_left(in) > 0)
         pace_room_get(in, &r->pacer.room);
+    imports_get(in, &r->imports);
     return STATUS_OK;
 }
 

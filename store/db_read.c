@@ -62,7 +62,8 @@ int db_next_generation(const struct db *db)
 
 /* ---- scan */
 
-/* Records copied out of the store. Room for the longest, so one always fits. */
+/* Records copied out of the store. Room for the longest, so one always fits; what is longer is
+ * damaged, and its beginning is enough to be told so. */
 struct copies {
     int n;
     size_t used;
@@ -75,13 +76,14 @@ struct copies {
 
 static bool copy(struct copies *c, MDB_val key, MDB_val value)
 {
-    if (c->n == BESIDE_RECORDS || value.mv_size > sizeof c->bytes - c->used)
+    size_t len = value.mv_size < sizeof c->bytes ? value.mv_size : sizeof c->bytes;
+    if (c->n == BESIDE_RECORDS || len > sizeof c->bytes - c->used)
         return false;
-    memcpy(c->bytes + c->used, value.mv_data, value.mv_size);
+    memcpy(c->bytes + c->used, value.mv_data, len);
     c->record[c->n].seq = seq_of(key);
     c->record[c->n].at = c->used;
-    c->record[c->n++].len = value.mv_size;
-    c->used += value.mv_size;
+    c->record[c->n++].len = len;
+    c->used += len;
     return true;
 }
 

@@ -122,9 +122,19 @@ static void test_full_disk(void **state)
     assert_null(strstr(r, "decision_id"));
     assert_string_equal(service_feed(s, id, "\"quality\":1"), "error:storage_full");
     assert_non_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"status\"}"), "storage_full"));
+    /* Nothing is undone, and the audit says so afterwards by saying nothing. */
+    char undo[256];
+    snprintf(undo, sizeof undo,
+             "{\"v\":1,\"op\":\"unlearn\",\"reason\":\"t\",\"items\":[{\"decision_id\":\"%s\","
+             "\"quality\":0.5}]}",
+             id);
+    assert_non_null(strstr(service_call(s, C, undo), "storage_full"));
+    assert_non_null(
+        strstr(service_call(s, C, "{\"v\":1,\"op\":\"config.at\",\"entry\":1}"), "storage_full"));
     unlink(s->full_flag);
     assert_true(service_logged(s, "event=storage_back"));
     assert_string_equal(service_feed(s, id, "\"quality\":1"), "applied");
+    assert_null(strstr(service_call(s, C, "{\"v\":1,\"op\":\"audit\"}"), "unlearn"));
     service_route(s, "after", other);
     int64_t n = service_stat(s, "decisions");
     r = service_call(s, R, "{\"v\":1,\"op\":\"route\",\"request_id\":\"during\"}");

@@ -342,6 +342,23 @@ static void test_missing_record(void **state)
     router_free(r);
 }
 
+/* covers: R16 */
+static void test_record_too_long(void **state)
+{
+    struct fx *fx = *state;
+    static uint8_t bytes[EVENT_BYTES_MAX + 1];
+    live_history(fx);
+    struct seq_key at = seq_key(router_seq(fx->router));
+    meddle(fx, true, (MDB_val){8, at.at}, bytes, sizeof bytes);
+    for (int read_only = 0; read_only <= 1; read_only++) {
+        uint64_t n = 0;
+        close_store(fx);
+        ok(fx, open_store(fx, read_only));
+        assert_int_equal(db_scan(fx->db, 1, 0, count_visit, &n, &fx->problem), STATUS_INTERNAL);
+        assert_int_equal(n, router_seq(fx->router) - 1);
+    }
+}
+
 /* covers: U3 */
 static void test_newer_schema(void **state)
 {
@@ -381,8 +398,8 @@ int main(void)
         STORE_TEST(test_map_full),       STORE_TEST(test_full_at_every_call),
         STORE_TEST(test_io_errors),      STORE_TEST(test_damaged_file),
         STORE_TEST(test_begun_only),     STORE_TEST(test_flipped_bits),
-        STORE_TEST(test_missing_record), STORE_TEST(test_newer_schema),
-        STORE_TEST(test_bad_places),
+        STORE_TEST(test_missing_record), STORE_TEST(test_record_too_long),
+        STORE_TEST(test_newer_schema),   STORE_TEST(test_bad_places),
     };
     return cmocka_run_group_tests_name("store_faults", tests, NULL, NULL);
 }

@@ -150,7 +150,7 @@ MUST_CHECK enum status desk_read(struct desk *d, uint64_t seq, struct event *out
 struct corrected {
     enum feedback_result result;
     int arm;      /* catalog slot of the model it is about */
-    bool learned; /* false: learned under other features, so the weights keep it */
+    bool learned; /* false: beyond router_reaches, so the weights keep it */
 };
 /* desk_correct does item i of a message of feedback items, by router_correct; desk_unteach the
  * record `seq` of history, by router_unteach, under its conditions. */

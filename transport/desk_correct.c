@@ -13,8 +13,10 @@ static enum status look(struct desk *d, uint64_t seq, struct corrected *out, str
     enum status s = desk_find(d, seq, &d->event, p);
     if (s != STATUS_OK)
         return s;
-    out->arm = d->event.decided.arm;
-    out->learned = d->event.decided.schema == router_schema(d->router);
+    struct decision_row row;
+    row_from_decided(&d->event, &row);
+    out->arm = row.arm;
+    out->learned = router_reaches(d->router, &row);
     return STATUS_OK;
 }
 
@@ -40,7 +42,7 @@ enum status desk_correct(struct desk *d, const struct message *m, int i, bool dr
     s = router_correct(d->router, now, f, recalled, &d->event, &out->result, problem);
     if (s != STATUS_OK)
         return s;
-    out->learned = d->event.feedback.row.schema == router_schema(d->router);
+    out->learned = router_reaches(d->router, &d->event.feedback.row);
     desk_record(d, now);
     return STATUS_OK;
 }
@@ -55,7 +57,7 @@ enum status desk_unteach(struct desk *d, uint64_t seq, bool dry, struct correcte
                            "record %llu teaches nothing, or is gone", (unsigned long long)seq);
     out->result = FEEDBACK_RETRACTED;
     out->arm = taught->feedback.row.arm;
-    out->learned = taught->feedback.row.schema == router_schema(d->router);
+    out->learned = router_reaches(d->router, &taught->feedback.row);
     if (dry || !out->learned)
         return STATUS_OK;
     if (d->full)

@@ -55,6 +55,7 @@ enum status desk_learned(struct desk *d, const struct event_learned *piece, int 
 struct found {
     const char *name;
     int learner, place;
+    uint64_t first;
     struct event_learned record[RECORDS_MOST];
     uint8_t *bytes[RECORDS_MOST];
     int n;
@@ -66,8 +67,8 @@ static bool keep(void *ctx, const struct event *e)
 {
     struct found *f = ctx;
     const struct event_learned *l = &e->learned;
-    if (e->kind != EVENT_LEARNED || f->n == RECORDS_MOST || l->learner != f->learner ||
-        strcmp(l->name, f->name) != 0 ||
+    if (e->kind != EVENT_LEARNED || f->n == RECORDS_MOST || e->seq != f->first + (uint64_t)f->n ||
+        l->learner != f->learner || strcmp(l->name, f->name) != 0 ||
         (l->part == LEARNED_PRIOR ? MODELS_MAX : l->arm) != f->place)
         return false;
     uint8_t *bytes = malloc(l->len);
@@ -92,6 +93,7 @@ static bool keep_from(const struct batch *b, uint64_t seq, struct event *room, s
 /* Reads them on disk, in flight, and in the batch being filled, in which they may go on. */
 static enum status find(struct desk *d, uint64_t seq, struct found *f, struct problem *p)
 {
+    f->first = seq; /* or what is left of them stands at the end of the log */
     enum status s = db_scan(d->db, seq, seq + RECORDS_MOST - 1, keep, f, p);
     if (s != STATUS_OK)
         return s;
@@ -110,6 +112,28 @@ static enum status find(struct desk *d, uint64_t seq, struct found *f, struct pr
     return STATUS_OK;
 }
 
+/* What came in can be taken out of sums that have it, and only of those. */
+static enum status removable(struct desk *d, const struct import *in, int place, struct problem *p)
+{
+    const struct imports *all = router_imports(d->router);
+    if (in->seq[place] < all->reshaped)
+        return problem_set(p, STATUS_CONFLICT, "/import",
+                           "features or the lens have changed since it came in: it is part of what "
+                           "is known and cannot be told apart any more");
+    for (int k = 0; k < all->n; k++) {
+        const struct import *other = &all->at[k];
+        if (other->learner != in->learner || other->seq[place] <= in->seq[place])
+            continue;
+        enum status s = desk_read(d, other->seq[place], &d->extra, p);
+        if (s != STATUS_OK)
+            return s;
+        if (d->extra.kind == EVENT_LEARNED && d->extra.learned.turn == LEARNED_PUT_ASIDE)
+            return problem_set(p, STATUS_CONFLICT, "/import",
+                               "import %s came in its place: take that back first", other->name);
+    }
+    return STATUS_OK;
+}
+
 enum status desk_unlearned(struct desk *d, const char *name, int learner, int place,
                            struct problem *problem)
 {
@@ -121,7 +145,9 @@ enum status desk_unlearned(struct desk *d, const char *name, int learner, int pl
     f->name = name;
     f->learner = learner;
     f->place = place;
-    enum status s = d->full ? desk_storage_full(problem) : find(d, in->seq[place], f, problem);
+    enum status s = d->full ? desk_storage_full(problem) : removable(d, in, place, problem);
+    if (s == STATUS_OK)
+        s = find(d, in->seq[place], f, problem);
     for (int i = f->n; s == STATUS_OK && i-- > 0;) {
         struct event_learned back = f->record[i];
         back.turn = back.turn == LEARNED_ADDED ? LEARNED_TAKEN_BACK : LEARNED_PUT_BACK;

@@ -108,6 +108,35 @@ def test_learned_export_import(build):
     assert b.stop()[0] == 0 and a.stop()[0] == 0
 
 
+def only_while_it_can_be_told_apart(build, s, good):
+    """Not from beneath what stands in its place, nor from sums that features have left."""
+    def rows():
+        out = os.path.join(s.folder, "rows.json")
+        learned(build, s, "export", "--out", out)
+        models = json.loads(pathlib.Path(out).read_text(encoding="utf-8"))["models"]
+        return [m["quality"]["rows"] for m in models]
+
+    before = rows()
+    learned(build, s, "import", good, "--name", "first")
+    twice = rows()
+    assert twice == [2 * n for n in before], (before, twice)
+    learned(build, s, "import", good, "--replace", "--name", "second")
+    said = learned(build, s, "undo", "first", code=1)
+    assert "second" in said and rows() == before, said
+    table = purser(build, s, "unlearn", "--since", "1", "--dry-run").splitlines()
+    beyond = sum(int(line.split()[4]) for line in table if line.split()[:1] in [[m["name"]] for m in MODELS])
+    assert beyond == sum(before), table  # put aside, out of reach of corrections: which is said
+    learned(build, s, "undo", "second")
+    assert rows() == twice
+    width = s.get("/v1/config")["config"]["features"]["dim_text"]
+    for d in (24, width):
+        nng(s, "control", control("config.set", change={"features": {"dim_text": d}}))
+    said = learned(build, s, "undo", "first", code=1)
+    assert "features" in said and rows() == twice, said
+    said = learned(build, s, "import", good, "--name", "first")
+    assert "was in already" in said, said
+
+
 def test_learned_refused(build):
     """Other features, other numbers, other versions: refused with the place, nothing changed."""
     a, b = Service(build, learner=STAYS), Service(build, features={"dim_text": 24})
@@ -118,6 +147,8 @@ def test_learned_refused(build):
     said = learned(build, b, "import", str(path), code=1)
     assert "/features/dim_text" in said and "24 here" in said, said
     document = json.loads(path.read_text(encoding="utf-8"))
+    good = pathlib.Path(folder.name, "good.json")
+    good.write_bytes(path.read_bytes())
     for change, place in ((("version", 2), "/version"), (("format", "x"), "/format"),
                           (("entries", 3), "/moments"), (("entries", 0), "/entries")):
         path.write_text(json.dumps({**document, change[0]: change[1]}), encoding="utf-8")
@@ -131,4 +162,5 @@ def test_learned_refused(build):
                                                         "model": "small-1", "parts": {}}))
     assert wrong["error"]["path"] == "/schema", wrong
     learned(build, a, "import", "/no/such/file", code=1)
+    only_while_it_can_be_told_apart(build, a, str(good))
     assert a.stop()[0] == 0 and b.stop()[0] == 0
