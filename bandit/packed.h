@@ -25,6 +25,15 @@ static inline size_t packed_column(int d, int j)
     return c * (size_t)d - c * (c - 1) / 2;
 }
 
+static inline bool packed_is_diagonal(const double *a, int d)
+{
+    for (int j = 0; j < d; a += d - j, j++)
+        for (int i = 1; i < d - j; i++)
+            if (a[i] != 0)
+                return false;
+    return true;
+}
+
 /* ---- kernels ---- */
 
 /* Sum of a_i b_i in four interleaved parts: a fixed order with less latency than one chain. */

@@ -125,6 +125,7 @@ static void snapshot_prior(struct ridge *r)
     memcpy(r->wide, r->l, r->packed * sizeof *r->l);
     memcpy(r->theta, r->mean, (size_t)r->d * sizeof *r->theta);
     r->l_id = r->wide_id = r->prior_id;
+    r->diagonal = true;
     r->sigma2 = r->sigma2_0;
     r->weight = 0;
 }
@@ -206,7 +207,10 @@ WIDE_CLONES double ridge_width(const struct ridge *r, const double *x, double *w
 {
     memcpy(work, x, (size_t)r->d * sizeof *x);
     memset(work + r->d, 0, RIDGE_SPARE * sizeof *work);
-    packed_solve_rows(r->wide, r->d, 0, work, true); /* behind wide there is r->work */
+    for (int j = 0; r->diagonal && j < r->d; j++) /* all that a solve would change */
+        work[j] *= r->wide[packed_column(r->d, j)];
+    if (!r->diagonal)
+        packed_solve_rows(r->wide, r->d, 0, work, true); /* behind wide there is r->work */
     return dot(work, work, r->d);
 }
 
@@ -330,6 +334,7 @@ bool ridge_load(struct ridge *r, const double *in)
     r->prior_id = id_of(r->prior, (size_t)r->d, PRIOR);
     r->l_id = id_of(r->l, r->packed, FACTOR);
     r->wide_id = id_of(r->wide, r->packed, FACTOR);
+    r->diagonal = packed_is_diagonal(r->wide, r->d);
     return true;
 }
 

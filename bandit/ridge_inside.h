@@ -22,6 +22,7 @@ struct ridge {
     double loan_share;                          /* of the rows asked for: falls with each fade */
     double label_rate;                          /* share of pending rows that will be labelled */
     int64_t pending;                            /* rows in P */
+    bool diagonal;                              /* wide has nothing else: no row yet */
     uint64_t rows_id, prior_id, l_id, wide_id;  /* names, see ridge_rows.c; 0 = like no other */
     double fade_ms[FADES_MAX], fade[FADES_MAX]; /* newest last; 0 = none */
     /* In state[], in this order: */

@@ -178,6 +178,7 @@ bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows
     memcpy(r->l, r->work, r->packed * sizeof *r->l);
     r->l_id = id;
     widen(r, s, &loan);
+    r->diagonal = packed_is_diagonal(r->wide, r->d);
     memcpy(r->theta, theta, (size_t)r->d * sizeof *theta);
     r->sigma2 = sigma2;
     r->weight = weight;
