@@ -107,10 +107,55 @@ static double spread(const struct ope_log *rows, const double *psi, double mean,
     return correction * sum / (n * n);
 }
 
+/* Of sums over units of u: how many units of equal weight would make as good an estimate of a
+ * variance, (sum u^2)^2 / sum u^4. For a variance is a sum of squares, and this is Satterthwaite's
+ * count of its degrees of freedom when what is weighted is alike everywhere. */
+static double even_units(const struct ope_log *rows, enum ope_estimator e,
+                         const struct ope_tuning *t)
+{
+    double squares = 0, fourth = 0, *unit = NULL;
+    if (rows->cluster && !(unit = calloc(rows->n_clusters, sizeof *unit)))
+        return NAN;
+    for (size_t i = 0; i < rows->n; i++) {
+        double u = ope_parts(rows, e, t, i).weight;
+        if (unit)
+            unit[rows->cluster[i]] += u;
+        squares += unit ? 0 : u * u;
+        fourth += unit ? 0 : u * u * u * u;
+    }
+    for (size_t c = 0; unit && c < rows->n_clusters; c++) {
+        squares += unit[c] * unit[c];
+        fourth += unit[c] * unit[c] * unit[c] * unit[c];
+    }
+    free(unit);
+    return squares > 0 ? squares * squares / fourth : (double)INFINITY;
+}
+
+/* Degrees of freedom of an estimate's variance: the direct terms have those of the units, what is
+ * weighted has fewer; joined by their shares of the variance (Satterthwaite 1946). ratio: what the
+ * weighted terms are taken from, 0 unless self-normalised. */
+static double freedom(const struct ope_log *rows, enum ope_estimator e, const struct ope_tuning *t,
+                      double direct, double ratio)
+{
+    double of_direct = 0, of_weighted = 0, mean = direct / (double)rows->n;
+    double all = (double)(rows->cluster ? rows->n_clusters : rows->n) - 1;
+    for (size_t i = 0; i < rows->n; i++) {
+        struct ope_parts p = ope_parts(rows, e, t, i);
+        double x = p.weight * (p.rest - ratio);
+        of_direct += (p.direct - mean) * (p.direct - mean);
+        of_weighted += x * x;
+    }
+    if (!(of_weighted > 0) || !(all >= 1))
+        return all;
+    double share = of_weighted / (of_direct + of_weighted);
+    double few = fmin(all, even_units(rows, e, t));
+    return 1 / ((1 - share) * (1 - share) / all + share * share / few);
+}
+
 struct ope_estimate ope_estimate(const struct ope_log *rows, enum ope_estimator e,
                                  const struct ope_tuning *t, double *psi)
 {
-    struct ope_estimate out = {NAN, NAN, false};
+    struct ope_estimate out = {NAN, NAN, 0, false};
     double *room = psi ? psi : malloc((rows->n ? rows->n : 1) * sizeof *room);
     double direct = 0, weighted = 0, weights = 0, n = (double)rows->n;
     if (!room || !ope_applies(rows, e))
@@ -132,6 +177,7 @@ struct ope_estimate ope_estimate(const struct ope_log *rows, enum ope_estimator 
         room[i] = p.direct + ratio + p.weight * (p.rest - ratio) * n / weights;
     }
     out.variance = spread(rows, room, out.value, kinds[e].normalised);
+    out.freedom = freedom(rows, e, t, direct, kinds[e].normalised ? weighted / weights : 0);
 out:
     if (!psi)
         free(room);
@@ -142,7 +188,8 @@ struct ope_estimate ope_difference(const struct ope_log *rows, const struct ope_
                                    const double *psi_a, const struct ope_estimate *b,
                                    const double *psi_b)
 {
-    struct ope_estimate out = {b->value - a->value, NAN, a->valid && b->valid};
+    struct ope_estimate out = {b->value - a->value, NAN, fmin(a->freedom, b->freedom),
+                               a->valid && b->valid};
     double *psi = malloc((rows->n ? rows->n : 1) * sizeof *psi);
     out.valid = out.valid && psi;
     for (size_t i = 0; out.valid && i < rows->n; i++)
@@ -251,4 +298,17 @@ struct ope_health ope_health(const struct ope_log *rows)
     h.no_overlap /= h.n;
     h.tail = tail_index(rows, h.max_weight);
     return h;
+}
+
+bool ope_claims(enum ope_estimator e, const struct ope_health *h)
+{
+    /* The least effective rows and their least share. Residuals have two tails and sums of w r one;
+     * dividing by the sum of weights has a bias of the order of one over the effective rows. */
+    static const struct {
+        double rows, share;
+    } least[OPE_ESTIMATORS] = {[OPE_IPS] = {200, 0.25},
+                               [OPE_SNIPS] = {200, 0.05},
+                               [OPE_DR] = {50, 0.05},
+                               [OPE_SNDR] = {200, 0.05}};
+    return least[e].rows > 0 && h->ess >= least[e].rows && h->ess >= least[e].share * h->n;
 }

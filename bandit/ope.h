@@ -51,6 +51,7 @@ struct ope_tuning {
 struct ope_estimate {
     double value;
     double variance; /* of value, with clusters as the independent units */
+    double freedom;  /* degrees of freedom that the variance is known with; < 1: none */
     bool valid;      /* false: needs a model or groups, or there are no rows */
 };
 
@@ -78,12 +79,18 @@ struct ope_health {
                     0 = too few or all alike */
 };
 struct ope_health ope_health(const struct ope_log *rows);
+/* ope_claims tells whether the estimator's interval claims to hold as often as it says: not where
+ * bias was taken for width, nor where too little of the log is left for the target.
+ * tests/coverage.c holds what is claimed against the truth. */
+bool ope_claims(enum ope_estimator e, const struct ope_health *h);
 
 struct ope_interval {
     double low, high;
 };
-/* ope_student: Student's t, units independent clusters. */
-struct ope_interval ope_student(const struct ope_estimate *e, size_t units, double alpha);
+/* ope_student: Student's t, with the estimate's degrees of freedom: those of its units, or fewer
+ * when few heavy weights decide. A normal interval is too narrow then, for its width is a guess
+ * too. */
+struct ope_interval ope_student(const struct ope_estimate *e, double alpha);
 /* ope_bootstrap resamples clusters (gathered into at most 4096 blocks) and normalises anew in each
  * draw: percentile intervals for every estimator of a, and of b and of b minus a when b is given
  * (same rows, same tuning), from the same draws. Those not valid are left as NaN. False when memory

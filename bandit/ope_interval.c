@@ -6,11 +6,11 @@
 #include <math.h>
 #include "bandit/anytime.h"
 
-struct ope_interval ope_student(const struct ope_estimate *e, size_t units, double alpha)
+struct ope_interval ope_student(const struct ope_estimate *e, double alpha)
 {
-    if (!e->valid || units < 2)
+    if (!e->valid || !(e->freedom >= 1))
         return (struct ope_interval){-INFINITY, INFINITY};
-    double width = gsl_cdf_tdist_Qinv(alpha / 2, (double)units - 1) * sqrt(e->variance);
+    double width = gsl_cdf_tdist_Qinv(alpha / 2, e->freedom) * sqrt(e->variance);
     return (struct ope_interval){e->value - width, e->value + width};
 }
 

@@ -50,6 +50,28 @@ static inline void add_scaled(double *restrict y, double a, const double *restri
         y[i] += a * x[i];
 }
 
+enum { PACKED_SPARE = 8 }; /* doubles behind a vector that kernels may read or write */
+
+/* y += a x over n rounded up to eights: whole vectors, no loop for the rest. What lies behind x is
+ * 0.
+ */
+static inline void add_eights(double *restrict y, double a, const double *restrict x, int n)
+{
+    for (int i = 0; i < n; i += 8)
+        for (int k = 0; k < 8; k++)
+            y[i + k] += a * x[i + k];
+}
+
+/* S += w row row'. Each column but the last runs on into the next ones, which adds zeros there. */
+static inline void packed_add_square(double *s, int d, const double *row, double w)
+{
+    int j = 0;
+    for (; d - j >= 5; s += d - j, j++) /* behind column j there are ten entries or more */
+        add_eights(s, w * row[j], row + j, d - j);
+    for (; j < d; s += d - j, j++)
+        add_scaled(s, w * row[j], row + j, d - j);
+}
+
 /* Four columns at a time, in order: the same bits as four calls of add_scaled with -a, with a
  * quarter of the loads and stores of y. */
 static inline void subtract_four(double *restrict y, const double a[4], const double *const x[4],
@@ -63,6 +85,21 @@ static inline void subtract_four(double *restrict y, const double a[4], const do
         v -= a2 * x2[i];
         y[i] = v - a3 * x3[i];
     }
+}
+
+/* The same over n rounded up to eights; what lies behind y is written to. */
+static inline void subtract_four_eights(double *restrict y, const double a[4],
+                                        const double *const x[4], int n)
+{
+    const double *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2], *restrict x3 = x[3];
+    double a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
+    for (int i = 0; i < n; i += 8)
+        for (int k = i; k < i + 8; k++) {
+            double v = y[k] - a0 * x0[k];
+            v -= a1 * x1[k];
+            v -= a2 * x2[k];
+            y[k] = v - a3 * x3[k];
+        }
 }
 
 /* Left-looking Cholesky in place (Golub and Van Loan 4.2.4, column version). False on a pivot that
@@ -96,28 +133,44 @@ static inline bool packed_factor(double *a, int d, double limit)
     return true;
 }
 
-/* z := L^-1 z for rows and columns from first on; z points at row first. */
-static inline void packed_solve_lower_from(const double *l, int d, int first, double *restrict z)
+/* Rows j..j+3 of z := L^-1 z, those before them done; c: columns j..j+3. */
+static inline void solve_four(const double *const c[4], double *z, double v[4])
+{
+    v[0] = z[0] * c[0][0];
+    v[1] = (z[1] - v[0] * c[0][1]) * c[1][0];
+    v[2] = (z[2] - v[0] * c[0][2] - v[1] * c[1][1]) * c[2][0];
+    v[3] = (z[3] - v[0] * c[0][3] - v[1] * c[1][2] - v[2] * c[2][1]) * c[3][0];
+    memcpy(z, v, 4 * sizeof *v);
+}
+
+/* z := L^-1 z for rows and columns from first on; z points at row first. spare: behind z there is
+ * room for PACKED_SPARE doubles, and behind L memory that may be read. */
+static inline void packed_solve_rows(const double *l, int d, int first, double *restrict z,
+                                     bool spare)
 {
     int j = first;
     double *at = z;
     for (; j + 4 <= d; j += 4, at += 4) {
-        const double *c0 = l + packed_column(d, j), *c1 = l + packed_column(d, j + 1);
-        const double *c2 = l + packed_column(d, j + 2), *c3 = l + packed_column(d, j + 3);
+        const double *const c[4] = {l + packed_column(d, j), l + packed_column(d, j + 1),
+                                    l + packed_column(d, j + 2), l + packed_column(d, j + 3)};
         double v[4];
-        v[0] = at[0] * c0[0];
-        v[1] = (at[1] - v[0] * c0[1]) * c1[0];
-        v[2] = (at[2] - v[0] * c0[2] - v[1] * c1[1]) * c2[0];
-        v[3] = (at[3] - v[0] * c0[3] - v[1] * c1[2] - v[2] * c2[1]) * c3[0];
-        memcpy(at, v, sizeof v);
-        const double *const x[4] = {c0 + 4, c1 + 3, c2 + 2, c3 + 1};
-        subtract_four(at + 4, v, x, d - j - 4);
+        solve_four(c, at, v);
+        const double *const x[4] = {c[0] + 4, c[1] + 3, c[2] + 2, c[3] + 1};
+        if (spare)
+            subtract_four_eights(at + 4, v, x, d - j - 4);
+        else
+            subtract_four(at + 4, v, x, d - j - 4);
     }
     for (; j < d; j++, at++) {
         const double *c = l + packed_column(d, j);
         at[0] *= c[0];
         add_scaled(at + 1, -at[0], c + 1, d - j - 1);
     }
+}
+
+static inline void packed_solve_lower_from(const double *l, int d, int first, double *restrict z)
+{
+    packed_solve_rows(l, d, first, z, false);
 }
 
 /* z := A^-1 z with A = L L'. */

@@ -14,6 +14,7 @@
 #include "bandit/clones.h"
 #include "bandit/packed.h"
 #include "bandit/repro.h"
+#include "bandit/rng.h"
 #include "bandit/ridge_inside.h"
 
 #include <assert.h>
@@ -41,7 +42,7 @@ static size_t block_len(int d)
 /* ---- weights and time ---- */
 
 /* Half-lives from the epoch to t; 0 when nothing is forgotten. As doubles: cannot overflow. */
-static double age(const struct ridge *r, int64_t t_ms)
+double ridge_age(const struct ridge *r, int64_t t_ms)
 {
     if (r->forgets.half_life_ms <= 0)
         return 0;
@@ -50,7 +51,7 @@ static double age(const struct ridge *r, int64_t t_ms)
 
 double ridge_scale(const struct ridge *r, int64_t now_ms)
 {
-    return repro_exp2(-age(r, now_ms));
+    return repro_exp2(-ridge_age(r, now_ms));
 }
 
 /* Moves the epoch. */
@@ -58,6 +59,7 @@ static void rebase(struct ridge *r, int64_t to_ms)
 {
     double f = ridge_scale(r, to_ms);
     r->epoch_ms = to_ms;
+    r->rows_id = mix64(r->rows_id ^ (uint64_t)to_ms);
     if (r->forgets.half_life_ms <= 0)
         return;
     for (size_t i = 0; i < r->packed; i++)
@@ -71,20 +73,33 @@ static void rebase(struct ridge *r, int64_t to_ms)
 
 void ridge_rebase_if_old(struct ridge *r, int64_t now_ms)
 {
-    if (age(r, now_ms) > rebase_after)
+    if (ridge_age(r, now_ms) > rebase_after)
         rebase(r, now_ms);
 }
 
-/* Weight of a row as of the epoch. The first row of all moves the epoch from 0 to its own time.
- * What fades does so by the row's time alone: rows of that very millisecond may be in the sums. */
-static double weight_of(struct ridge *r, int64_t t_ms, double v)
+/* ---- identity ---- */
+
+enum { ROWS = 31, PRIOR, FACTOR }; /* seeds */
+
+static uint64_t id_of(const double *v, size_t n, uint64_t seed)
 {
-    ridge_rebase_if_old(r, t_ms);
-    double w = v * repro_exp2(forgetting_age(&r->forgets, t_ms, r->epoch_ms));
-    for (int i = 0; i < FADES_MAX; i++)
-        if (r->fade[i] > 0 && (double)t_ms <= r->fade_ms[i])
-            w *= r->fade[i];
-    return w;
+    return hash64(v, n * sizeof *v, seed);
+}
+
+void ridge_identify(struct ridge *r)
+{
+    const double head[] = {(double)r->forgets.half_life_ms, (double)r->epoch_ms, r->w, r->w2};
+    uint64_t id = id_of(head, sizeof head / sizeof *head, ROWS);
+    id = id_of(r->forgets.until_ms, HALVES_MAX, id);
+    id = id_of(r->forgets.was_ms, HALVES_MAX, id);
+    id = id_of(r->fade_ms, FADES_MAX, id);
+    id = id_of(r->fade, FADES_MAX, id);
+    r->rows_id = id_of(r->s, r->packed, id);
+}
+
+bool ridge_like(const struct ridge *a, const struct ridge *b)
+{
+    return a->wide_id == b->wide_id && a->wide_id != 0;
 }
 
 /* ---- life ---- */
@@ -104,6 +119,7 @@ static void snapshot_prior(struct ridge *r)
         r->l[packed_column(r->d, j)] = 1.0 / sqrt(r->prior[j]);
     memcpy(r->wide, r->l, r->packed * sizeof *r->l);
     memcpy(r->theta, r->mean, (size_t)r->d * sizeof *r->theta);
+    r->l_id = r->wide_id = r->prior_id;
     r->sigma2 = r->sigma2_0;
     r->weight = 0;
 }
@@ -121,13 +137,13 @@ static void place(struct ridge *r)
     r->wide = r->p + r->packed;
     r->work = r->wide + r->packed;
     r->row = r->work + r->packed;
-    r->product = r->row + d;
+    r->product = r->row + d + PACKED_SPARE;
 }
 
 struct ridge *ridge_new(int d, int64_t half_life_ms, double sigma2_0, double nu_0)
 {
     assert(d >= 1 && d <= D_MAX);
-    size_t doubles = block_len(d) + packed_len(d) + 2 * (size_t)d;
+    size_t doubles = block_len(d) + packed_len(d) + 2 * ((size_t)d + PACKED_SPARE);
     struct ridge *r = calloc(1, sizeof *r + doubles * sizeof r->state[0]);
     if (r == NULL)
         return NULL;
@@ -140,6 +156,8 @@ struct ridge *ridge_new(int d, int64_t half_life_ms, double sigma2_0, double nu_
     place(r);
     for (int i = 0; i < d; i++)
         r->prior[i] = 1;
+    r->prior_id = id_of(r->prior, (size_t)d, PRIOR);
+    ridge_identify(r);
     snapshot_prior(r);
     return r;
 }
@@ -153,6 +171,7 @@ void ridge_prior(struct ridge *r, const double *precision, const double *mean)
 {
     memcpy(r->prior, precision, (size_t)r->d * sizeof *precision);
     memcpy(r->mean, mean, (size_t)r->d * sizeof *mean);
+    r->prior_id = id_of(r->prior, (size_t)r->d, PRIOR);
     if (!r->refreshed)
         snapshot_prior(r);
 }
@@ -163,105 +182,7 @@ void ridge_set_half_life(struct ridge *r, int64_t half_life_ms, int64_t now_ms)
         return;
     rebase(r, now_ms);
     forgetting_change(&r->forgets, half_life_clamped(half_life_ms), now_ms);
-}
-
-/* ---- rows ---- */
-
-WIDE_CLONES static void add_weighted(struct ridge *r, const float *x, double y, double w)
-{
-    int d = r->d;
-    for (int i = 0; i < d; i++)
-        r->row[i] = (double)x[i];
-    double *c = r->s;
-    for (int j = 0; j < d; j++) {
-        add_scaled(c, w * r->row[j], r->row + j, d - j);
-        c += d - j;
-    }
-    add_scaled(r->b, w * y, r->row, d);
-    r->yy += w * y * y;
-    r->w += w;
-    r->stale++;
-}
-
-void ridge_add(struct ridge *r, const float *x, double y, int64_t t_ms, double v)
-{
-    double w = weight_of(r, t_ms, v);
-    add_weighted(r, x, y, w);
-    r->w2 += w * w;
-    r->count++;
-}
-
-void ridge_remove(struct ridge *r, const float *x, double y, int64_t t_ms, double v)
-{
-    double w = weight_of(r, t_ms, v);
-    add_weighted(r, x, y, -w);
-    r->w2 -= w * w;
-    r->count--;
-}
-
-void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, int64_t t_ms,
-                 double v)
-{
-    double w = weight_of(r, t_ms, v);
-    for (int i = 0; i < r->d; i++)
-        r->row[i] = (double)x[i];
-    add_scaled(r->b, -(w * y_old), r->row, r->d);
-    add_scaled(r->b, w * y_new, r->row, r->d);
-    r->yy -= w * y_old * y_old;
-    r->yy += w * y_new * y_new;
-    r->stale++;
-}
-
-WIDE_CLONES void ridge_pend(struct ridge *r, const float *x, int rows, double v)
-{
-    for (int i = 0; i < r->d; i++)
-        r->row[i] = (double)x[i];
-    double *c = r->p;
-    for (int j = 0; j < r->d; j++) {
-        add_scaled(c, rows * v * r->row[j], r->row + j, r->d - j);
-        c += r->d - j;
-    }
-    r->pending += rows;
-    r->stale++;
-    if (r->pending == 0) /* no rounding residue where nothing is out */
-        memset(r->p, 0, r->packed * sizeof *r->p);
-}
-
-void ridge_set_label_rate(struct ridge *r, double rate)
-{
-    r->label_rate = rate < 0 ? 0 : rate > 1 ? 1 : rate;
-}
-
-void ridge_fade(struct ridge *r, double factor, int64_t now_ms)
-{
-    for (size_t i = 0; i < r->packed; i++)
-        r->s[i] *= factor;
-    for (int i = 0; i < r->d; i++)
-        r->b[i] *= factor;
-    r->yy *= factor;
-    r->w *= factor;
-    r->w2 *= factor * factor;
-    r->loan_share *= factor;
-    memmove(r->fade_ms, r->fade_ms + 1, (FADES_MAX - 1) * sizeof *r->fade_ms);
-    memmove(r->fade, r->fade + 1, (FADES_MAX - 1) * sizeof *r->fade);
-    r->fade_ms[FADES_MAX - 1] = (double)now_ms;
-    r->fade[FADES_MAX - 1] = factor;
-    r->stale++;
-}
-
-void ridge_merge(struct ridge *into, const struct ridge *from)
-{
-    assert(into->d == from->d && into->forgets.half_life_ms == from->forgets.half_life_ms);
-    ridge_rebase_if_old(into, from->epoch_ms);
-    double f = repro_exp2(age(into, from->epoch_ms));
-    for (size_t i = 0; i < into->packed; i++)
-        into->s[i] += f * from->s[i];
-    add_scaled(into->b, f, from->b, into->d);
-    into->yy += f * from->yy;
-    into->w += f * from->w;
-    into->w2 += f * f * from->w2;
-    into->count += from->count;
-    into->stale += from->count < 0 ? -from->count : from->count;
+    ridge_identify(r);
 }
 
 /* ---- reading ---- */
@@ -279,7 +200,8 @@ double ridge_mean(const struct ridge *r, const double *x)
 WIDE_CLONES double ridge_width(const struct ridge *r, const double *x, double *work)
 {
     memcpy(work, x, (size_t)r->d * sizeof *x);
-    packed_solve_lower_from(r->wide, r->d, 0, work);
+    memset(work + r->d, 0, RIDGE_SPARE * sizeof *work);
+    packed_solve_rows(r->wide, r->d, 0, work, true); /* behind wide there is r->work */
     return dot(work, work, r->d);
 }
 
@@ -399,6 +321,10 @@ bool ridge_load(struct ridge *r, const double *in)
     memcpy(r->forgets.until_ms, in + HALVES_AT, sizeof r->forgets.until_ms);
     memcpy(r->forgets.was_ms, in + HALVES_AT + HALVES_MAX, sizeof r->forgets.was_ms);
     memcpy(r->state, in + HEAD, block_len(r->d) * sizeof *in);
+    ridge_identify(r);
+    r->prior_id = id_of(r->prior, (size_t)r->d, PRIOR);
+    r->l_id = id_of(r->l, r->packed, FACTOR);
+    r->wide_id = id_of(r->wide, r->packed, FACTOR);
     return true;
 }
 
@@ -407,4 +333,11 @@ void ridge_total(const struct ridge *r, int64_t now_ms, double *weight, double *
     double s = ridge_scale(r, now_ms);
     *weight = s * r->w;
     *sum = s * r->b[0];
+}
+
+double ridge_contexts(const struct ridge *r, int64_t now_ms, double *x)
+{
+    double s = ridge_scale(r, now_ms);
+    add_scaled(x, s, r->s, r->d); /* the first column holds the products with the first feature */
+    return s * r->w;
 }

@@ -52,6 +52,15 @@ void ridge_add(struct ridge *r, const float *x, double y, int64_t t_ms, double v
 void ridge_remove(struct ridge *r, const float *x, double y, int64_t t_ms, double v);
 void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, int64_t t_ms,
                  double v);
+/* ridge_change does so for one row in several ridges of the same d, n of them: rows 1 adds, -1
+ * removes, 0 amends. The same as one by one, and cheaper where they hold the same rows. */
+enum { RIDGE_CHANGES_MAX = 8 };
+struct ridge_change {
+    struct ridge *ridge;
+    int rows;
+    double before, after; /* labels; before is not looked at when added, after when removed */
+};
+void ridge_change(const struct ridge_change *c, int n, const float *x, int64_t t_ms, double v);
 /* ridge_pend adds (rows 1) or removes (rows -1) a row of importance v that was decided on and may
  * be labelled later. Pending rows narrow the widths, by the share of them that gets a label
  * (ridge_set_label_rate, [0,1], 0 at first), and nothing else. */
@@ -91,8 +100,10 @@ void ridge_block_clear(struct ridge *r);
 bool ridge_refresh(struct ridge *r, int64_t now_ms);
 /* ridge_refresh_from does so with a loan: the rows of another ridge of the same d count as well,
  * each k times what it counts there now, k = min(1, rows / their weight). With rows <= 0, or a
- * lender that is NULL or empty, it is ridge_refresh. weight and count stay those of own rows. */
-bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows, int64_t now_ms);
+ * lender that is NULL or empty, it is ridge_refresh. weight and count stay those of own rows.
+ * sibling, NULL or of the same d, may have the factor already. */
+bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows, int64_t now_ms,
+                        const struct ridge *sibling);
 /* ridge_outdated tells whether the lender's rows weigh over a quarter more or less than when r was
  * last refreshed from them. */
 bool ridge_outdated(const struct ridge *r, const struct ridge *lender, int64_t now_ms);
@@ -102,8 +113,12 @@ int64_t ridge_stale(const struct ridge *r);
 /* ridge_mean gives theta'x. */
 double ridge_mean(const struct ridge *r, const double *x);
 /* ridge_width gives x'A^-1 x = ||L^-1 x||^2 (>= 0), pending rows counted in A; work has room for d
- * doubles, apart from x. The posterior variance of the mean at x is sigma2 * width. */
+ * + RIDGE_SPARE doubles, apart from x. The posterior variance of the mean at x is sigma2 * width.
+ */
+enum { RIDGE_SPARE = 8 };
 double ridge_width(const struct ridge *r, const double *x, double *work);
+/* ridge_like tells whether two ridges give the same width to any x. */
+bool ridge_like(const struct ridge *a, const struct ridge *b);
 
 int ridge_dim(const struct ridge *r);
 double ridge_sigma2(const struct ridge *r);
@@ -115,6 +130,10 @@ const double *ridge_theta(const struct ridge *r);
 /* ridge_total gives the weight of all rows as of now_ms, and the sum of their labels where the
  * first feature is 1 in all of them. */
 void ridge_total(const struct ridge *r, int64_t now_ms, double *weight, double *sum);
+
+/* ridge_contexts adds the sum of all rows' features, by weight as of now_ms, to x (d doubles) and
+ * gives the weight; where the first feature is 1 in all of them. */
+double ridge_contexts(const struct ridge *r, int64_t now_ms, double *x);
 
 /* ridge_state_len gives the number of doubles that ridge_save writes and ridge_load reads: the
  * whole state (data, prior, snapshot), bit for bit. ridge_load returns false, changing nothing,

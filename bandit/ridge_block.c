@@ -90,6 +90,7 @@ void ridge_block_add(struct ridge *r, const double *block, const struct block_ti
     r->w2 += w * fabs(w) * block[WEIGHT2];
     r->count += ridge_block_rows(block, v);
     r->stale++;
+    ridge_identify(r);
 }
 
 int64_t ridge_block_rows(const double *block, double v)

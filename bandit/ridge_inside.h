@@ -4,6 +4,7 @@
 
 /* The body of struct ridge, for ridge*.c and pool.c only. */
 #include "bandit/forgetting.h"
+#include "bandit/packed.h"
 #include "bandit/ridge.h"
 
 struct ridge {
@@ -21,6 +22,7 @@ struct ridge {
     double loan_share;                          /* of the rows asked for: falls with each fade */
     double label_rate;                          /* share of pending rows that will be labelled */
     int64_t pending;                            /* rows in P */
+    uint64_t rows_id, prior_id, l_id, wide_id;  /* names, see ridge_rows.c; 0 = like no other */
     double fade_ms[FADES_MAX], fade[FADES_MAX]; /* newest last; 0 = none */
     /* In state[], in this order: */
     double *s, *b;         /* data */
@@ -29,10 +31,14 @@ struct ridge {
     double *p;             /* rows decided on, not yet labelled: sum x x' */
     double *wide;          /* factor for widths: of A + rate P; equals l when P is empty */
     double *work;          /* packed, not state */
-    double *row, *product; /* d each, not state */
+    double *row, *product; /* d + PACKED_SPARE each, not state */
     double state[];
 };
 
+/* ridge_age gives the half-lives from the epoch to t; 0 when nothing is forgotten. As a double: it
+ * cannot overflow. ridge_identify names the data by what is there. */
+double ridge_age(const struct ridge *r, int64_t t_ms);
+void ridge_identify(struct ridge *r);
 /* ridge_scale gives 2^((E - now)/H), the factor that turns sums as of the epoch into sums as of
  * now. */
 double ridge_scale(const struct ridge *r, int64_t now_ms);

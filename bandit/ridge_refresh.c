@@ -11,9 +11,11 @@
 #include "bandit/clones.h"
 #include "bandit/packed.h"
 #include "bandit/ridge_inside.h"
+#include "bandit/rng.h"
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 static const double pivot_least = 1e-12;
 static const double jitter_first = 1e-10;
@@ -95,8 +97,10 @@ WIDE_CLONES static double residual(const struct ridge *r, double s, const double
 WIDE_CLONES static void widen(struct ridge *r, double s, const struct loan *loan)
 {
     memcpy(r->wide, r->l, r->packed * sizeof *r->l);
+    r->wide_id = r->l_id;
     if (r->pending <= 0 || !(r->label_rate > 0))
         return;
+    r->wide_id = 0;
     double most = 0;
     sums(r, s, loan, r->work);
     for (size_t i = 0; i < r->packed; i++)
@@ -120,7 +124,34 @@ WIDE_CLONES static void solve(const struct ridge *r, double s, const struct loan
     packed_solve(r->work, r->d, theta);
 }
 
-bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows, int64_t now_ms)
+static uint64_t bits_of(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
+
+/* The name of the factor of A: of all that goes into it. */
+static uint64_t factor_id(const struct ridge *r, double s, const struct loan *loan)
+{
+    uint64_t id = mix64(r->rows_id ^ mix64(r->prior_id ^ bits_of(s)));
+    if (loan->from)
+        id = mix64(id ^ mix64(loan->from->rows_id ^ bits_of(loan->scale)));
+    return id ? id : 1;
+}
+
+/* Factors A into work, or takes it from a sibling that has it. */
+static bool factor_or_take(const struct ridge *r, double s, const struct loan *loan, uint64_t id,
+                           const struct ridge *sibling)
+{
+    if (!sibling || sibling->d != r->d || sibling->l_id != id)
+        return factor(r, r->prior, s, loan, r->work);
+    memcpy(r->work, sibling->l, r->packed * sizeof *r->work);
+    return true;
+}
+
+bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows, int64_t now_ms,
+                        const struct ridge *sibling)
 {
     ridge_rebase_if_old(r, now_ms);
     double s = ridge_scale(r, now_ms), weight = r->w > 0 ? s * r->w : 0;
@@ -128,7 +159,8 @@ bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows
     rows *= r->loan_share;
     struct loan loan = loan_of(lender, rows, now_ms);
     double *theta = r->row;
-    if (!factor(r, r->prior, s, &loan, r->work))
+    uint64_t id = factor_id(r, s, &loan);
+    if (!factor_or_take(r, s, &loan, id, sibling))
         return false;
     solve(r, s, &loan, theta);
     double spread = r->nu_0 * r->sigma2_0 + residual(r, s, theta, r->product);
@@ -144,6 +176,7 @@ bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows
     if (!finite)
         return false;
     memcpy(r->l, r->work, r->packed * sizeof *r->l);
+    r->l_id = id;
     widen(r, s, &loan);
     memcpy(r->theta, theta, (size_t)r->d * sizeof *theta);
     r->sigma2 = sigma2;
@@ -156,7 +189,7 @@ bool ridge_refresh_from(struct ridge *r, const struct ridge *lender, double rows
 
 bool ridge_refresh(struct ridge *r, int64_t now_ms)
 {
-    return ridge_refresh_from(r, NULL, 0, now_ms);
+    return ridge_refresh_from(r, NULL, 0, now_ms, NULL);
 }
 
 bool ridge_outdated(const struct ridge *r, const struct ridge *lender, int64_t now_ms)

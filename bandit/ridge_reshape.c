@@ -42,5 +42,6 @@ struct ridge *ridge_reshape(const struct ridge *from, int d, const int *map)
     r->loan_share = from->loan_share;
     memcpy(r->fade_ms, from->fade_ms, sizeof r->fade_ms);
     memcpy(r->fade, from->fade, sizeof r->fade);
+    ridge_identify(r);
     return r;
 }

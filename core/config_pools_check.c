@@ -147,8 +147,7 @@ static enum status check_fuse(const struct pool_config *c, int i, const struct j
     return STATUS_OK;
 }
 
-/* A window that ends or rolls, one instance, whatever the model: else there is nothing to spread
- * over, or for whom. */
+/* A window that ends or rolls: else there is nothing to spread over. */
 static enum status check_pace(const struct pool_config *c, int i, const struct json_at *at,
                               struct problem *problem)
 {
@@ -161,14 +160,18 @@ static enum status check_pace(const struct pool_config *c, int i, const struct j
         return config_pools_fail(problem, at, "pace", "needs a cap: usd, tokens or share");
     if (w->kind == WINDOW_ONCE && w->until_ms == 0)
         return config_pools_fail(problem, at, "pace", "needs a window that ends");
+    bool model = false, each = false;
     for (int up = i; up >= 0; up = c->spec[up].parent) {
-        if (c->spec[up].each >= 0)
-            return config_pools_fail(problem, at, "pace",
-                                     "not with each, its own or of a pool above it: name the pools "
-                                     "that are to be paced");
-        if (c->spec[up].match[POOL_MODEL][0])
-            return config_pools_fail(problem, at, "pace", "not for a pool of one model");
+        model = model || c->spec[up].match[POOL_MODEL][0];
+        each = each || c->spec[up].each == POOL_MODEL;
     }
+    if (each)
+        return config_pools_fail(problem, at, "pace",
+                                 "not with each model, its own or of a pool above it: make a pool "
+                                 "per model to be paced, with match");
+    if (model && s->throttle > 0)
+        return config_pools_fail(problem, at, "throttle",
+                                 "not for a pool of one model: when it is short others serve");
     return STATUS_OK;
 }
 

@@ -207,7 +207,7 @@ static void policy_of_side(const struct router *r, uint64_t seq, int64_t now_ms,
     int preferred = preferred_model(p, req, d);
     struct chooser chooser = {.params = p,
                               .pacer = &r->pacer,
-                              .rate_usd = router_paced_rate(r, d->charge.paced),
+                              .rate_usd = router_paced_rate(r, now_ms, d),
                               .booked_usd = r->booked_usd,
                               .labels = router_census(r, d->learner)->labels[TARGET_QUALITY],
                               .learner = router_learner(r, d->learner),

@@ -238,25 +238,17 @@ static bool milder(const struct pool_verdict *a, const struct pool_verdict *b)
 
 /* ---- pacing ---- */
 
-static uint64_t paced_of(const struct router *r, const struct pool_path *path)
-{
-    uint64_t paced = 0;
-    for (int i = 0; i < path->n && r->pool_pacers.on; i++)
-        paced |= (uint64_t)1 << path->entry[i].spec;
-    return paced & r->pool_pacers.on;
-}
-
 /* Requests of little value are put off when even the cheapest models are too dear for what is left;
  * the less there is, the more of them. */
-static enum status decide_throttle(const struct router *r, int64_t now_ms, struct event_decided *d,
-                                   struct problem *problem)
+static enum status decide_throttle(const struct router *r, const struct pool_path *path,
+                                   struct event_decided *d, struct problem *problem)
 {
-    for (uint64_t m = d->charge.paced; m; m &= m - 1) {
+    for (int i = 0; i < path->n; i++) {
         int64_t wait_ms;
-        const struct pool_spec *s = &r->params.pools.spec[__builtin_ctzll(m)];
+        const struct pool_spec *s = &r->params.pools.spec[path->entry[i].spec];
         if (!(d->value < s->throttle))
             continue;
-        double shortage = router_shortage(r, __builtin_ctzll(m), now_ms, &wait_ms);
+        double shortage = router_shortage(r, path, i, &wait_ms);
         double least = s->throttle * fmin(shortage / SHORT_AT_MOST, 1);
         if (!(d->value < least))
             continue;
@@ -325,8 +317,8 @@ enum status decide_afford(const struct router *r, int64_t now_ms, const struct r
     }
     if (!d->eligible)
         return refuse(r, &least, d, problem);
-    d->charge.paced = paced_of(r, &path);
-    return decide_throttle(r, now_ms, d, problem);
+    d->charge.paced = router_paced(r, now_ms, d);
+    return d->charge.paced ? decide_throttle(r, &path, d, problem) : STATUS_OK;
 }
 
 static bool same_pools(const struct pool_path *a, const struct pool_path *b)

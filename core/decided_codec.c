@@ -150,11 +150,17 @@ static void objective_get(struct reader *r, struct event_decided *d)
     d->token_multiplier = get_f64(r);
 }
 
+/* Charged to no pool, though with another model it would have been, to paced ones. */
+enum { MIGHT_BE = 255 };
+
 static void charge_put(struct filler *w, const struct charge *c)
 {
-    put_u8(w, c->n);
-    if (c->n == 0)
+    put_u8(w, c->n == 0 && c->paced ? MIGHT_BE : c->n);
+    if (c->n == 0) {
+        if (c->paced)
+            put_u64(w, c->paced);
         return;
+    }
     put_u8(w, c->strict);
     put_u64(w, c->paced);
     put_bool(w, c->ask.bounded);
@@ -169,6 +175,11 @@ static void charge_put(struct filler *w, const struct charge *c)
 static void charge_get(struct reader *r, struct charge *c)
 {
     c->n = get_u8(r);
+    if (c->n == MIGHT_BE) {
+        c->n = 0;
+        c->paced = get_u64(r);
+        r->bad = r->bad || c->paced == 0;
+    }
     if (c->n == 0)
         return;
     c->strict = get_u8(r);

@@ -24,6 +24,7 @@
 #include "bandit/repro.h"
 #include "bandit/rng.h"
 #include "core/features.h"
+#include "core/learner_inside.h"
 
 /* Noise guesses, worth NOISE_WEIGHT observations: variance of quality in [0,1], of log(1+tokens),
  * of log(1+ms), of a failure indicator. */
@@ -40,7 +41,6 @@ static const double LABEL_RATE_SPAN = 512; /* decisions that the label rate is a
 /* Dearer models are better: this much quality per decade of list price, around QUALITY_MIDDLE. */
 static const double QUALITY_MIDDLE = 0.5, QUALITY_PER_DECADE = 0.08;
 static const double FAILURE_TYPICAL = 0.01;
-static const double TOKENS_LIMIT = 1e6, LATENCY_LIMIT = 1e7;
 
 static double log10_price(const struct model *m)
 {
@@ -79,23 +79,12 @@ static double typical(const struct catalog *c, int arm, enum target t)
     }
 }
 
-/* Whether l has more from its parent than the scales of the priors. */
-static bool takes(const struct learner *l)
-{
-    return l->parent && l->borrows > 0;
-}
-
-static int64_t clock_of(const struct learner *l)
-{
-    return l->parent ? l->parent->now_ms : l->now_ms;
-}
-
 static void set_prior(struct learner *l, const struct params *p, int arm, enum target t)
 {
     const struct learner *from = l->parent ? l->parent : l;
     double precision[DIM_MAX], mean[DIM_MAX] = {0};
     features_precision(p, &l->layout, t, &from->scale, precision);
-    if (from == l || takes(l))
+    if (from == l || learner_takes(l))
         memcpy(mean, from->pooled[t], sizeof mean);
     mean[0] += typical(&p->catalog, arm, t);
     ridge_prior(l->ridge[arm][t], precision, mean);
@@ -109,7 +98,8 @@ static void refresh(struct learner *l, const struct params *p, int arm, enum tar
     if (l->parent) /* what the models have in common is estimated there */
         set_prior(l, p, arm, t);
     ridge_set_label_rate(l->ridge[arm][t], l->label_rate);
-    (void)ridge_refresh_from(l->ridge[arm][t], lender, l->borrows, now_ms);
+    const struct ridge *sibling = t > 0 ? l->ridge[arm][t - 1] : NULL;
+    (void)ridge_refresh_from(l->ridge[arm][t], lender, l->borrows, now_ms, sibling);
     l->dirty[arm][t] = DIRTY_ALL;
 }
 
@@ -188,80 +178,6 @@ bool learner_shape(struct learner *l, const struct params *p, const struct lens 
         if (!shape_arm(l, p, a, now_ms))
             return false;
     return true;
-}
-
-/* ---- running quotients ---- */
-
-/* The quotients of a tenant's learner start from those of the shared one. */
-static double smear_value(const struct learner *l, int arm, enum target t)
-{
-    double toward = takes(l) ? smear_value(l->parent, arm, t) : 1;
-    return ratio_value(&l->smear[arm][t], &l->forgets, toward, clock_of(l));
-}
-
-double learner_cost_ratio(const struct learner *l, int arm)
-{
-    double toward = takes(l) ? learner_cost_ratio(l->parent, arm) : 1;
-    return ratio_value(&l->cost[arm], &l->forgets, toward, clock_of(l));
-}
-
-/* ---- predicting ---- */
-
-static double clip(double v, double lo, double hi)
-{
-    return v < lo ? lo : v > hi ? hi : v;
-}
-
-static double predict_sd(const struct ridge *r, const double *x)
-{
-    double work[DIM_MAX];
-    return sqrt(ridge_sigma2(r) * ridge_width(r, x, work));
-}
-
-/* exp(theta'x) - 1, before and after smearing. */
-static double predict_log(const struct ridge *r, const double *x, double limit, double *raw)
-{
-    *raw = clip(repro_exp(clip(ridge_mean(r, x), 0, 40)) - 1, 0, limit);
-    return *raw;
-}
-
-static void predict_cost(const struct learner *l, const struct model *m, int arm,
-                         const struct event_decided *q, struct prediction *out)
-{
-    const double usd = 1e-12; /* per picodollar */
-    double cached = (double)q->cached_tokens, fresh = (double)(q->prompt_tokens - q->cached_tokens);
-    const struct rates *price = model_rates(m, q->batch);
-    double input = (double)price->in * fresh + (double)price->cached * cached;
-    const struct ratio *r = &l->cost[arm];
-    bool priced = price->in > 0 || price->out > 0;
-    if (!(r->weight > 0) && takes(l))
-        r = &l->parent->cost[arm];
-    if (!priced && r->weight > 0) { /* not in the price list: what it has cost so far */
-        out->cost_usd = r->num / r->weight * 1e-9;
-        out->cost_sd = 0;
-        return;
-    }
-    double k = usd * learner_cost_ratio(l, arm);
-    out->cost_usd = k * (input + (double)price->out * out->tokens);
-    out->cost_sd = k * (double)price->out * out->tokens_sd;
-}
-
-void learner_predict(const struct learner *l, const struct model *m, int arm, const double *x,
-                     const struct event_decided *q, struct prediction *out)
-{
-    struct ridge *const *r = l->ridge[arm];
-    out->quality = clip(ridge_mean(r[TARGET_QUALITY], x), 0, 1);
-    out->quality_sd = predict_sd(r[TARGET_QUALITY], x);
-    double limit = q->max_output_tokens > 0 ? (double)q->max_output_tokens : TOKENS_LIMIT;
-    double tokens = predict_log(r[TARGET_TOKENS], x, TOKENS_LIMIT, &out->tokens_raw);
-    out->tokens = clip(tokens * smear_value(l, arm, TARGET_TOKENS), 0, limit);
-    out->tokens_sd = (1 + out->tokens) * predict_sd(r[TARGET_TOKENS], x);
-    double ms = predict_log(r[TARGET_LATENCY], x, LATENCY_LIMIT, &out->latency_raw);
-    out->latency_ms = ms * smear_value(l, arm, TARGET_LATENCY);
-    out->latency_sd = (1 + ms) * predict_sd(r[TARGET_LATENCY], x);
-    out->failure = clip(ridge_mean(r[TARGET_FAILURE], x), 0, 1);
-    out->failure_sd = predict_sd(r[TARGET_FAILURE], x);
-    predict_cost(l, m, arm, q, out);
 }
 
 /* ---- learning ---- */
@@ -415,41 +331,51 @@ void learner_pend(struct learner *l, const struct params *p, const struct decisi
     if (rows > 0) {
         l->label_rate -= v * l->label_rate / LABEL_RATE_SPAN;
         if (due(r, p))
-            refresh(l, p, row->arm, TARGET_QUALITY, clock_of(l));
+            refresh(l, p, row->arm, TARGET_QUALITY, learner_clock(l));
     }
 }
 
-void learner_change(struct learner *l, const struct params *p, const struct decision_row *row,
-                    const float *x, enum target t, struct label_change c, int64_t now_ms)
+/* What a changed label leads to beyond the sums of its regression. */
+static void follow(struct learner *l, const struct params *p, const struct decision_row *row,
+                   enum target t, struct label_change c, int64_t now_ms)
 {
-    struct ridge *r = l->ridge[row->arm][t];
-    double v = (double)row->weight;
-    if (row->time_ms <= l->since_ms[row->arm])
-        return;
-    if (c.had && c.has)
-        ridge_amend(r, x, c.before, c.after, row->time_ms, v);
-    else if (c.has)
-        ridge_add(r, x, c.after, row->time_ms, v);
-    else if (c.had)
-        ridge_remove(r, x, c.before, row->time_ms, v);
-    else
-        return;
+    const struct ridge *r = l->ridge[row->arm][t];
+    int more = (int)c.has - (int)c.had;
     bool own = row->seq != 0 && row->learner == l->index; /* of what was taught, none predicted */
-    if (own && c.has && !c.had)
+    if (own && more > 0)
         watch(l, p, row, t, c.after);
     if (t == TARGET_TOKENS || t == TARGET_LATENCY)
         smear_change(l, row, t, c);
-    l->labels[t] += (int)c.has - (int)c.had;
-    if (t == TARGET_QUALITY)
-        l->arm_labels[row->arm] += (int)c.has - (int)c.had;
-    if (t == TARGET_QUALITY)
-        l->label_rate += v * ((int)c.has - (int)c.had) / LABEL_RATE_SPAN;
+    l->labels[t] += more;
+    if (t == TARGET_QUALITY) {
+        l->arm_labels[row->arm] += more;
+        l->label_rate += (double)row->weight * more / LABEL_RATE_SPAN;
+    }
     l->dirty[row->arm][t] = DIRTY_ALL;
     if (due(r, p))
         refresh(l, p, row->arm, t, now_ms);
     l->since_pool[t]++;
     if (pool_due(l, p, t))
         pool(l, p, now_ms);
+}
+
+void learner_change(struct learner *l, const struct params *p, const struct decision_row *row,
+                    const float *x, const struct label_change change[TARGETS], int64_t now_ms)
+{
+    struct ridge_change moved[TARGETS];
+    int n = 0;
+    if (row->time_ms <= l->since_ms[row->arm])
+        return;
+    for (int t = 0; t < TARGETS; t++) {
+        const struct label_change *c = &change[t];
+        if (c->had || c->has)
+            moved[n++] = (struct ridge_change){l->ridge[row->arm][t], (int)c->has - (int)c->had,
+                                               c->before, c->after};
+    }
+    ridge_change(moved, n, x, row->time_ms, (double)row->weight);
+    for (int t = 0; t < TARGETS; t++)
+        if (change[t].had || change[t].has)
+            follow(l, p, row, (enum target)t, change[t], now_ms);
 }
 
 void learner_cost(struct learner *l, const struct decision_row *row, bool had,
@@ -470,13 +396,14 @@ void learner_cost(struct learner *l, const struct decision_row *row, bool had,
 bool learner_knows(const struct learner *l, int arm, int64_t labels)
 {
     return ridge_count(l->ridge[arm][TARGET_QUALITY]) >= labels ||
-           (takes(l) && learner_knows(l->parent, arm, labels));
+           (learner_takes(l) && learner_knows(l->parent, arm, labels));
 }
 
 static bool outdated(const struct learner *l, int arm, enum target t, int64_t now_ms)
 {
     const struct ridge *r = l->ridge[arm][t];
-    return ridge_stale(r) > 0 || (takes(l) && ridge_outdated(r, l->parent->ridge[arm][t], now_ms));
+    return ridge_stale(r) > 0 ||
+           (learner_takes(l) && ridge_outdated(r, l->parent->ridge[arm][t], now_ms));
 }
 
 int learner_refresh(struct learner *l, const struct params *p, int room, int64_t now_ms)

@@ -91,7 +91,7 @@ void learner_predict(const struct learner *l, const struct model *m, int arm, co
 void learner_pend(struct learner *l, const struct params *p, const struct decision_row *row,
                   const float *x, int rows);
 
-/* learner_change moves one label of a decision from `before` (if had) to `after` (if has). The
+/* learner_change moves labels of a decision, each from `before` (if had) to `after` (if has). A new
  * label is held against the decision's prediction, to find drift, only in the learner that made it.
  */
 struct label_change {
@@ -99,7 +99,7 @@ struct label_change {
     double before, after;
 };
 void learner_change(struct learner *l, const struct params *p, const struct decision_row *row,
-                    const float *x, enum target t, struct label_change c, int64_t now_ms);
+                    const float *x, const struct label_change change[TARGETS], int64_t now_ms);
 /* learner_cost moves the cost sums of a model likewise; amounts in nanodollars. */
 void learner_cost(struct learner *l, const struct decision_row *row, bool had,
                   int64_t reported_before, int64_t priced_before, bool has, int64_t reported,
@@ -126,6 +126,11 @@ struct filler;
 struct reader;
 void learner_put(struct filler *w, const struct learner *l);
 bool learner_get(struct reader *r, struct learner *l);
+
+/* learner_average gives the features of the average judged request (d doubles; the bias alone when
+ * there is none), learner_quality what is predicted of a model there. */
+void learner_average(const struct learner *l, int64_t now_ms, double *x);
+double learner_quality(const struct learner *l, int arm, const double *x);
 
 double learner_cost_ratio(const struct learner *l, int arm);
 

@@ -6,8 +6,10 @@
 
 static const double SPARE_LEAST = 0.05; /* of the rate: exploration never ends */
 
-void pace_search_begin(struct pace_search *s, enum pool_unit unit, uint64_t active)
+void pace_search_begin(struct pace_search *s, enum pool_unit unit, uint64_t active,
+                       uint64_t counted)
 {
+    s->counted = counted;
     s->unit = unit;
     s->active = active;
     s->n = 0;
@@ -37,8 +39,14 @@ double pacer_share(double rate_usd, double least_usd, double cost_usd)
     return cost_usd > spare && cost_usd > least_usd ? spare / cost_usd : 1;
 }
 
-double pace_entry_explored(const struct pace_entry *e, uint64_t active, enum pool_unit unit,
-                           double rate_usd)
+static double counted_use(const struct pace_entry *e, uint64_t counted, enum pool_unit unit,
+                          int arm)
+{
+    return counted >> arm & 1 ? pace_entry_use(e, unit, arm) : 0;
+}
+
+double pace_entry_explored(const struct pace_entry *e, uint64_t active, uint64_t counted,
+                           enum pool_unit unit, double rate_usd)
 {
     double explored = 0, shares = 0, least = INFINITY;
     for (uint64_t m = e->eligible & active; m; m &= m - 1)
@@ -46,7 +54,7 @@ double pace_entry_explored(const struct pace_entry *e, uint64_t active, enum poo
     for (uint64_t m = e->eligible & active; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
         double share = rate_usd > 0 ? pacer_share(rate_usd, least, (double)e->cost_usd[a]) : 1;
-        explored += share * pace_entry_use(e, unit, a);
+        explored += share * counted_use(e, counted, unit, a);
         shares += share;
     }
     return shares > 0 ? explored / shares : 0;
@@ -61,21 +69,22 @@ static double with_exploration(const struct pace_search *s, int k, double use)
 static double choice_use(const struct pace_search *s, int k, double mu)
 {
     const struct pace_entry *e = s->entry[k];
-    struct pace_price price = s->other[k];
+    struct pace_price priced[2] = {s->other[k], s->other[k]}; /* [1]: models that count */
     double best = -INFINITY;
     int chosen = -1;
-    *(s->unit == POOL_NANO ? &price.usd : &price.token) += mu;
+    *(s->unit == POOL_NANO ? &priced[1].usd : &priced[1].token) += mu;
     for (uint64_t m = e->eligible & s->active; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
-        double u = (double)e->merit[a] - price.usd * (double)e->cost_usd[a];
-        if (price.token > 0)
-            u -= price.token * tokens_of(e, a);
+        const struct pace_price *price = &priced[s->counted >> a & 1];
+        double u = (double)e->merit[a] - price->usd * (double)e->cost_usd[a];
+        if (price->token > 0)
+            u -= price->token * tokens_of(e, a);
         if (u > best) {
             best = u;
             chosen = a;
         }
     }
-    return with_exploration(s, k, chosen < 0 ? 0 : pace_entry_use(e, s->unit, chosen));
+    return with_exploration(s, k, chosen < 0 ? 0 : counted_use(e, s->counted, s->unit, chosen));
 }
 
 /* Mean use of the contexts at a multiplier within the bracket. */
@@ -112,7 +121,7 @@ double pace_search_least(const struct pace_search *s)
         const struct pace_entry *e = s->entry[k];
         double least = INFINITY;
         for (uint64_t m = e->eligible & s->active; m; m &= m - 1)
-            least = fmin(least, pace_entry_use(e, s->unit, __builtin_ctzll(m)));
+            least = fmin(least, counted_use(e, s->counted, s->unit, __builtin_ctzll(m)));
         sum += with_exploration(s, k, isinf(least) ? 0 : least);
     }
     return sum / s->n;

@@ -17,7 +17,8 @@ struct pace_price {
 };
 struct pace_search {
     enum pool_unit unit;
-    uint64_t active; /* models that may be chosen */
+    uint64_t active;  /* models that may be chosen */
+    uint64_t counted; /* models whose use counts, and which the multiplier makes dearer */
     int n;
     const struct pace_entry *entry[PACE_WINDOW];
     struct pace_price other[PACE_WINDOW]; /* of an entry's other budgets */
@@ -32,7 +33,8 @@ struct pace_search {
 
 /* pace_search_begin makes the search one over no contexts; pace_search_add adds one, which is
  * borrowed. */
-void pace_search_begin(struct pace_search *s, enum pool_unit unit, uint64_t active);
+void pace_search_begin(struct pace_search *s, enum pool_unit unit, uint64_t active,
+                       uint64_t counted);
 void pace_search_add(struct pace_search *s, const struct pace_entry *e, struct pace_price other,
                      double explored);
 
@@ -42,9 +44,10 @@ double pace_entry_use(const struct pace_entry *e, enum pool_unit unit, int arm);
  * leaves above the cheapest choice (a twentieth of the rate at least) over the model's cost. Under
  * a rate that hardly pays for the cheapest model nothing would ever earn back one dear draw. */
 double pacer_share(double rate_usd, double least_usd, double cost_usd);
-/* pace_entry_explored gives the expected use of an exploring draw; rate_usd 0: at no rate. */
-double pace_entry_explored(const struct pace_entry *e, uint64_t active, enum pool_unit unit,
-                           double rate_usd);
+/* pace_entry_explored gives the expected use of an exploring draw, of the models that count;
+ * rate_usd 0: at no rate. */
+double pace_entry_explored(const struct pace_entry *e, uint64_t active, uint64_t counted,
+                           enum pool_unit unit, double rate_usd);
 /* pace_search_least gives the mean use when nothing but the budget counts. */
 double pace_search_least(const struct pace_search *s);
 /* pace_search_find gives the least multiplier above base that meets the target, 0 if base does and

@@ -17,6 +17,11 @@
  * Luck comes into the carry little by little and within bounds: else booked spending would follow
  * it, above the rate for hundreds of requests after a few cheap answers.
  *
+ * Where one call costs as much as dozens of others no multiplier keeps some hundred requests near
+ * the rate: it makes such calls rarer, and three may come in a row. So while the budget binds a
+ * call that costs more than the requests before it have left is priced out (core/pace_room.h), and
+ * once there is room it is soon let come: the target may exceed the rate by much.
+ *
  * What is not wanted is not hoarded: while the window would cost less than the rate without a
  * budget, what the rate leaves over only pays debts. Else a time of cheap models, in which nothing
  * needs saving, would pay for hundreds of dear calls when it ends. Likewise what cannot be avoided
@@ -29,6 +34,7 @@
 #include <math.h>
 #include <string.h>
 #include "bandit/rng.h"
+#include "core/bytes.h"
 #include "core/pace_search.h"
 #include "core/params.h"
 #include "core/pool_pacer.h"
@@ -44,7 +50,7 @@ static const double OFF_AT_MOST = 0.25;
 static const double SWING = 3;     /* factor between the two solutions */
 static const double SPARE = 0.9;   /* of the rate: wanting less is not a matter of luck */
 static const double AIM = 0.99;    /* of the rate: what noise adds at the end must find room */
-static const double FASTEST = 1.5; /* most that the target may exceed the rate */
+static const double FASTEST = 3;   /* most that the target may exceed the rate */
 static const double SLOWEST = 0.3; /* least, so that one dear call does not stop the service */
 
 /* Nearly normal (sum of 12 uniforms - 6), by additions only: it reaches state. */
@@ -59,7 +65,7 @@ static double noise(uint64_t seq, int arm)
 
 static double explored_usd(const struct pacer *p, const struct pace_entry *e)
 {
-    return pace_entry_explored(e, p->active, POOL_NANO, p->rate_usd);
+    return pace_entry_explored(e, p->active, p->active, POOL_NANO, p->rate_usd);
 }
 
 static void derive(const struct pacer *p, const struct params *params, struct pace_entry *e)
@@ -107,8 +113,10 @@ static void reprice(struct pacer *p, const struct model *was, const struct model
 
 static void set_rate(struct pacer *p, double rate_usd)
 {
-    if (p->rate_usd != rate_usd)
+    if (p->rate_usd != rate_usd) {
         p->carry_usd = p->owed_usd = 0;
+        pace_room_begin(&p->room);
+    }
     p->rate_usd = rate_usd;
     p->due = rate_usd > 0;
     if (rate_usd <= 0)
@@ -192,6 +200,8 @@ void pacer_book(struct pacer *p, const struct event_decided *d, uint64_t seq, bo
     double allowed = fmax(AIM * p->rate_usd, p->least_usd);
     p->carry_usd += allowed - (double)d->booked_nano * 1e-9 + part;
     p->carry_usd = fmin(p->carry_usd, most);
+    double unavoidable = allowed - AIM * p->rate_usd;
+    pace_room_book(&p->room, d->booked_nano - (int64_t)(unavoidable * 1e9 + 0.5));
 }
 
 double pacer_truth(const struct pacer *p)
@@ -268,7 +278,7 @@ static struct event_paced solve(const struct pacer *p, const struct pace_entry *
     struct event_paced out = {.pool = -1, .unit = POOL_NANO, .rate = p->rate_usd};
     double truth = pacer_truth(p);
     double guess = base + (p->mu > base ? 2 * p->mu : 0.01 / p->rate_usd);
-    pace_search_begin(&s, POOL_NANO, p->active);
+    pace_search_begin(&s, POOL_NANO, p->active, p->active);
     for (int i = 0; i < n; i++)
         pace_search_add(&s, entry[i], pool_pacers_price(pools, entry[i]->pools),
                         (double)entry[i]->explored_usd);
@@ -287,13 +297,11 @@ struct event_paced pacer_solve(const struct pacer *p, const struct pool_pacers *
     return solve(p, entry, pacer_contexts(p, entry, PACE_WINDOW), p->base, pools);
 }
 
-double pacer_price(const struct pacer *p, const struct event_decided *d,
-                   const struct pool_pacers *pools, bool noisy)
+static double multiplier(const struct pacer *p, const struct event_decided *d,
+                         const struct pool_pacers *pools, bool noisy)
 {
     struct pace_entry own[PACE_FEW];
     const struct pace_entry *entry[PACE_FEW];
-    if (!(p->rate_usd > 0))
-        return p->mu;
     int n = pacer_contexts(p, entry, PACE_FEW);
     if (n == PACE_FEW)
         return p->due ? pacer_solve(p, pools).multiplier : p->mu;
@@ -301,6 +309,16 @@ double pacer_price(const struct pacer *p, const struct event_decided *d,
     for (int i = n; i < PACE_FEW; i++)
         entry[i] = &own[i - n];
     return solve(p, entry, PACE_FEW, base_price(d), pools).multiplier;
+}
+
+double pacer_price(const struct pacer *p, const struct event_decided *d,
+                   const struct pool_pacers *pools, bool noisy)
+{
+    if (!(p->rate_usd > 0))
+        return p->mu;
+    double mu = multiplier(p, d, pools, noisy);
+    return mu > base_price(d) ? fmax(mu, pace_room_price(&p->room, d, p->rate_usd, pacer_truth(p)))
+                              : mu;
 }
 
 void pacer_adopt(struct pacer *p, const struct event_paced *s)
@@ -324,4 +342,38 @@ void pacer_renumber(struct pacer *p, const int8_t to[POOL_SPECS_MAX])
         p->dirty = now != e->pools ? DIRTY_ALL : p->dirty;
         e->pools = now;
     }
+}
+
+/* ---- snapshots */
+
+void pacer_put(struct filler *w, const struct pacer *p)
+{
+    put_f64(w, p->mu);
+    put_f64(w, p->carry_usd);
+    put_f64(w, p->owed_usd);
+    put_f64(w, p->billed_usd);
+    put_f64(w, p->predicted_usd);
+    put_f64(w, p->bills);
+    put_f64(w, p->wanted_usd);
+    put_f64(w, p->least_usd);
+    put_f64(w, p->base);
+    put_i64(w, p->since);
+    put_bool(w, p->due);
+    put_i64(w, p->total);
+}
+
+void pacer_get(struct reader *in, struct pacer *p)
+{
+    p->mu = get_f64(in);
+    p->carry_usd = get_f64(in);
+    p->owed_usd = get_f64(in);
+    p->billed_usd = get_f64(in);
+    p->predicted_usd = get_f64(in);
+    p->bills = get_f64(in);
+    p->wanted_usd = get_f64(in);
+    p->least_usd = get_f64(in);
+    p->base = get_f64(in);
+    p->since = get_i64(in);
+    p->due = get_bool(in);
+    p->total = get_i64(in);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "core/event.h"
 #include "core/generations.h"
+#include "core/pace_room.h"
 
 /*
  * Holds average spend at a rate: a multiplier in quality points per dollar is subtracted from every
@@ -46,14 +47,20 @@ struct pacer {
     double base;       /* the objective's own price of money, as of the last decision */
     int64_t since;     /* decisions since then */
     bool due;
-    int64_t total;   /* entries ever pushed; slot = ordinal % PACE_WINDOW */
-    uint8_t dirty;   /* window changed, bit per snapshot generation */
-    uint64_t active; /* models that may be chosen */
+    struct pace_room room; /* for one dear call; see there */
+    int64_t total;         /* entries ever pushed; slot = ordinal % PACE_WINDOW */
+    uint8_t dirty;         /* window changed, bit per snapshot generation */
+    uint64_t active;       /* models that may be chosen */
     struct pace_entry window[PACE_WINDOW];
 };
 
 struct params;
 struct pool_pacers;
+struct filler;
+struct reader;
+/* pacer_put and pacer_get carry, for a snapshot, all but the room and the window. */
+void pacer_put(struct filler *w, const struct pacer *p);
+void pacer_get(struct reader *in, struct pacer *p);
 /* pacer_configure makes the window follow prices, weights and models of a new configuration (was:
  * the one in force, now: the next) and the rate its budget; a solution is then due. The carry is
  * dropped when the rate changes. */
@@ -86,7 +93,8 @@ struct event_paced pacer_solve(const struct pacer *p, const struct pool_pacers *
 /* pacer_price gives the multiplier for a decision whose models' views are known: the one in force
  * or, when a rate has just been set, a solution for it. Of contexts that are not there yet this
  * request takes the place, once for each with the policy's noise (if it is noisy): the first
- * decisions under a budget are not made as if there were none, nor by the luck of a few. */
+ * decisions under a budget are not made as if there were none, nor by the luck of a few. If it
+ * binds it is high enough for no call to be made that the latest requests have left no room for. */
 double pacer_price(const struct pacer *p, const struct event_decided *d,
                    const struct pool_pacers *pools, bool noisy);
 void pacer_adopt(struct pacer *p, const struct event_paced *s);

@@ -19,7 +19,7 @@
  * what had come free is given out already; costs above the reservation, which are booked apart (and
  * counted by strict pools, since a worst case cannot be exceeded).
  *
- * Memory: 944 bytes per instance in use, 25 to 33 per slot; 104 for a hold, 67 kB for the
+ * Memory: 1,056 bytes per instance in use, 25 to 33 per slot; 104 for a hold, 67 kB for the
  * configuration.
  */
 enum pool_mode { POOL_STRICT, POOL_QUANTILE, POOL_MODES };
@@ -44,6 +44,19 @@ struct pool_book {
     int64_t sum[BOOK_COLUMNS][POOL_UNITS]; /* each >= 0 */
 };
 
+/* How the pacing of an instance stands; what it means is told in core/pool_pacer.h. */
+struct pool_pace {
+    uint32_t joined;              /* round of its first decision under pacing; 0 = none yet */
+    uint32_t round[POOL_UNITS];   /* of the solution */
+    int32_t since[POOL_UNITS];    /* its decisions since then */
+    int64_t start_ms[POOL_UNITS]; /* of the window that it was solved in */
+    double mu[POOL_UNITS];        /* quality points per unit */
+    double rate[POOL_UNITS];      /* what a request may use, as of the solution; 0 = unknown */
+    double least[POOL_UNITS];     /* what one does when nothing but the budget counts */
+    double count, base;           /* its decisions; its pool's before them; both halved each week */
+    int64_t week;                 /* as of */
+};
+
 /* An instance. Books ascend; book 0 starts at INT64_MIN and takes in those that leave, so a
  * decision's book is the last one that starts no later than it. */
 struct pool {             /* what every request looks at stands together */
@@ -55,6 +68,7 @@ struct pool {             /* what every request looks at stands together */
     int32_t n_books;
     char value[NAME_CAP];     /* of the `each` label, "" without */
     uint64_t trips, overruns; /* overruns: strict decisions that cost more than the worst case */
+    struct pool_pace pace;
     int64_t stranded[POOL_UNITS]; /* of what has settled: leases that ended in crashes */
     struct pool_book book[POOL_BOOKS];
 };
@@ -64,11 +78,12 @@ struct pools {
     struct pool *pool; /* [cap] */
     uint8_t *dirty;    /* per page of POOL_PAGE slots, bit per snapshot generation */
     /* derived from the slots */
-    uint32_t *head, *next;         /* chains by (spec, parent, value): slot + 1, 0 = end */
-    uint32_t *tag;                 /* [cap] more bits of that hash */
-    int64_t heads;                 /* a power of two */
-    uint32_t *children;            /* [cap] instances that name it as parent */
-    int64_t used, lowest;          /* slots taken; no slot below `lowest` is free */
+    uint32_t *head, *next; /* chains by (spec, parent, value): slot + 1, 0 = end */
+    uint32_t *tag;         /* [cap] more bits of that hash */
+    int64_t heads;         /* a power of two */
+    uint32_t *children;    /* [cap] instances that name it as parent */
+    int64_t used, lowest;  /* slots taken; no slot below `lowest` is free */
+    int32_t instances[POOL_SPECS_MAX];
     bool by_model;                 /* some pool looks at the model: a path is needed per model */
     uint8_t asked[POOL_SPECS_MAX]; /* bit per label that the pool matches */
     int8_t zone[POOL_SPECS_MAX];   /* index in config.zone, -1 = UTC */
@@ -183,6 +198,9 @@ int64_t pools_used(const struct pools *p, const struct pool_entry *e, enum pool_
 
 /* ---- changes: by the fold, from facts ---- */
 
+/* pools_pace gives the pacing of an instance, to be changed. */
+struct pool_pace *pools_pace(struct pools *p, int64_t slot);
+
 /* What a decision holds in its pools; kept by the caller beside the decision, zeros = nothing. */
 struct pool_hold {
     uint8_t n;
@@ -241,7 +259,7 @@ int64_t pools_strand(struct pools *p, int64_t lent_ms, int64_t now_ms);
 /* pools_put_page writes slots [page*POOL_PAGE, +POOL_PAGE), at most POOL_PAGE_BYTES_MAX bytes;
  * pools_get_page reads them back and refuses what cannot be. When all are read, pools_reindex
  * rebuilds what is derived; false when parents are wrong. */
-enum { POOL_PAGE_BYTES_MAX = POOL_PAGE * 1024 };
+enum { POOL_PAGE_BYTES_MAX = POOL_PAGE * 1152 };
 void pools_put_page(const struct pools *p, int64_t page, struct filler *out);
 MUST_CHECK bool pools_get_page(struct pools *p, int64_t page, struct reader *in);
 MUST_CHECK bool pools_reindex(struct pools *p);

@@ -130,7 +130,14 @@ static void link_in(struct pools *p, int64_t slot)
     *head = (uint32_t)slot + 1;
     if (pool->parent >= 0)
         p->children[pool->parent]++;
+    p->instances[pool->spec]++;
     p->used++;
+}
+
+struct pool_pace *pools_pace(struct pools *p, int64_t slot)
+{
+    pools_touch(p, slot);
+    return &p->pool[slot].pace;
 }
 
 int32_t pools_take(struct pools *p, int32_t spec, int32_t parent, const char *value, uint64_t seq)
@@ -160,6 +167,7 @@ static void forget(struct pools *p, int64_t slot)
     *at = p->next[slot];
     if (pool->parent >= 0)
         p->children[pool->parent]--;
+    p->instances[pool->spec]--;
     memset(pool, 0, sizeof *pool);
     p->used--;
     p->lowest = slot < p->lowest ? slot : p->lowest;
@@ -274,6 +282,7 @@ bool pools_reindex(struct pools *p)
 {
     memset(p->head, 0, (size_t)p->heads * sizeof *p->head);
     memset(p->children, 0, (size_t)p->cap * sizeof *p->children);
+    memset(p->instances, 0, sizeof p->instances);
     p->used = p->lowest = 0;
     derive(p);
     for (int64_t i = 0; i < p->cap; i++) {
@@ -290,6 +299,42 @@ bool pools_reindex(struct pools *p)
 }
 
 /* ---- snapshots ---- */
+
+static void put_pace(struct filler *out, const struct pool_pace *a)
+{
+    put_u32(out, a->joined);
+    if (a->joined == 0) /* most pools do not pace */
+        return;
+    for (int u = 0; u < POOL_UNITS; u++) {
+        put_u32(out, a->round[u]);
+        put_u32(out, (uint32_t)a->since[u]);
+        put_i64(out, a->start_ms[u]);
+        put_f64(out, a->mu[u]);
+        put_f64(out, a->rate[u]);
+        put_f64(out, a->least[u]);
+    }
+    put_f64(out, a->count);
+    put_f64(out, a->base);
+    put_i64(out, a->week);
+}
+
+static void get_pace(struct reader *in, struct pool_pace *a)
+{
+    a->joined = get_u32(in);
+    if (a->joined == 0)
+        return;
+    for (int u = 0; u < POOL_UNITS; u++) {
+        a->round[u] = get_u32(in);
+        a->since[u] = (int32_t)get_u32(in);
+        a->start_ms[u] = get_i64(in);
+        a->mu[u] = get_f64(in);
+        a->rate[u] = get_f64(in);
+        a->least[u] = get_f64(in);
+    }
+    a->count = get_f64(in);
+    a->base = get_f64(in);
+    a->week = get_i64(in);
+}
 
 void pools_put_page(const struct pools *p, int64_t page, struct filler *out)
 {
@@ -318,6 +363,7 @@ void pools_put_page(const struct pools *p, int64_t page, struct filler *out)
         put_u64(out, pool->overruns);
         for (int u = 0; u < POOL_UNITS; u++)
             put_i64(out, pool->stranded[u]);
+        put_pace(out, &pool->pace);
     }
 }
 
@@ -365,6 +411,7 @@ bool pools_get_page(struct pools *p, int64_t page, struct reader *in)
         pool->overruns = get_u64(in);
         for (int u = 0; u < POOL_UNITS; u++)
             pool->stranded[u] = get_i64(in);
+        get_pace(in, &pool->pace);
         if (in->bad || pool->fuse_level[POOL_NANO] < 0 || pool->fuse_level[POOL_TOKENS] < 0)
             return false;
         pool->born = born;

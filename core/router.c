@@ -92,7 +92,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
     sticky_note(r, ev);
     router_pend(r, &row, d->x, 1);
     pacer_book(&r->pacer, d, ev->seq, policy_at(d->policy)->noisy, &r->params);
-    pool_pacers_count(&r->pool_pacers, d->charge.paced, ev->time_ms);
+    router_count_pace(r, ev, hold);
     if (!router_isolated(r, d->learner)) { /* its predictions must not be units for others */
         router_count_usd(r, d);
         hull_guard_decided(&r->hull, d);

@@ -189,7 +189,7 @@ const struct params *router_params(const struct router *r);
 /* router_lens gives the lens in force, NULL without one. */
 struct lens;
 const struct lens *router_lens(const struct router *r);
-/* How a configured pool that paces stands: see router_pace. */
+/* How an instance of a pool that paces stands: see router_pace. */
 enum pace_step { PACE_FREE, PACE_PACED, PACE_THROTTLING, PACE_REFUSING };
 struct pace_state {
     bool unit[POOL_UNITS];         /* it has a cap in it; of those: */
@@ -200,15 +200,13 @@ struct pace_state {
     double shortage;               /* 1 - rate / least, of the unit that is shortest; <= 0: none */
     enum pace_step step;
 };
-/* router_pace gives it as of the router's clock; false when the pool does not pace. */
-bool router_pace(const struct router *r, int pool, struct pace_state *out);
+/* router_pace gives it of the last instance of a path; false when its pool does not pace. */
+bool router_pace(const struct router *r, const struct pool_path *path, struct pace_state *out);
 /* router_pools gives the budgets' books; router_refusals how often each configured pool has refused
  * since the configuration took effect (not part of the folded state). */
 const struct pools *router_pools(const struct router *r);
 const int64_t *router_refusals(const struct router *r);
 const uint8_t *router_mac_key(const struct router *r);
-/* router_schema names the features in force: rows of another schema teach nothing any more. */
-uint64_t router_schema(const struct router *r);
 /* router_reaches tells whether what the labels of a decision taught can still be changed: not under
  * other features, nor when an import has come in the place of what was known. */
 struct decision_row;
@@ -232,7 +230,7 @@ struct model_stats {
     int64_t spent_nano; /* reported or computed cost, booked estimate where none came yet */
     int64_t labels[TARGETS];
     double quality_sum;  /* of the quality labels now held */
-    double quality_mean; /* of the model's context-free prediction: theta at the bias */
+    double quality_mean; /* predicted for the average judged request, whoever answered it */
     double cost_ratio;   /* learned: reported / computed cost */
 };
 struct router_stats {
@@ -256,6 +254,11 @@ struct router_stats {
     double value_quality;            /* sum of value x label */
     double shadow_gain; /* utility the policy's draws promised beyond what was served */
     double multiplier;  /* of the pacer, quality points per dollar */
+    struct {            /* of this calendar month, UTC; NaN before there is an hour to tell from */
+        int64_t start_ms, end_ms;
+        double requests,
+            usd; /* still to come, by the hours of the week and what one costs lately */
+    } month;
     int n_models;
     struct model_stats model[MODELS_MAX];
 };

@@ -70,23 +70,24 @@ static void learn_targets(struct router *r, const struct decision_row *row, cons
 {
     struct model_counters *m = &r->counters.model[row->arm];
     struct learner *own = router_learner(r, row->learner), *also = router_also(r, row);
+    struct label_change change[TARGETS];
+    for (int t = 0; t < TARGETS; t++)
+        change[t] = (struct label_change){.had = b->applied >> t & 1,
+                                          .before = b->label[t],
+                                          .has = c->has[t],
+                                          .after = c->label[t]};
+    if (also) /* first, so that what is borrowed is up to date */
+        learner_change(also, &r->params, row, x, change, r->clock_ms);
+    learner_change(own, &r->params, row, x, change, r->clock_ms);
     for (int t = 0; t < TARGETS; t++) {
-        struct label_change change = {.had = b->applied >> t & 1,
-                                      .before = b->label[t],
-                                      .has = c->has[t],
-                                      .after = c->label[t]};
-        if (also) /* first, so that what is borrowed is up to date */
-            learner_change(also, &r->params, row, x, (enum target)t, change, r->clock_ms);
-        learner_change(own, &r->params, row, x, (enum target)t, change, r->clock_ms);
-        m->labels[t] += (int)change.has - (int)change.had;
-        if (t == TARGET_QUALITY) {
-            count_quality(r, row, change);
-            hull_guard_label(&r->hull, row, change.had, change.before, change.has, change.after);
-            canary_label(&r->canary, row, change.had, change.before, change.has, change.after);
-        }
-        b->applied = (uint8_t)((b->applied & ~(1u << t)) | (unsigned)change.has << t);
-        b->label[t] = change.has ? change.after : 0;
+        m->labels[t] += (int)change[t].has - (int)change[t].had;
+        b->applied = (uint8_t)((b->applied & ~(1u << t)) | (unsigned)change[t].has << t);
+        b->label[t] = change[t].has ? change[t].after : 0;
     }
+    const struct label_change *q = &change[TARGET_QUALITY];
+    count_quality(r, row, *q);
+    hull_guard_label(&r->hull, row, q->had, q->before, q->has, q->after);
+    canary_label(&r->canary, row, q->had, q->before, q->has, q->after);
 }
 
 static void learn_cost(struct router *r, const struct decision_row *row, const struct label_book *b,

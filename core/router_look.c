@@ -47,11 +47,6 @@ const uint8_t *router_mac_key(const struct router *r)
     return r->init.mac_key;
 }
 
-uint64_t router_schema(const struct router *r)
-{
-    return r->learner.schema;
-}
-
 bool router_reaches(const struct router *r, const struct decision_row *row)
 {
     const struct learner *l = router_learner(r, row->learner);
@@ -84,7 +79,7 @@ bool router_taught(const struct router *r, const char *batch_id)
     return false;
 }
 
-static void model_stats(const struct router *r, int a, struct model_stats *m)
+static void model_stats(const struct router *r, int a, const double *average, struct model_stats *m)
 {
     const struct model_counters *c = &r->counters.model[a];
     m->decisions = c->decisions;
@@ -92,7 +87,7 @@ static void model_stats(const struct router *r, int a, struct model_stats *m)
     m->spent_nano = c->spent_nano;
     memcpy(m->labels, c->labels, sizeof m->labels);
     m->quality_sum = c->quality_sum;
-    m->quality_mean = ridge_theta(r->learner.ridge[a][TARGET_QUALITY])[0];
+    m->quality_mean = learner_quality(&r->learner, a, average);
     m->cost_ratio = learner_cost_ratio(&r->learner, a);
 }
 
@@ -101,10 +96,12 @@ bool router_learner_stats(const struct router *r, int index, struct learner_stat
     if (index < 0 || index > r->params.learners.n)
         return false;
     const struct learner *l = router_learner(r, index);
+    double average[DIM_MAX];
     memset(out, 0, sizeof *out);
+    learner_average(l, r->clock_ms, average);
     for (int a = 0; a < l->n_arms; a++) {
         out->quality_labels[a] = l->arm_labels[a];
-        out->quality_mean[a] = ridge_theta(l->ridge[a][TARGET_QUALITY])[0];
+        out->quality_mean[a] = learner_quality(l, a, average);
     }
     return true;
 }
@@ -122,8 +119,28 @@ static void hull_stats(const struct router *r, struct router_stats *out)
     out->hull.upper = v.upper;
 }
 
+/* What bills came to, over what was expected of them, corrects what a request is expected to cost.
+ */
+static void month_stats(const struct router *r, struct router_stats *out)
+{
+    static const struct window_spec month = {.kind = WINDOW_MONTH};
+    const int64_t hour_ms = 3600000;
+    const struct forecast *f = &r->pool_pacers.all;
+    struct window w = window_at(&month, NULL, r->clock_ms);
+    double billed = r->pacer.predicted_usd > 0 ? r->pacer.billed_usd / r->pacer.predicted_usd : 1;
+    out->month.start_ms = w.start;
+    out->month.end_ms = w.end;
+    out->month.requests = out->month.usd = NAN;
+    if (f->begun_ms == 0 || r->clock_ms - f->begun_ms < hour_ms)
+        return;
+    out->month.requests = forecast_requests(f, NULL, r->clock_ms, w.end);
+    out->month.usd = out->month.requests * r->booked_usd * billed;
+}
+
 void router_stats(const struct router *r, struct router_stats *out)
 {
+    double average[DIM_MAX];
+    learner_average(&r->learner, r->clock_ms, average);
     memset(out, 0, sizeof *out);
     out->seq = r->seq;
     out->clock_ms = r->clock_ms;
@@ -144,9 +161,10 @@ void router_stats(const struct router *r, struct router_stats *out)
     out->value_labelled = r->counters.value_labelled;
     out->value_quality = r->counters.value_quality;
     out->multiplier = r->pacer.mu;
+    month_stats(r, out);
     out->n_models = r->params.catalog.n;
     for (int a = 0; a < out->n_models; a++)
-        model_stats(r, a, &out->model[a]);
+        model_stats(r, a, average, &out->model[a]);
 }
 
 struct learner *router_known(const struct router *r)

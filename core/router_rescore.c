@@ -48,7 +48,7 @@ bool router_rescore(const struct router *r, const struct event *e, struct event_
         return false;
     const struct chooser c = {.params = &r->params,
                               .pacer = &r->pacer,
-                              .rate_usd = router_paced_rate(r, 0),
+                              .rate_usd = r->pacer.rate_usd,
                               .booked_usd = r->booked_usd,
                               .labels = router_census(r, d->learner)->labels[TARGET_QUALITY],
                               .learner = l,

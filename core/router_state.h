@@ -166,14 +166,19 @@ bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq);
 /* router_unlend, at a start: if the life before lent and did not stop in order, its blocks are
  * settled. */
 void router_unlend(struct router *r);
-/* router_pace.c. router_price sets the multipliers of a decision, of which all is known but these;
- * router_paced_rate gives the tightest rate in dollars a request that a budget of it holds, 0
- * without one. */
+/* router_pace.c. router_paced gives the paced pools that a request is charged to or may be, by the
+ * model. router_price sets the multipliers of a decision, of which all is known but these, and
+ * takes from merits what pools of one model ask for; router_paced_rate gives the tightest rate in
+ * dollars a request that a budget of it holds, 0 without one. router_count_pace notes an applied
+ * one. */
+uint64_t router_paced(const struct router *r, int64_t now_ms, const struct event_decided *d);
 void router_price(const struct router *r, int64_t now_ms, struct event_decided *d);
-double router_paced_rate(const struct router *r, uint64_t mask);
-/* router_shortage gives the share, [0,1], of what the cheapest choices cost that a paced pool
- * cannot pay until its window ends, and for how long nobody should ask to have it paid. */
-double router_shortage(const struct router *r, int pool, int64_t now_ms, int64_t *wait_ms);
+double router_paced_rate(const struct router *r, int64_t now_ms, const struct event_decided *d);
+void router_count_pace(struct router *r, const struct event *ev, const struct pool_hold *hold);
+/* router_shortage gives the share, [0,1], of what the cheapest choices cost that the paced pool of
+ * entry i cannot pay until its window ends, and for how long nobody should ask to have it paid. */
+double router_shortage(const struct router *r, const struct pool_path *path, int i,
+                       int64_t *wait_ms);
 /* router_pool_due gives the solution for a paced pool that is due, false when none is. */
 bool router_pool_due(const struct router *r, int64_t now_ms, struct event_paced *out);
 MUST_CHECK enum status router_apply_paced(struct router *r, const struct event *ev,

@@ -57,18 +57,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_i64(w, r->pending.cap);
     put_i64(w, r->pending.first);
     put_i64(w, r->pending.total);
-    put_f64(w, r->pacer.mu);
-    put_f64(w, r->pacer.carry_usd);
-    put_f64(w, r->pacer.owed_usd);
-    put_f64(w, r->pacer.billed_usd);
-    put_f64(w, r->pacer.predicted_usd);
-    put_f64(w, r->pacer.bills);
-    put_f64(w, r->pacer.wanted_usd);
-    put_f64(w, r->pacer.least_usd);
-    put_f64(w, r->pacer.base);
-    put_i64(w, r->pacer.since);
-    put_bool(w, r->pacer.due);
-    put_i64(w, r->pacer.total);
+    pacer_put(w, &r->pacer);
     put_u32(w, (uint32_t)r->json_len);
     put_raw(w, r->json, r->json_len);
     counters_put(w, &r->counters, r->params.catalog.n);
@@ -79,6 +68,7 @@ static void put_header(struct filler *w, const struct router *r)
     put_i64(w, r->dearest_n);
     put_i64(w, r->lent_ms);
     imports_put(w, &r->imports);
+    pace_room_put(w, &r->pacer.room);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -113,34 +103,13 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
         return broken(problem, "open decisions");
     if (!pending_resize(&r->pending, cap))
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory for open decisions");
-    struct pacer paced = {.mu = get_f64(in),
-                          .carry_usd = get_f64(in),
-                          .owed_usd = get_f64(in),
-                          .billed_usd = get_f64(in),
-                          .predicted_usd = get_f64(in),
-                          .bills = get_f64(in),
-                          .wanted_usd = get_f64(in),
-                          .least_usd = get_f64(in),
-                          .base = get_f64(in),
-                          .since = get_i64(in),
-                          .due = get_bool(in),
-                          .total = get_i64(in)};
+    struct reader pacer = *in; /* a configuration starts it anew: to be read again after that */
+    pacer_get(in, &r->pacer);
     enum status s = get_config(r, in, problem);
     if (s != STATUS_OK)
         return s;
     r->dearest_usd = dearest_usd;
-    r->pacer.mu = paced.mu;
-    r->pacer.carry_usd = paced.carry_usd;
-    r->pacer.owed_usd = paced.owed_usd;
-    r->pacer.billed_usd = paced.billed_usd;
-    r->pacer.predicted_usd = paced.predicted_usd;
-    r->pacer.bills = paced.bills;
-    r->pacer.wanted_usd = paced.wanted_usd;
-    r->pacer.least_usd = paced.least_usd;
-    r->pacer.base = paced.base;
-    r->pacer.since = paced.since;
-    r->pacer.due = paced.due;
-    r->pacer.total = paced.total;
+    pacer_get(&pacer, &r->pacer);
     r->pending.first = first;
     r->pending.total = total;
     counters_get(in, &r->counters, r->params.catalog.n);
@@ -155,6 +124,8 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
     r->dearest_n = reader_left(in) > 0 ? get_i64(in) : MEAN_OF;
     r->lent_ms = reader_left(in) > 0 ? get_i64(in) : 0;
     imports_get(in, &r->imports);
+    if (reader_left(in) > 0)
+        pace_room_get(in, &r->pacer.room);
     return STATUS_OK;
 }
 

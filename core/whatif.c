@@ -16,6 +16,7 @@
 #include "core/credit.h"
 #include "core/fairness.h"
 #include "core/pool_pacer.h"
+#include "core/whatif_pools.h"
 #include "core/whatif_rows.h"
 
 static const double HARDLY = 1e-3; /* probability below which the log says nothing of a model */
@@ -65,6 +66,10 @@ enum status whatif_new(const struct whatif_query *q, struct whatif **out, struct
         side->params = s % SIDES == NOW ? *q->now : *q->then;
         side->known = s < BEFORE ? w->known : NULL;
         pacer_configure(&side->pacer, &side->params, &side->params);
+        if (side->params.pools.n > 0 && !pools_init(&side->pools, &side->params.pools)) {
+            whatif_free(w);
+            return no_memory(problem);
+        }
     }
     *out = w;
     return STATUS_OK;
@@ -74,6 +79,8 @@ void whatif_free(struct whatif *w)
 {
     for (size_t i = 0; w && w->row && i < w->n; i++)
         free(whatif_row_at(w, i)->book);
+    for (int s = 0; w && s < w->sides; s++)
+        pools_fini(&w->side[s].pools);
     if (w)
         free(w->row);
     free(w);
@@ -244,11 +251,15 @@ static void rescore(struct whatif *w, int s, const struct event *e, struct whati
     struct whatif_side *side = &w->side[s];
     restate(w, side, logged);
     row->price[s] = factor(w, side, logged, logged->arm);
+    if (side->params.pools.n > 0)
+        whatif_pools_limit(&side->pools, &side->params.catalog, e->time_ms, &side->d);
     double nano = choose_anew(w, side, e->seq);
     row->refused[s] = nano < 0;
     if (nano < 0)
         return;
     pace(side, e->seq, nano);
+    if (side->params.pools.n > 0)
+        whatif_pools_charge(&side->pools, &side->params.catalog, e->time_ms, e->seq, &side->d);
     note_choice(w, side, logged, row, s);
     for (uint64_t m = side->d.eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
@@ -262,6 +273,8 @@ static double moved(const struct whatif *w)
 {
     const struct event_decided *a = &w->side[NOW].d, *b = &w->side[THEN].d;
     double sum = 0;
+    if (!a->eligible || !b->eligible)
+        return 0; /* who is refused goes nowhere */
     for (uint64_t m = a->eligible | b->eligible; m; m &= m - 1) {
         int k = __builtin_ctzll(m);
         sum += fabs((a->eligible >> k & 1 ? a->view[k].pmf : 0) -

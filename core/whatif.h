@@ -26,8 +26,9 @@
  * Under a budget each side is paced anew on these rows, so that its spending meets the budget.
  *
  * Not followed, because the log does not hold what they depend on: keyword rules (no prompts),
- * requests that were refused, models that were not eligible, balances of pools, the exploration
- * quota of new models and the guards. A request of a session stays with its model.
+ * requests that were refused, models that were not eligible, the pacing of pools, the exploration
+ * quota of new models and the guards. Caps and kill switches of pools are (whatif_pools.h). A
+ * request of a session stays with its model.
  */
 struct whatif;
 

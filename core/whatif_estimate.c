@@ -111,12 +111,12 @@ static struct ope_log log_of(const struct estimating *e)
 
 /* The interval is of what as many requests to come will show: theirs is another sample, and as
  * uncertain. */
-static struct whatif_number number(const struct ope_estimate *e, size_t n)
+static struct whatif_number number(const struct ope_estimate *e)
 {
     struct whatif_number out = {NAN, NAN, NAN};
     if (!e->valid)
         return out;
-    struct ope_interval i = ope_student(e, n, ALPHA);
+    struct ope_interval i = ope_student(e, ALPHA);
     return (struct whatif_number){e->value, e->value - M_SQRT2 * (e->value - i.low),
                                   e->value + M_SQRT2 * (i.high - e->value)};
 }
@@ -173,9 +173,9 @@ static void measure_pair(struct estimating *e, enum whatif_metric m, int from,
     struct ope_log rows = log_of(e);
     struct ope_estimate change = ope_difference(&rows, &side[NOW], e->psi[m][from + NOW],
                                                 &side[THEN], e->psi[m][from + THEN]);
-    out->now = number(&side[NOW], e->n);
-    out->then = number(&side[THEN], e->n);
-    out->change = number(&change, e->n);
+    out->now = number(&side[NOW]);
+    out->then = number(&side[THEN]);
+    out->change = number(&change);
     out->enough = enough[NOW] && enough[THEN];
 }
 
@@ -205,9 +205,9 @@ static void measure_ratio(struct estimating *e, int from, struct whatif_line *me
     struct ope_estimate change =
         ope_difference(&rows, &side[NOW], e->psi[WHATIF_VALUE_PER_USD][from + NOW], &side[THEN],
                        e->psi[WHATIF_VALUE_PER_USD][from + THEN]);
-    out->now = number(&side[NOW], e->n);
-    out->then = number(&side[THEN], e->n);
-    out->change = number(&change, e->n);
+    out->now = number(&side[NOW]);
+    out->then = number(&side[THEN]);
+    out->change = number(&change);
     out->enough = value->enough && cost->enough;
 }
 
@@ -229,7 +229,7 @@ static struct whatif_number mean_share(struct estimating *e, int k, int plus, in
     }
     struct ope_log rows = log_of(e);
     struct ope_estimate mean = ope_estimate(&rows, OPE_IPS, &none, e->other);
-    return number(&mean, e->n);
+    return number(&mean);
 }
 
 static void measure_share(struct estimating *e, int k, int from, struct whatif_line *out)

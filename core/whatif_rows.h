@@ -4,6 +4,7 @@
 
 /* What whatif.c gathers and whatif_estimate.c estimates from. */
 #include "core/pacer.h"
+#include "core/pools.h"
 #include "core/whatif.h"
 
 /* Two sides, by what is known today; and the same two by what was known when each decision was
@@ -30,6 +31,7 @@ struct whatif_row {
 struct whatif_side {
     struct params params;
     struct pacer pacer;
+    struct pools pools;          /* of params.pools, if there are any: whatif_pools.h */
     const struct learner *known; /* NULL = what the record says */
     int64_t spent_nano;          /* in expectation, all rows */
     double multiplier;           /* summed */

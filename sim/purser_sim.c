@@ -20,6 +20,7 @@
 #include "sim/replay.h"
 #include "sim/report.h"
 #include "sim/score.h"
+#include "sim/series/series.h"
 #include "sim/setup.h"
 #include "sim/trace.h"
 #include "sim/tune/command.h"
@@ -106,13 +107,15 @@ static enum status play(const struct options *o, const struct table *t, const st
     struct replay_report report;
     struct baselines base;
     struct shocks *shocks = o->n_changes > 0 ? calloc(1, sizeof *shocks) : NULL;
-    s = o->n_changes > 0 && shocks == NULL
+    r.series = o->json ? calloc(1, sizeof *r.series) : NULL;
+    s = (o->n_changes > 0 && shocks == NULL) || (o->json && r.series == NULL)
             ? problem_set(problem, STATUS_INTERNAL, "", "out of memory")
             : replay_run_shocks(&r, &report, shocks, problem);
     if (s == STATUS_OK)
         s = replay_baselines(&r, report.spend.mean, &base, problem);
     if (s == STATUS_OK)
         tell(o, &r, &report, &base, shocks);
+    free(r.series);
     free(shocks);
     free(lens);
     trace_free(&trace);

@@ -12,6 +12,7 @@
 #include "bandit/rng.h"
 #include "sim/play.h"
 #include "sim/replay_sum.h"
+#include "sim/series/series.h"
 #include "sim/steps.h"
 #include "sim/trace.h"
 
@@ -26,6 +27,7 @@ struct halves {
     struct phases *phases; /* of the counted rows */
     struct play play;
     size_t measured_at; /* of the measures behind a seed's result */
+    size_t series_at;   /* likewise of the series; 0 = they are not asked for */
     size_t step_at;     /* of the steps behind a seed's result; 0 = they are not asked for */
     uint64_t first_seed;
     const struct table *table; /* whose rows count: the replay's, or */
@@ -134,6 +136,9 @@ struct seed {
     const struct halves *halves;
     struct recorder *recorder;
     struct step_row step;
+    struct series_watch series;
+    int phase;
+    size_t phase_end; /* requests; behind the phase in hand */
 };
 
 static void dress_seed(void *ctx, size_t i, struct request *r)
@@ -142,25 +147,50 @@ static void dress_seed(void *ctx, size_t i, struct request *r)
     dress(s->halves, i, r);
 }
 
+static void saw(void *ctx, size_t i, uint32_t row, const struct event_decided *d, const int *model)
+{
+    struct seed *s = ctx;
+    const struct phases *phases = s->halves->phases;
+    while (i >= s->phase_end)
+        s->phase_end += phases->phase[++s->phase].n;
+    s->series.judged = &phases->phase[s->phase].table;
+    series_saw(&s->series, i, row, d, model);
+}
+
 static void chose(void *ctx, const struct choice *c)
 {
     struct seed *s = ctx;
+    if (s->halves->series_at > 0) {
+        s->series.judged = c->table;
+        series_chose(&s->series, c->i, c->row, c->model);
+    }
     recorder_take(s->recorder, c->table, c);
     step_put(&s->step, c->table, c);
 }
 
 static enum status play_measured(struct seed *s, uint64_t seed, struct play_result *result,
-                                 struct play_step *step, struct measures *measured)
+                                 struct play_step *step, struct measures *measured,
+                                 struct series *series)
 {
     const struct halves *h = s->halves;
     struct play play = h->play;
     play.chose = chose;
+    play.saw = series != NULL ? saw : NULL;
     play.dress = dress_seed;
     play.ctx = s;
+    s->phase_end = h->phases->phase[0].n;
     s->recorder = recorder_new(h->table, play.count.n);
-    if (s->recorder == NULL)
+    bool ready = s->recorder != NULL &&
+                 (series == NULL || series_open(&s->series, h->table, play.count.n, series));
+    if (!ready) {
+        recorder_free(s->recorder);
         return problem_set(&result->problem, STATUS_INTERNAL, "", "out of memory");
+    }
     play_seed(&play, seed, result, step);
+    if (series != NULL)
+        series_close(&s->series);
+    if (series != NULL && h->phases->n > 1) /* there is no one truth for estimates to be held to */
+        memset(series->ope, 0, sizeof series->ope);
     enum status status = result->status;
     double budget = h->replay->params->budget.usd_per_request;
     if (status == STATUS_OK && !recorder_result(s->recorder, budget, measured))
@@ -176,6 +206,7 @@ static void seed_job(void *ctx, int i, void *result)
     struct play_result *out = result;
     struct play_step *step = p->step_at > 0 ? (void *)((char *)result + p->step_at) : NULL;
     struct measures *measured = (void *)((char *)result + p->measured_at);
+    struct series *series = p->series_at > 0 ? (void *)((char *)result + p->series_at) : NULL;
     uint64_t number = p->first_seed + (uint64_t)i;
     const struct sheet_place *to = &p->replay->sheets;
     struct sheet sheet;
@@ -187,7 +218,7 @@ static void seed_job(void *ctx, int i, void *result)
                                  .policy = p->replay->params->policy.name,
                                  .seed = number}};
     if (s == STATUS_OK)
-        s = play_measured(&seed, number, out, step, measured);
+        s = play_measured(&seed, number, out, step, measured, series);
     else
         out->problem = problem;
     if (s == STATUS_OK)
@@ -256,19 +287,37 @@ static enum status first_failure(const struct play_result *result, int seeds,
     return STATUS_OK;
 }
 
-/* Plays all seeds: results, and the steps behind one another when they are asked for. */
+/* What lies at one offset of each seed's result. */
+struct column {
+    const char *all;
+    size_t size, at;
+};
+
+static const struct series *series_of(const void *ctx, int i)
+{
+    const struct column *c = ctx;
+    return (const void *)(c->all + (size_t)i * c->size + c->at);
+}
+
+static size_t aligned(size_t size)
+{
+    size_t align = _Alignof(max_align_t);
+    return (size + align - 1) / align * align;
+}
+
+/* Plays all seeds: results, the steps behind one another when they are asked for, series over all
+ * seeds when these are. */
 static enum status play_all(const struct replay *r, struct halves *h, struct play_result *result,
-                            struct measures *measured, struct play_step *step,
+                            struct measures *measured, struct play_step *step, double *work,
                             struct problem *problem)
 {
-    size_t n = h->play.count.n, align = _Alignof(max_align_t);
-    size_t size = (sizeof *result + align - 1) / align * align;
+    size_t n = h->play.count.n, size = aligned(sizeof *result);
     h->measured_at = size;
-    size += (sizeof *measured + align - 1) / align * align;
-    if (step != NULL) {
-        h->step_at = size;
-        size += (n * sizeof *step + align - 1) / align * align;
-    }
+    size += aligned(sizeof *measured);
+    h->series_at = r->series != NULL ? size : 0;
+    size += r->series != NULL ? aligned(sizeof(struct series)) : 0;
+    h->step_at = step != NULL ? size : 0;
+    size += step != NULL ? aligned(n * sizeof *step) : 0;
     char *all = malloc((size_t)r->seeds * size);
     if (all == NULL)
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
@@ -280,8 +329,12 @@ static enum status play_all(const struct replay *r, struct halves *h, struct pla
         if (step != NULL)
             memcpy(&step[(size_t)i * n], one + h->step_at, n * sizeof *step);
     }
+    s = s == STATUS_OK ? first_failure(result, r->seeds, problem) : s;
+    if (s == STATUS_OK && r->series != NULL)
+        series_sum_up(series_of, &(struct column){all, size, h->series_at}, r->seeds, n,
+                      h->table->n_models, work, r->series);
     free(all);
-    return s == STATUS_OK ? first_failure(result, r->seeds, problem) : s;
+    return s;
 }
 
 enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
@@ -302,7 +355,7 @@ enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
     if (s == STATUS_OK)
         s = sheet_place_ready(&r->sheets, problem);
     if (s == STATUS_OK)
-        s = play_all(r, &halves, result, measured, step, problem);
+        s = play_all(r, &halves, result, measured, step, work, problem);
     if (s == STATUS_OK) {
         if (r->each != NULL)
             memcpy(r->each, result, seeds * sizeof *result);

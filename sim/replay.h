@@ -15,6 +15,7 @@
 
 struct play_result;
 struct trace;
+struct series_report;
 /* What to replay. All borrowed. */
 struct replay {
     const struct table *table;
@@ -38,7 +39,8 @@ struct replay {
     int seeds;                 /* >= 1 */
     uint64_t first_seed;
     struct crew crew;
-    struct play_result *each; /* [seeds], out: what each seed came to; NULL = not asked for */
+    struct play_result *each;     /* [seeds], out: what each seed came to; NULL = not asked for */
+    struct series_report *series; /* out: how it went, piece by piece; NULL = not asked for */
 };
 enum { SEEDS_MAX = 10000 };
 

@@ -6,6 +6,7 @@
  */
 #include "sim/report.h"
 #include "sim/report_key.h"
+#include "sim/series/series.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -132,6 +133,8 @@ void report_json(struct text *t, const struct replay *r, const struct replay_rep
     report_number(t, "hull_trip_labels", p->trip_labels);
     if (shocks != NULL)
         recovery_json(t, shocks);
+    if (r->series != NULL)
+        series_json(t, r->series, r->table);
     text_put(t, "}\n");
 }
 

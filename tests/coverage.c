@@ -26,8 +26,8 @@
 enum { TARGETS_N = 2, INTERVALS = 5, ROWS_PURPOSE = 0x636f76 };
 static const double ALPHA = 0.05;
 
-/* exact: a normal interval is claimed, since neither probabilities nor weights follow the labels.
- */
+/* exact: the intervals that need bounds are claimed too, since neither probabilities nor weights
+ * follow the labels. */
 static const struct logger {
     const char *name, *config;
     bool exact;
@@ -63,6 +63,7 @@ struct verdict {
     bool failed;
     bool covers[TARGETS_N][OPE_ESTIMATORS], holds[TARGETS_N][INTERVALS];
     double width[TARGETS_N][OPE_ESTIMATORS], wide[TARGETS_N][INTERVALS], ess[TARGETS_N];
+    bool claims[TARGETS_N][OPE_ESTIMATORS];
 };
 
 /* The log of a run, for both targets at once. */
@@ -128,7 +129,7 @@ static void judge(const struct study *s, const struct log *l, int t, uint64_t se
     struct ope_bootstrap boot;
     for (int e = 0; e < OPE_ESTIMATORS; e++) {
         struct ope_estimate x = ope_estimate(&log, (enum ope_estimator)e, &tuning, NULL);
-        struct ope_interval i = ope_student(&x, l->n, ALPHA);
+        struct ope_interval i = ope_student(&x, ALPHA);
         out->covers[t][e] = x.valid && within(i, truth);
         out->width[t][e] = i.high - i.low;
     }
@@ -141,7 +142,10 @@ static void judge(const struct study *s, const struct log *l, int t, uint64_t se
         out->holds[t][k] = k == INTERVALS - 1 ? holds : within(all[k], truth);
         out->wide[t][k] = all[k].high - all[k].low;
     }
-    out->ess[t] = ope_health(&log).ess / (double)l->n;
+    struct ope_health health = ope_health(&log);
+    out->ess[t] = health.ess / (double)l->n;
+    for (int e = 0; e < OPE_ESTIMATORS; e++)
+        out->claims[t][e] = ope_claims((enum ope_estimator)e, &health);
 }
 
 static void run(void *ctx, int number, void *result)
@@ -211,9 +215,11 @@ static void claim(bool ok, const char *who, const char *target, const char *what
     fprintf(stderr, "not as claimed: %s, %s, %s: %.1f%%\n", who, target, what, 100 * share);
 }
 
-/* A line for each target. slack: three standard deviations of a share of so many runs. */
-static void tell(const struct study *s, const struct verdict *o, int runs, double slack)
+/* A line for each target; ~ marks an interval that claims nothing there. slack: three standard
+ * deviations of a share of so many runs. */
+static void tell(const struct study *s, const struct verdict *o, int runs)
 {
+    double slack;
     static const enum ope_estimator shown[] = {OPE_IPS, OPE_SNIPS, OPE_DR, OPE_SNDR, OPE_SWITCH};
     for (int t = 0; t < TARGETS_N; t++) {
         double ess = 0;
@@ -221,16 +227,21 @@ static void tell(const struct study *s, const struct verdict *o, int runs, doubl
             ess += o[r].ess[t] / runs;
         printf("| %-16s | %-7s | %3.0f%% |", s->logger->name, target_name[t], 100 * ess);
         for (size_t k = 0; k < sizeof shown / sizeof *shown; k++) {
-            double covers = 0, width = 0;
+            double covers = 0, width = 0, claims = 0, kept = 0;
             for (int r = 0; r < runs; r++) {
+                bool c = o[r].claims[t][shown[k]];
                 covers += (double)o[r].covers[t][shown[k]] / runs;
                 width += o[r].width[t][shown[k]] / runs;
+                claims += c;
+                kept += c && o[r].covers[t][shown[k]];
             }
-            printf(" %5.1f (%.3f) |", 100 * covers, width);
-            if (s->logger->exact && shown[k] != OPE_SWITCH)
-                claim(fabs(covers - 0.95) <= 0.02 + slack, s->logger->name, target_name[t],
-                      ope_name(shown[k]), covers);
+            printf(" %5.1f%s (%.3f) |", 100 * covers, claims < 0.5 * runs ? "~" : "", width);
+            slack = 3 * sqrt(0.95 * 0.05 / fmax(claims, 1));
+            if (claims > 0.5 * runs)
+                claim(fabs(kept / claims - 0.95) <= 0.02 + slack, s->logger->name, target_name[t],
+                      ope_name(shown[k]), kept / claims);
         }
+        slack = 3 * sqrt(0.95 * 0.05 / runs);
         for (int k = s->boot ? 0 : 1; k < INTERVALS; k++) {
             double holds = 0, width = 0;
             bool says = k == 0 || k >= 3 || strcmp(s->logger->name, "uniform") == 0;
@@ -275,7 +286,7 @@ static enum status study(struct study *s, int runs, struct problem *problem)
             if (o[r].failed)
                 status = problem_set(problem, STATUS_INTERNAL, "", "run %d failed", r);
         if (status == STATUS_OK)
-            tell(s, o, runs, 3 * sqrt(0.95 * 0.05 / runs));
+            tell(s, o, runs);
     }
     free(o);
     return status;

@@ -283,7 +283,7 @@ static void dense_free(struct dense *e)
 
 static void assert_fits(const struct ridge *r, const struct dense *e, double tolerance)
 {
-    double x[64], work[64], mean = 0, width = 0;
+    double x[64], work[64 + RIDGE_SPARE], mean = 0, width = 0;
     for (int j = 0; j < e->d; j++)
         x[j] = 0.3 * j - 1;
     for (size_t j = 0; j < (size_t)e->d; j++) {
@@ -344,7 +344,7 @@ static void ridge_borrowing_equals_dense(void **state)
     for (size_t i = 0; i < sizeof dims / sizeof dims[0] * 6; i++) {
         int d = dims[i / 6];
         int64_t life = lives[i % 2];
-        double loan = loans[i / 2 % 3], work[64], x[64] = {1};
+        double loan = loans[i / 2 % 3], work[64 + RIDGE_SPARE], x[64] = {1};
         struct row rows[ALL];
         struct ridge *r = ridge_some(d, life), *lender = ridge_some(d, life);
         for (int j = 0; j < ALL; j++) {
@@ -357,7 +357,7 @@ static void ridge_borrowing_equals_dense(void **state)
         for (int j = OWN; j < ALL; j++)
             rows[j].v *= fmin(1, loan / weight);
         assert_true(ridge_outdated(r, lender, now));
-        assert_true(ridge_refresh_from(r, lender, loan, now));
+        assert_true(ridge_refresh_from(r, lender, loan, now, NULL));
         struct dense e = dense_fit(rows, ALL, d, life, now);
         e.w = weight_of_rows(rows, OWN, life, now);
         assert_fits(r, &e, 1e-9);
@@ -366,14 +366,14 @@ static void ridge_borrowing_equals_dense(void **state)
         ridge_pend(r, (const float[64]){1}, 1,
                    1); /* pending rows narrow what the loan has narrowed */
         ridge_set_label_rate(r, 1);
-        assert_true(ridge_refresh_from(r, lender, loan, now));
+        assert_true(ridge_refresh_from(r, lender, loan, now, NULL));
         assert_close(ridge_width(r, x, work), narrow / (1 + narrow), 1e-9);
         dense_free(&e);
         ridge_pend(r, (const float[64]){1}, -1, 1);
         ridge_fade(r, 0.5, now); /* what is lent fades with the own rows */
         for (int j = 0; j < ALL; j++)
             rows[j].v *= j < OWN ? 0.5 : fmin(1, loan / 2 / weight) / fmin(1, loan / weight);
-        assert_true(ridge_refresh_from(r, lender, loan, now));
+        assert_true(ridge_refresh_from(r, lender, loan, now, NULL));
         e = dense_fit(rows, ALL, d, life, now);
         e.w = weight_of_rows(rows, OWN, life, now);
         assert_fits(r, &e, 1e-9);
@@ -397,9 +397,9 @@ static void ridge_borrowing_nothing(void **state)
     }
     assert_true(ridge_refresh(r, now));
     ridge_save(r, out[0]);
-    assert_true(ridge_refresh_from(r, empty, 100, now));
+    assert_true(ridge_refresh_from(r, empty, 100, now, NULL));
     ridge_save(r, out[1]);
-    assert_true(ridge_refresh_from(r, r, 0, now));
+    assert_true(ridge_refresh_from(r, r, 0, now, NULL));
     ridge_save(r, out[2]);
     assert_memory_equal(out[0], out[1], n * sizeof **out);
     assert_memory_equal(out[0], out[2], n * sizeof **out);
@@ -414,7 +414,7 @@ static void ridge_without_data_is_the_prior(void **state)
 {
     (void)state;
     const double precision[2] = {4, 100}, mean[2] = {2, -1}, x[2] = {1, 10};
-    double work[2];
+    double work[2 + RIDGE_SPARE];
     struct ridge *r = ridge_new(2, 0, 0.5, 0);
     assert_true(ridge_mean(r, x) == 0 && ridge_width(r, x, work) == 101);
     ridge_prior(r, precision, mean);
@@ -629,12 +629,74 @@ static void ridge_half_life_changes(void **state)
     ridge_free(r);
 }
 
+/* What siblings copy from each other is what each would have worked out alone, to the bit. */
+static void ridge_siblings_equal_only_children(void **state)
+{
+    (void)state;
+    enum { D = 19, N = 3, STEPS = 600 };
+    struct rng g = rng_stream(12, 7, 0);
+    struct ridge *together[N], *alone[N];
+    static double a[2000], b[2000];
+    double x[D], work[D + RIDGE_SPARE];
+    int alike = 0;
+    assert_true(ridge_state_len(D) <= sizeof a / sizeof *a);
+    for (int i = 0; i < N; i++) {
+        together[i] = ridge_some(D, 50000);
+        alone[i] = ridge_some(D, 50000);
+    }
+    for (int step = 0; step < STEPS; step++) {
+        struct row row = row_at(12, (uint64_t)step, D);
+        struct ridge_change change[N];
+        int n = 0, rows = step % 7 == 6 ? -1 : step % 5 == 4 ? 0 : 1;
+        int64_t t_ms = (int64_t)step * 5000; /* the epoch moves now and then */
+        for (int i = 0; i < N; i++) {        /* in stretches all get the same rows */
+            if (i > 0 && step / 50 % 3 == i && rng_uniform(&g) < 0.5)
+                continue;
+            change[n++] = (struct ridge_change){together[i], rows, 0.3, row.y * i};
+            if (rows > 0)
+                ridge_add(alone[i], row.x, row.y * i, t_ms, row.v);
+            else if (rows < 0)
+                ridge_remove(alone[i], row.x, 0.3, t_ms, row.v);
+            else
+                ridge_amend(alone[i], row.x, 0.3, row.y * i, t_ms, row.v);
+        }
+        ridge_change(change, n, row.x, t_ms, row.v);
+        for (int j = 0; j < D; j++)
+            x[j] = (double)row.x[j];
+        for (int i = 0; i < N; i++) {
+            if (step % 100 == 60 + i)
+                ridge_fade(together[i], 0.5, t_ms), ridge_fade(alone[i], 0.5, t_ms);
+            if (step % 90 == 45) { /* names start anew from what is there */
+                ridge_save(together[i], a);
+                assert_true(ridge_load(together[i], a));
+            }
+            if (step % 4 == 0)
+                assert_true(ridge_refresh_from(together[i], NULL, 0, t_ms,
+                                               i > 0 ? together[i - 1] : NULL) ==
+                            ridge_refresh(alone[i], t_ms));
+            ridge_save(together[i], a);
+            ridge_save(alone[i], b);
+            assert_memory_equal(a, b, ridge_state_len(D) * sizeof *a);
+            if (i == 0 || !ridge_like(together[i], together[i - 1]))
+                continue;
+            alike++;
+            double width = ridge_width(together[i], x, work);
+            assert_true(width == ridge_width(together[i - 1], x, work));
+        }
+    }
+    assert_true(alike > 100 && alike < (N - 1) * STEPS);
+    for (int i = 0; i < N; i++) {
+        ridge_free(together[i]);
+        ridge_free(alone[i]);
+    }
+}
+
 static void ridge_keeps_the_old_snapshot(void **state)
 {
     (void)state;
     const float x[2] = {1, 2}, bad[2] = {1, NAN};
     const double at[2] = {1, 1};
-    double work[2];
+    double work[2 + RIDGE_SPARE];
     struct ridge *r = ridge_new(2, 0, 1, 1);
     ridge_add(r, x, 3, 0, 1);
     assert_true(ridge_refresh(r, 0));
@@ -721,7 +783,7 @@ static void ridge_golden_bits(void **state)
             assert_true(ridge_refresh(r, row.t_ms));
     }
     struct ridge *const both[2] = {r, r};
-    double x[D], work[D], mean[D], ones[D];
+    double x[D], work[D + RIDGE_SPARE], mean[D], ones[D];
     struct pool_prior pp = {.precision = ones, .shared = ones};
     for (int j = 0; j < D; j++) {
         x[j] = 1.0 / (j + 1);
@@ -1553,6 +1615,7 @@ int main(void)
         cmocka_unit_test(ridge_merge_equals_one_stream),
         cmocka_unit_test(ridge_merge_keeps_what_faded),
         cmocka_unit_test(ridge_half_life_changes),
+        cmocka_unit_test(ridge_siblings_equal_only_children),
         cmocka_unit_test(ridge_keeps_the_old_snapshot),
         cmocka_unit_test(ridge_saves_every_bit),
         cmocka_unit_test(ridge_golden_bits),

@@ -541,6 +541,21 @@ static void test_hull(void **state)
     assert_true(out.kind == EVENT_LENT && out.lent.on);
 }
 
+/* A decision that is charged to no pool keeps which paced ones it might have been charged to. */
+static void test_might_be(void **state)
+{
+    (void)state;
+    static struct event e, out;
+    uint64_t i = 0;
+    do
+        sample(EVENT_DECIDED, i++, &e);
+    while (e.decided.charge.n > 0);
+    e.decided.charge.paced = 1ull << 63 | 5;
+    size_t n = event_encode(&e, bytes, sizeof bytes);
+    assert_int_equal(event_decode(bytes, n, &out, NULL), STATUS_OK);
+    assert_memory_equal(&e, &out, sizeof e);
+}
+
 /* Bit by bit, from the definition. */
 static uint32_t crc_slow(const uint8_t *p, size_t n, uint32_t seed)
 {
@@ -623,7 +638,8 @@ int main(void)
         cmocka_unit_test(test_ranges),     cmocka_unit_test(test_books),
         cmocka_unit_test(test_golden),     cmocka_unit_test(test_golden_random),
         cmocka_unit_test(test_hull),       cmocka_unit_test(test_crc32c),
-        cmocka_unit_test(test_row),        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_might_be),   cmocka_unit_test(test_row),
+        cmocka_unit_test(test_describe),
     };
     return cmocka_run_group_tests_name("event", tests, NULL, NULL);
 }

@@ -255,6 +255,41 @@ static void test_fade(void **state)
     fold_free(c);
 }
 
+/* What stats tell of a month, and of a model: that is what is predicted of it for the average
+ * request: here tasks are asked for equally often. The bias alone, which no request has for itself,
+ * is somewhere else. */
+static void test_average(void **state)
+{
+    (void)state;
+    static struct router_stats st;
+    struct fold *f = fold_new("{\"learner\":{\"half_life_hours\":0}}", 1000);
+    live(f, 300, 0);
+    router_stats(f->router, &st);
+    struct seen s = look(f);
+    double bias = 0;
+    for (int a = 0; a < ARMS; a++) {
+        int d;
+        double q = 0;
+        for (int k = 0; k < TASKS; k++)
+            q += s.v[k][a][2 * TARGET_QUALITY] / TASKS;
+        assert_true(fabs(st.model[a].quality_mean - q) < 0.01);
+        bias = fmax(bias, fabs(router_weights(f->router, a, TARGET_QUALITY, &d)[0] - q));
+    }
+    assert_true(bias > 0.05);
+    /* a request a minute so far: so many until the month ends, at what one has cost */
+    double left = (double)(st.month.end_ms - st.clock_ms) / 60000;
+    assert_true(fabs(st.month.requests / left - 1) < 0.05);
+    double mean = (double)st.spent_nano * 1e-9 / (double)st.decisions;
+    assert_true(fabs(st.month.usd / st.month.requests / mean - 1) <
+                0.5); /* it began with guesses */
+    fold_free(f);
+    f = fold_new(NULL, 1000);
+    live(f, 30, 0);
+    router_stats(f->router, &st);
+    assert_true(isnan(st.month.usd) && st.month.start_ms < f->now && f->now < st.month.end_ms);
+    fold_free(f);
+}
+
 /* Numbers that no rows can have led to are refused, and nothing has happened. */
 static void test_refused(void **state)
 {
@@ -305,8 +340,9 @@ static void test_imports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),   cmocka_unit_test(test_undo),    cmocka_unit_test(test_fade),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_imports),
+        cmocka_unit_test(test_empty),   cmocka_unit_test(test_undo),
+        cmocka_unit_test(test_fade),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_imports), cmocka_unit_test(test_average),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,7 +177,7 @@ static void clusters(void **state)
                    (alone.a[OPE_SNIPS].high - alone.a[OPE_SNIPS].low);
     assert_close(ratio, 2, .2);
     struct ope_estimate e = ope_estimate(&m.log, OPE_SNIPS, &t, NULL);
-    struct ope_interval student = ope_student(&e, N / 4, .05);
+    struct ope_interval student = ope_student(&e, .05);
     assert_close((together.a[OPE_SNIPS].high - together.a[OPE_SNIPS].low) /
                      (student.high - student.low),
                  1, .08);
@@ -200,7 +200,7 @@ static void differences(void **state)
                         d = ope_difference(&m.log, &x, psi_a, &y, psi_b);
     assert_close(d.value, y.value - x.value, 1e-15);
     assert_true(d.variance < x.variance / 100);
-    struct ope_interval student = ope_student(&d, N, .05);
+    struct ope_interval student = ope_student(&d, .05);
     struct ope_bootstrap boot;
     assert_true(ope_bootstrap(&m.log, &b, &t, .05, 7, &boot));
     assert_close(boot.difference[OPE_IPS].low, student.low, .1 * (student.high - student.low));
@@ -232,7 +232,7 @@ static void intervals(void **state)
     assert_close(c.low, .169319, 1e-5);
     assert_close(c.high, .233546, 1e-5);
     struct ope_estimate e = ope_estimate(&log, OPE_IPS, &(struct ope_tuning){0}, NULL);
-    c = ope_student(&e, 1000, .05);
+    c = ope_student(&e, .05);
     assert_close(c.low, .187598, 3e-5); /* there by the normal distribution */
     assert_close(c.high, .212402, 3e-5);
     c = ope_anytime(&log, &b, .05);
@@ -349,8 +349,8 @@ static void gate(void **state)
     g.cost_high = 0;
     g.unsupported = .006;
     g.segment_low = -.02;
-    g.dr = (struct ope_estimate){.5, 1e-4, true};
-    g.snips = (struct ope_estimate){.53, 1e-4, true};
+    g.dr = (struct ope_estimate){.5, 1e-4, 100, true};
+    g.snips = (struct ope_estimate){.53, 1e-4, 100, true};
     assert_int_equal(ope_gate(&g), GATE_SAMPLE | GATE_ONE_ROW | GATE_PROPENSITY | GATE_UNSUPPORTED |
                                        GATE_DISAGREE | GATE_SEGMENT);
     for (int i = 0; i < GATE_FAULTS; i++)

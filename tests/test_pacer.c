@@ -230,6 +230,72 @@ static void stretches_keep_to_the_budget(void **state)
     }
 }
 
+/* ---- calls that cost dozens of others ---- */
+
+static const double RATE = 1e-3;
+
+/* A request whose dear model, of 16 times the rate, is better by a gain that varies; the other
+ * costs three quarters of the rate. Books the choice and gives its cost. */
+static double decide_dear(struct pacer *p, struct rng *g, uint64_t seq)
+{
+    static const struct pool_pacers no_pools;
+    struct event_decided d = ask();
+    d.view[0].cost_nano = 750000;
+    d.view[1].cost_nano = 16000000;
+    d.view[0].merit = 0.5F;
+    d.view[1].merit = d.view[1].mean[TARGET_QUALITY] =
+        (float)(0.5 - 0.02 * log(1 - rng_uniform(g)));
+    double price = pacer_price(p, &d, &no_pools, false);
+    double dear = (double)d.view[1].merit - price * 16e-3, cheap = 0.5 - price * 0.75e-3;
+    d.booked_nano = d.view[dear > cheap].cost_nano;
+    pacer_book(p, &d, seq, false, &two);
+    if (pacer_due(p)) {
+        struct event_paced s = pacer_solve(p, &no_pools);
+        pacer_adopt(p, &s);
+    }
+    return (double)d.booked_nano * 1e-9;
+}
+
+static void dear_calls_come_one_by_one(void **state)
+{
+    (void)state;
+    static struct pacer p;
+    static double booked[REQUESTS], window[REQUESTS];
+    struct rng g = rng_stream(4, 4, 4);
+    begin(&p, RATE);
+    for (int i = 0; i < REQUESTS; i++)
+        booked[i] = decide_dear(&p, &g, (uint64_t)i) / RATE;
+    int n = REQUESTS - WINDOW + 1;
+    for (int i = 0; i < n; i++)
+        window[i] = mean(booked + i, WINDOW);
+    qsort(window, (size_t)n, sizeof *window, by_size);
+    print_message("dear calls: spent %.3f of the budget, p99 of %d requests as booked %.3f\n",
+                  mean(booked, REQUESTS), WINDOW, window[n * 99 / 100]);
+    assert_true(mean(booked, REQUESTS) > 0.97 && mean(booked, REQUESTS) <= 1);
+    assert_true(window[n * 99 / 100] <= 1.05);
+}
+
+static void room_is_what_others_leave(void **state)
+{
+    (void)state;
+    static struct pace_room r;
+    struct event_decided d = ask(); /* 2 and 20 thousandths of a dollar */
+    d.view[0].merit = 0.5F;
+    d.view[1].merit = 0.9F;
+    pace_room_begin(&r);
+    assert_true(pace_room_price(&r, &d, 0.01, 1) <= 0); /* not many times the rate */
+    double price = pace_room_price(&r, &d, 0.0025, 1);  /* 0.4 more for 18 thousandths more */
+    assert_true(price > 0.4 / 0.018 && price < 0.401 / 0.018);
+    for (int i = 0; i < 500; i++)
+        pace_room_book(&r, 2400000);
+    double left = pace_room_left(&r, 0.0025);
+    assert_true(fabs(left - (1.03 * 0.5 - 199 * 0.0024)) < 1e-9);
+    assert_true(pace_room_price(&r, &d, 0.0025, 1) <= 0);
+    assert_true(pace_room_price(&r, &d, 0.0025, 2) > 0); /* when predictions are half the bill */
+    pace_room_book(&r, 21000000);
+    assert_true(pace_room_price(&r, &d, 0.0025, 1) > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +304,8 @@ int main(void)
         cmocka_unit_test(what_is_not_wanted_is_not_hoarded),
         cmocka_unit_test(the_first_decisions_do_not_splurge),
         cmocka_unit_test(stretches_keep_to_the_budget),
+        cmocka_unit_test(dear_calls_come_one_by_one),
+        cmocka_unit_test(room_is_what_others_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

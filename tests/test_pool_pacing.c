@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include "bandit/rng.h"
 #include "core/forecast.h"
+#include "core/pools.h"
 #include "tests/fold_fx.h"
 
 enum { HOUR = 3600000, DAY = 24, WEEK = 7 * DAY, MODELS = 3 };
@@ -140,8 +141,10 @@ static void hours_are_local(void **state)
 
 /* ---- a week ---- */
 
+static int users; /* more than 0: requests are of so many, the last of them with the most */
 struct week {
     double spent_usd;
+    int big[7]; /* served by the best model */
     int64_t tokens;
     int refused, throttled, requests;
     double quality[7];    /* mean of each day, refusals at 0 */
@@ -149,6 +152,15 @@ struct week {
     int degraded, paced;
     struct pace_state thursday; /* how the pool stood at its end */
 };
+
+/* How the instance in a slot stands. */
+static bool standing(const struct fold *f, int64_t slot, struct pace_state *out)
+{
+    struct pool_path path;
+    return router_pools(f->router)->used > slot &&
+           pools_path_of(router_pools(f->router), slot, f->now, &path) &&
+           router_pace(f->router, &path, out);
+}
 
 static struct feedback outcome(const struct fold *f, uint64_t seq, int arm, struct rng *g)
 {
@@ -179,6 +191,8 @@ static void one(struct fold *f, struct rng *g, int day, struct week *out)
     struct request *r = fold_request("acme", "chat");
     r->prompt_tokens = 100;
     r->value = 0.5 + 1.5 * rng_uniform(g);
+    if (users > 0) /* by the square root: user k has a part that grows like k */
+        (void)snprintf(r->labels.user, NAME_CAP, "u%d", (int)(users * sqrt(rng_uniform(g))));
     out->requests++;
     enum status s = fold_try(f, r);
     if (s != STATUS_OK) {
@@ -195,6 +209,7 @@ static void one(struct fold *f, struct rng *g, int day, struct week *out)
     out->degraded += (f->ev.decided.reasons & REASON_DEGRADED) != 0;
     out->paced += decided_binds(&f->ev.decided);
     out->quality[day] += quality[arm];
+    out->big[day] += arm == 2;
     fold_follow(f);
     struct feedback told = outcome(f, seq, arm, g);
     out->tokens += told.prompt_tokens + told.output_tokens;
@@ -219,7 +234,7 @@ static struct week play(struct fold *f, int64_t start, uint64_t seed, double bus
         }
         w.quality[day] /= w.requests - requests;
         if (day == 3)
-            (void)router_pace(f->router, 0, &w.thursday);
+            (void)standing(f, 0, &w.thursday);
         fold_tick(f);
     }
     router_stats(f->router, &after);
@@ -401,6 +416,79 @@ static void tokens_are_paced(void **state)
     assert_true(at->unit[POOL_TOKENS] && !at->unit[POOL_NANO] && at->multiplier[POOL_TOKENS] > 0);
 }
 
+/* A pool for each of twelve users, of which the last asks 23 times as often as the first: alike
+ * caps are plenty for some and short for others. Hours are of another zone. */
+static void each_has_its_own_pace(void **state)
+{
+    (void)state;
+    double free_usd = natural(), cap = round(0.8 * free_usd / 12 * 1e6) / 1e6;
+    struct week week[2][2];
+    users = 12;
+    for (int pace = 0; pace < 2; pace++) {
+        char patch[512];
+        (void)snprintf(patch, sizeof patch,
+                       "{" QUIET ",\"zones\":[{\"name\":\"there\",\"utc_offset_minutes\":300}],"
+                       "\"pools\":[{\"name\":\"org\",\"usd\":1000,\"window\":\"week\",\"zone\":"
+                       "\"there\",\"mode\":\"quantile\"},{\"name\":\"user\",\"parent\":\"org\","
+                       "\"each\":\"user\",\"usd\":%.6f,\"mode\":\"quantile\",\"pace\":%s}]}",
+                       cap, pace ? "true" : "false");
+        struct fold *f = learned(patch);
+        for (int i = 0; i < 2; i++) {
+            week[pace][i] = play(f, MONDAY + i * (int64_t)WEEK * HOUR, 1 + (uint64_t)i, 1);
+            tell(pace ? "each, paced" : "each, capped", &week[pace][i], 12 * cap);
+            if (i == 0)
+                fold_restart(f);
+        }
+        struct pace_state few, many;
+        const struct pools *p = router_pools(f->router);
+        for (int64_t at = 0; at < p->cap && pace; at++) {
+            struct pace_state *out = strcmp(p->pool[at].value, "u0") == 0    ? &few
+                                     : strcmp(p->pool[at].value, "u11") == 0 ? &many
+                                                                             : NULL;
+            assert_true(!out || standing(f, at, out));
+        }
+        if (pace)
+            assert_true(few.multiplier[POOL_NANO] <= 0 && many.multiplier[POOL_NANO] > 0);
+        fold_check(f);
+        fold_free(f);
+    }
+    users = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_true(week[0][i].refused > week[0][i].requests / 10);
+        assert_true(week[1][i].refused < week[1][i].requests / 100);
+        assert_true(week[1][i].spent_usd > 0.9 * week[0][i].spent_usd);
+        assert_true(least_of(week[1][i].quality, 7) > 0.75);
+    }
+}
+
+/* A pool of the dear model alone, at half of what would be spent on it: nobody is refused in any
+ * case, since others serve; with the cap alone the model is gone by the middle of the week. */
+static void a_pool_of_one_model(void **state)
+{
+    (void)state;
+    double cap = round(0.5 * natural() * 1e6) / 1e6;
+    struct week week[2];
+    for (int pace = 0; pace < 2; pace++) {
+        char patch[512];
+        (void)snprintf(patch, sizeof patch,
+                       "{" QUIET ",\"pools\":[{\"name\":\"dear\",\"match\":{\"model\":\"big\"},"
+                       "\"usd\":%.6f,\"window\":\"week\",\"mode\":\"quantile\",\"pace\":%s}]}",
+                       cap, pace ? "true" : "false");
+        struct fold *f = learned(patch);
+        for (int i = 0; i <= pace; i++)
+            week[pace] = play(f, MONDAY + i * (int64_t)WEEK * HOUR, 1 + (uint64_t)i, 1);
+        tell(pace ? "one model, paced" : "one model, capped", &week[pace], cap);
+        fold_check(f);
+        fold_free(f);
+    }
+    assert_int_equal(week[0].refused + week[1].refused, 0);
+    assert_int_equal(week[0].big[5] + week[0].big[6], 0);
+    assert_true(week[0].degraded == 0 && week[1].degraded > week[1].requests / 10);
+    for (int day = 0; day < 7; day++)
+        assert_true(week[1].big[day] > week[1].requests / 7 / 10);
+    assert_true(week[1].spent_usd > 0.9 * week[0].spent_usd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +501,8 @@ int main(void)
         cmocka_unit_test(little_value_waits),
         cmocka_unit_test(a_window_that_rolls),
         cmocka_unit_test(tokens_are_paced),
+        cmocka_unit_test(each_has_its_own_pace),
+        cmocka_unit_test(a_pool_of_one_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -249,6 +249,40 @@ static void what_no_log_tells_is_refused(void **state)
     fold_free(f);
 }
 
+/* Budgets refuse what does not fit, as their books would have come out; those of others do not. */
+static void pools_refuse(void **state)
+{
+    (void)state;
+    static struct whatif_report r;
+    enum { N = 1200 };
+    struct fold *f = logged(N);
+    double mean = (usd[0] + usd[1] + usd[2]) / 3;
+    char patch[160];
+    (void)snprintf(patch, sizeof patch, "{\"pools\":[{\"name\":\"all\",\"usd\":%.6f}]}",
+                   mean * N / 4);
+    seen(f, patch, &r);
+    assert_true(fabs(r.all.refused.then.value - 0.75) < 0.05);
+    assert_true(r.all.refused.now.value == 0);
+    seen(f,
+         "{\"pools\":[{\"name\":\"acme\",\"match\":{\"tenant\":\"acme\"},\"usd\":1000,\"kill\":"
+         "true}]}",
+         &r);
+    assert_true(r.all.refused.then.value == 1);
+    seen(f,
+         "{\"pools\":[{\"name\":\"other\",\"match\":{\"tenant\":\"other\"},\"usd\":1000,\"kill\":"
+         "true}]}",
+         &r);
+    assert_true(r.all.refused.then.value == 0 && r.moved == 0);
+    /* A model's own: the others answer. */
+    seen(
+        f,
+        "{\"pools\":[{\"name\":\"big\",\"match\":{\"model\":\"big\"},\"usd\":1000,\"kill\":true}]}",
+        &r);
+    assert_true(r.all.refused.then.value == 0 && r.all.tier[2].then.value == 0);
+    assert_true(fabs(r.all.tier[0].then.value - 0.5) < 0.01);
+    fold_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +294,7 @@ int main(void)
         cmocka_unit_test(prices_are_linear),
         cmocka_unit_test(the_floor_of_groups_is_kept),
         cmocka_unit_test(what_no_log_tells_is_refused),
+        cmocka_unit_test(pools_refuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,39 @@ static int preview(struct cli *c, const struct change *x)
     return CLI_OK;
 }
 
+/* Why a share of the requests cannot have another value of it than the rest. */
+static const char *why_not_tried(const char *part)
+{
+    static const struct {
+        const char *part, *why;
+    } reasons[] = {
+        {"models",
+         "a price is a fact of the world, the same for every request, and a new or changed "
+         "model is on trial by itself (learner.quota); use --preview, then --apply"},
+        {"pools", "a cap is on all that it matches, and kept by half of it would be no cap; use "
+                  "--preview, then --apply; soft_only only warns"},
+        {"budget", "it is an average over all requests; use --preview, then --apply"},
+        {"rules", "a rule is an order that holds for every request it fits; use --apply, and "
+                  "policy.apprentice to watch"},
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (strcmp(part, reasons[i].part) == 0)
+            return reasons[i].why;
+    return "this is no choice between models; use --preview, then --apply";
+}
+
+/* The first part that is to change beside what is on trial, NULL when there is none. */
+static const char *beside_trial(const struct change *x)
+{
+    for (void *i = json_object_iter(x->after); i; i = json_object_iter_next(x->after, i)) {
+        const char *key = json_object_iter_key(i);
+        if (strcmp(key, "canary") != 0 &&
+            !json_equal(json_object_iter_value(i), json_object_get(x->before, key)))
+            return key;
+    }
+    return NULL;
+}
+
 /* Weights and policy as they were, and as they are to be on trial. False: told. */
 static bool put_on_trial(struct cli *c, const struct change *x)
 {
@@ -155,13 +188,14 @@ static bool put_on_trial(struct cli *c, const struct change *x)
         json_object_set(x->after, parts[i], json_object_get(x->before, parts[i]));
     }
     json_object_set_new(canary, "share", json_real(x->share));
-    json_t *rest = json_deep_copy(x->after);
-    json_object_set(rest, "canary", json_object_get(x->before, "canary"));
-    bool alone = json_equal(rest, x->before);
-    json_decref(rest);
-    if (!alone)
-        cli_usage(c, "--canary tries weights and policy, nothing else");
-    return alone;
+    const char *other = beside_trial(x);
+    if (!other)
+        return true;
+    char text[300];
+    (void)snprintf(text, sizeof text, "--canary tries weights and policy, nothing else: %s",
+                   why_not_tried(other));
+    cli_usage(c, text);
+    return false;
 }
 
 static int apply(struct cli *c, const struct change *x)
@@ -299,7 +333,8 @@ static void on_entry(void *ctx, const json_t *e)
 {
     struct history *h = ctx;
     const char *op = cli_text(e, "op");
-    if (strncmp(op, "keys.", 5) == 0 || strncmp(op, "lens.", 5) == 0 || strcmp(op, "unlearn") == 0)
+    if (strncmp(op, "keys.", 5) == 0 || strncmp(op, "lens.", 5) == 0 ||
+        strncmp(op, "learned.", 8) == 0 || strcmp(op, "unlearn") == 0)
         return; /* not of the configuration */
     h->last = json_integer_value(json_object_get(e, "n"));
     if (h->entries)

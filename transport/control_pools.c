@@ -54,7 +54,7 @@ static void put_forecast(struct text *t, const struct pools *p, const struct poo
 }
 
 /* What pacing has the pool do to requests, of a paced one. */
-static void put_pace(struct text *t, const struct router *r, int spec)
+static void put_pace(struct text *t, const struct router *r, const struct pool_path *path)
 {
     static const char *const steps[] = {[PACE_FREE] = "free",
                                         [PACE_PACED] = "paced",
@@ -63,7 +63,7 @@ static void put_pace(struct text *t, const struct router *r, int spec)
     static const char *const unit[POOL_UNITS] = {"usd", "token"};
     static const char *const units[POOL_UNITS] = {"usd", "tokens"};
     struct pace_state s;
-    if (!router_pace(r, spec, &s))
+    if (!router_pace(r, path, &s))
         return;
     text_printf(t, ",\"pace\":{\"step\":\"%s\",\"requests_expected\":", steps[s.step]);
     text_json_number(t, s.requests, 6);
@@ -106,7 +106,7 @@ static void put_instance(struct text *t, const struct desk *d, const struct pool
     for (int u = 0; pool && u < POOL_UNITS; u++)
         if (pool->stranded[u] > 0)
             put_amount(t, "stranded", (enum pool_unit)u, pool->stranded[u]);
-    put_pace(t, d->router, e->spec);
+    put_pace(t, d->router, path);
     put_forecast(t, p, e, path->now_ms);
     text_printf(t,
                 ",\"overruns\":%" PRIu64 ",\"trips\":%" PRIu64 ",\"fused\":%s,\"kill\":%s,"

@@ -120,6 +120,18 @@ static void put_learner(struct text *t, const struct router *r, int index)
     text_put(t, "]}");
 }
 
+/* What is still to come of the month: with what spend.get tells of it so far, all of it. */
+static void put_month(struct text *t, const struct router_stats *st)
+{
+    text_printf(t,
+                ",\"month\":{\"start_ms\":%" PRId64 ",\"end_ms\":%" PRId64 ",\"requests_to_come\":",
+                st->month.start_ms, st->month.end_ms);
+    text_json_number(t, st->month.requests, 6);
+    text_put(t, ",\"usd_to_come\":");
+    text_json_number(t, st->month.usd, 6);
+    text_put(t, "}");
+}
+
 bool control_stats(const struct router *r, struct outbuf *out)
 {
     static struct router_stats st; /* loop thread only; too big for the stack */
@@ -128,6 +140,7 @@ bool control_stats(const struct router *r, struct outbuf *out)
         return false;
     router_stats(r, &st);
     put_totals(&out->text, &st);
+    put_month(&out->text, &st);
     control_canary(&out->text, p->canary.share, &st);
     text_put(&out->text, ",\"models\":[");
     for (int i = 0; i < st.n_models && i < p->catalog.n; i++)

@@ -329,7 +329,7 @@ static void put_models(const struct server *s, const struct router_stats *st, st
     by_model(s, st, o, "model_spend_usd", "gauge", "Spent on the model.", spend_of);
     by_model(s, st, o, "model_quality_ratio", "gauge", "Mean of its quality labels.", observed_of);
     by_model(s, st, o, "model_quality_learned_ratio", "gauge",
-             "Its quality on an average request, as learned.", learned_of);
+             "Predicted quality on the average judged request.", learned_of);
     by_model(s, st, o, "model_quality_labels", "gauge", "Quality labels it has.", labels_of);
     by_model(s, st, o, "model_cost_ratio", "gauge", "Reported cost over computed, as learned.",
              ratio_of);

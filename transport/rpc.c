@@ -24,7 +24,7 @@
 #include <nng/protocol/reqrep0/rep.h>
 #include "transport/mailbox.h"
 
-enum { KEPT_BYTES_MAX = 4096 };
+enum { KEPT_BYTES_MAX = 4096, READ_HERE_MAX = 32768 };
 enum slot_state { SLOT_IDLE, SLOT_RECV, SLOT_OPEN, SLOT_HELD, SLOT_SEND, SLOT_STATES };
 
 struct rpc_slot {
@@ -36,6 +36,7 @@ struct rpc_slot {
     nng_aio *receive, *send;
     nng_msg *msg; /* the request while OPEN; a small one is kept to carry the reply */
     int pipe;     /* where it came from */
+    struct arrival read;
 };
 
 struct rpc {
@@ -81,10 +82,14 @@ static void rpc_listen(struct rpc_slot *s)
         nng_aio_cancel(s->receive);
 }
 
-/* NNG thread: sometimes the poller itself, so nothing but the hand-over. */
+/* NNG thread. It reads the request, which needs nothing of ours; a long one is left to the loop,
+ * since this thread serves other connections, too. */
 static void rpc_on_received(void *arg)
 {
     struct rpc_slot *s = arg;
+    nng_msg *msg = nng_aio_result(s->receive) == 0 ? nng_aio_get_msg(s->receive) : NULL;
+    if (msg && nng_msg_len(msg) <= READ_HERE_MAX)
+        arrival_read(&s->read, nng_msg_body(msg), nng_msg_len(msg));
     mailbox_push(&s->rpc->box, &s->mail);
 }
 
@@ -192,6 +197,7 @@ static void rpc_reply(struct slot *slot)
     struct rpc_slot *s = of(slot);
     slot_move(s, SLOT_SEND);
     s->rpc->replies++;
+    arrival_close(&s->read);              /* of a request that was refused unread */
     endpoint_end(&s->rpc->gate, s->pipe); /* from here on the client may be idle, or not read */
     nng_msg *msg = reply_message(s);
     if (!msg) { /* no memory to answer: the client times out and retries by its id */
@@ -275,6 +281,7 @@ static void free_slots(struct rpc *r)
         free_aio(s->send);
         if (s->msg)
             nng_msg_free(s->msg);
+        arrival_close(&s->read);
         outbuf_fini(&s->slot.out);
     }
 }
@@ -312,6 +319,7 @@ static enum status open_slots(struct rpc *r, struct problem *problem)
         struct rpc_slot *s = &r->slot[i];
         s->rpc = r;
         s->slot.door = &rpc_door;
+        s->slot.read = &s->read;
         s->slot.purpose = r->options.purpose;
         int e = nng_ctx_open(&s->ctx, r->socket);
         if (e == 0)

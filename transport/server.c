@@ -66,34 +66,33 @@ enum answered { ANSWERED, ANSWERED_AT_THE_DOOR, ANSWERED_LATER };
 /* Writes the reply, or it will come later. What is turned away at the door has told nothing and
  * learns nothing of what is not yet durable: it need not wait for the disk, and does not keep a
  * slot that somebody else could use. */
-static enum answered answer(struct server *s, struct slot *slot, const void *bytes, size_t n)
+static enum answered answer(struct server *s, struct slot *slot, struct arrival *r)
 {
-    struct message m;
+    struct message *m = &r->message;
     struct problem p = {0};
-    if (wire_open(&m, bytes, n, &p) != STATUS_OK) {
+    if (r->status != STATUS_OK) {
         s->desk->refused++;
-        desk_error(slot_out(slot), &p);
+        desk_error(slot_out(slot), &r->problem);
         return ANSWERED_AT_THE_DOOR;
     }
     enum answered done = ANSWERED;
-    if (admit(s, slot, &m, &p) != STATUS_OK) {
+    if (admit(s, slot, m, &p) != STATUS_OK) {
         s->desk->refused++;
         desk_error(slot_out(slot), &p);
         done = ANSWERED_AT_THE_DOOR;
-    } else if (!belongs(slot, &m)) {
+    } else if (!belongs(slot, m)) {
         problem_set(&p, STATUS_BAD_REQUEST, "/op",
                     "op %s is unknown here: route, route_many go to the route address, feedback, "
                     "feedback_many to the feedback address, all others to control (over HTTP: "
                     "/v1/route, /v1/feedback, /v1/control)",
-                    m.op_name);
+                    m->op_name);
         s->desk->refused++;
         desk_error(slot_out(slot), &p);
-    } else if (m.op == WIRE_CONTROL) {
-        done = control_answer(&s->desk_control, &m, slot) ? ANSWERED : ANSWERED_LATER;
+    } else if (m->op == WIRE_CONTROL) {
+        done = control_answer(&s->desk_control, m, slot) ? ANSWERED : ANSWERED_LATER;
     } else {
-        desk_answer(s->desk, &m, slot_out(slot));
+        desk_answer(s->desk, m, slot_out(slot));
     }
-    wire_close(&m);
     return done;
 }
 
@@ -110,7 +109,13 @@ bool server_on_request(void *ctx, struct slot *slot, const void *bytes, size_t n
     }
     bool relaxed =
         s->settings.relaxed && slot->purpose == PURPOSE_ROUTE && desk_ahead_begin(s->desk);
-    enum answered done = answer(s, slot, bytes, n);
+    struct arrival here = {.done = false}, *r = slot->read && slot->read->done ? slot->read : &here;
+    if (r == &here)
+        arrival_read(r, bytes, n);
+    enum answered done = answer(s, slot, r);
+    if (r == &here ||
+        done != ANSWERED_LATER) /* else its reply, with which the slot is the door's */
+        arrival_close(r);
     if (done == ANSWERED_LATER)
         return true;
     if (done == ANSWERED_AT_THE_DOOR) {

@@ -3,6 +3,19 @@
 
 #include "core/doc.h"
 
+void arrival_read(struct arrival *r, const void *bytes, size_t n)
+{
+    r->status = wire_open(&r->message, bytes, n, &r->problem);
+    r->done = true;
+}
+
+void arrival_close(struct arrival *r)
+{
+    if (r->done && r->status == STATUS_OK)
+        wire_close(&r->message);
+    r->done = false;
+}
+
 void slot_asked(struct slot *s, const void *bytes, size_t n)
 {
     s->packed = s->out.text.packed = doc_is_packed(bytes, n);

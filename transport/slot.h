@@ -2,6 +2,7 @@
 #ifndef PURSER_TRANSPORT_SLOT_H
 #define PURSER_TRANSPORT_SLOT_H
 
+#include "core/wire.h"
 #include "transport/outbuf.h"
 
 /*
@@ -18,15 +19,27 @@ struct slot_door {
     bool prompt;
 };
 
+/* A request as its door's threads have read it: any thread fills one, one at a time. */
+struct arrival {
+    struct message message; /* with STATUS_OK */
+    struct problem problem; /* else */
+    enum status status;
+    bool done;
+};
+void arrival_read(struct arrival *r, const void *bytes, size_t n);
+/* arrival_close accepts one that is not done. */
+void arrival_close(struct arrival *r);
+
 /* What may be asked for. */
 enum purpose { PURPOSE_ROUTE, PURPOSE_FEEDBACK, PURPOSE_CONTROL };
 
 struct slot {
     const struct slot_door *door;
     enum purpose purpose;
-    const char *op;  /* of the purpose only this one; NULL = all */
-    const char *key; /* who asks, if the door was told beside the message; NULL = not */
-    bool packed;     /* asked in MessagePack, so answered in it */
+    const char *op;       /* of the purpose only this one; NULL = all */
+    const char *key;      /* who asks, if the door was told beside the message; NULL = not */
+    bool packed;          /* asked in MessagePack, so answered in it */
+    struct arrival *read; /* of the request, when it is done; NULL: this door reads nothing */
     struct outbuf out;
 };
 

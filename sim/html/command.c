@@ -168,6 +168,9 @@ static int write_page(const char *out, const char *title, const struct results *
     struct page page = {.out = open_memstream(&text, &len), .problem = &problem};
     if (m == NULL || page.out == NULL) {
         free(m);
+        if (page.out != NULL)
+            fclose(page.out);
+        free(text);
         return fail(out, "out of memory");
     }
     matrix_init(m);

@@ -10,8 +10,9 @@
 #include <string.h>
 
 static const char font[] = "sans-serif,13";
-/* Between names that would lie on each other; of a letter; and the most that names may take. */
-enum { LABEL_PX = 16, LETTER_PX = 8, NAMES_PX = 250 };
+/* Between names that would lie on each other; of a letter; and the most that names may take; of a
+ * number below the axis; frames for which gnuplot's own choice of numbers is too dense. */
+enum { LABEL_PX = 16, LETTER_PX = 8, NAMES_PX = 250, TICK_PX = 64, NARROW_PX = 400 };
 
 const char *plot_ink(int ink)
 {
@@ -199,12 +200,24 @@ static void make_room(struct plot *p)
         p->right = 1 - (double)px / p->width;
 }
 
+/* Numbers below a narrow frame: as many as have room, 1, 2 or 5 times a power of ten apart. */
+static void space_numbers(struct plot *p)
+{
+    double px = p->width * (p->right - p->left), least = (p->x1 - p->x0) * TICK_PX / px;
+    double step = pow(10, floor(log10(least)));
+    if (px >= NARROW_PX || !(least > 0))
+        return;
+    step *= least <= step ? 1 : least <= 2 * step ? 2 : least <= 5 * step ? 5 : 10;
+    fprintf(p->set, "set xtics %.10g\n", step);
+}
+
 static void settle(struct plot *p)
 {
     make_room(p);
     place_labels(p);
     if (p->broken)
         return;
+    space_numbers(p);
     fprintf(p->set, "set lmargin at screen %.4f\nset rmargin at screen %.4f\n", p->left, p->right);
     fprintf(p->set, "set bmargin at screen %.4f\nset tmargin at screen %.4f\n", p->bottom, p->top);
     fprintf(p->set, "set xrange [%.10g:%.10g]\nset yrange [%.10g:%.10g]\n", p->x0, p->x1, p->y0,

@@ -27,68 +27,34 @@ static void table(struct page *p, const struct frontier *f)
 
 /* ---- replay ---- */
 
-static double cell_of(const json_t *windows, size_t k, size_t column)
+/* A replay as the one policy of a run, with its changes as events; NULL = it has no series. */
+static json_t *as_run(const json_t *replay)
 {
-    return json_number_value(json_array_get(json_array_get(windows, k), column));
-}
-
-/* Quality (column 0) and the changed model's share (1) in even pieces. */
-static void change_lines(struct plot *plot, const json_t *windows, double width)
-{
-    for (size_t q = 0; q < 2; q++) {
-        size_t n = json_array_size(windows);
-        int ink = INK_SERIES + (int)q;
-        plot_block(plot);
-        for (size_t k = 0; k < n; k++)
-            plot_row(plot, (double[]){((double)k + 0.5) * width, cell_of(windows, k, q)}, 2);
-        plot_item(plot, plot_end(plot), "using 1:2 with lines lc rgb '%s' lw 2", plot_ink(ink));
-        plot_beside(plot, cell_of(windows, n - 1, q), ink, q == 0 ? "quality" : "its share");
+    const json_t *changes = json_object_get(replay, "changes");
+    json_t *policy = json_deep_copy(replay), *events = json_array();
+    if (json_array_size(json_object_get(replay, "series")) == 0) {
+        json_decref(policy);
+        json_decref(events);
+        return NULL;
     }
-}
-
-static void change(struct page *p, const json_t *replay, const json_t *c)
-{
-    const json_t *windows = json_object_get(c, "windows");
-    double n = page_number(replay, "n"), width = page_number(c, "window");
-    struct range y = {NAN, NAN};
-    struct plot plot;
-    if (json_array_size(windows) == 0)
-        return;
-    for (size_t k = 0; k < json_array_size(windows); k++)
-        for (size_t q = 0; q < 2; q++)
-            range_take(&y, cell_of(windows, k, q));
-    page_figure(
-        p, "rolling",
-        "Mean quality, and the share of requests that the changed model gets, in even pieces.",
-        "Quality is %.3f before %s changes, %.3f in the first requests after, %.3f in the last",
-        page_number(json_object_get(c, "before"), "quality"), page_string(c, "model"),
-        page_number(json_object_get(c, "first"), "quality"),
-        page_number(json_object_get(c, "last"), "quality"));
-    page_plot(p, &plot, 760, 320, "request", "quality; share of the changed model (0 to 1)");
-    plot_range(&plot, 0, n, y.low, y.high);
-    plot_rule(&plot, page_number(c, "at"), 0, "changes");
-    if (page_number(c, "until") < n)
-        plot_rule(&plot, page_number(c, "until"), 1, "changes back");
-    change_lines(&plot, windows, width);
-    page_draw(p, &plot);
-    page_table(p, "_up to request|quality|share");
-    for (size_t k = 0; k < json_array_size(windows); k++) {
-        char end[32];
-        snprintf(end, sizeof end, "%.0f", fmin(((double)k + 1) * width, n));
-        page_row(p, end);
-        page_cell(p, cell_of(windows, k, 0), "4f");
-        page_cell(p, cell_of(windows, k, 1), "4f");
+    json_object_set_new(policy, "name", json_string(page_string(replay, "policy")));
+    for (size_t i = 0; i < json_array_size(changes); i++) {
+        const json_t *c = json_array_get(changes, i);
+        bool active = json_is_true(json_object_get(c, "active"));
+        json_array_append_new(
+            events, json_pack("{s:s,s:f,s:f,s:s}", "kind", active ? "change" : "withdrawn", "from",
+                              page_number(c, "at"), "until", page_number(c, "until"), "model",
+                              page_string(c, "model")));
     }
-    page_table_end(p);
-    page_figure_end(p);
+    return json_pack("{s:f,s:[o],s:o}", "n", page_number(replay, "n"), "policies", policy, "events",
+                     events);
 }
 
 void draw_replay(struct page *p, const json_t *replay)
 {
     struct frontier f = {.hull = json_object_get(replay, "hull")};
     struct span gain = page_span(replay, "gain_over_hull");
-    const json_t *fixed = json_object_get(replay, "fixed"),
-                 *changes = json_object_get(replay, "changes");
+    const json_t *fixed = json_object_get(replay, "fixed");
     char below[200];
     snprintf(below, sizeof below, "%.0f requests counted, %.0f learned first, %.0f seeds.",
              page_number(replay, "n"), page_number(replay, "learned"),
@@ -112,8 +78,13 @@ void draw_replay(struct page *p, const json_t *replay)
         page_string(replay, "policy"), gain.mean);
     draw_frontier(p, &f);
     table(p, &f);
-    for (size_t i = 0; i < json_array_size(changes); i++)
-        change(p, replay, json_array_get(changes, i));
+    json_t *run = as_run(replay);
+    if (run != NULL) {
+        draw_over_time(p, run);
+        draw_shares(p, run);
+        draw_truth(p, run);
+    }
+    json_decref(run);
 }
 
 /* ---- compare ---- */

@@ -48,7 +48,7 @@ static void shares(const struct stack *s, const json_t *part, double out[STACK_M
 
 static void layer(struct plot *plot, const struct stack *s, const json_t *series, int m)
 {
-    double from = 0, below = 0;
+    double from = 0, below = 0, most = 0;
     size_t n = json_array_size(series);
     plot_block(plot);
     for (size_t k = 0; k < n; k++) {
@@ -63,23 +63,23 @@ static void layer(struct plot *plot, const struct stack *s, const json_t *series
         plot_row(plot, (double[]){end, 100 * low, 100 * (low + share[m])}, 3);
         from = end;
         below = 100 * (low + share[m] / 2);
-        if (k == n - 1 && share[m] < 0.005)
-            below = NAN;
+        most = fmax(most, share[m]);
     }
     plot_item(plot, plot_end(plot),
               "using 1:2:3 with filledcurves lc rgb '%s' fs transparent solid 0.75 noborder",
               plot_ink(INK_SERIES + m));
-    plot_beside(plot, below, INK_SERIES + m, s->name[m]);
+    if (most >= 0.005)
+        plot_beside(plot, below, INK_SERIES + m, s->name[m]);
 }
 
-static void one(struct page *p, const json_t *run, const json_t *policy)
+static void one(struct page *p, const json_t *run, const json_t *policy, bool wide)
 {
     const json_t *series = json_object_get(policy, "series");
     struct stack s = stack_of(json_array_get(series, 0));
     struct plot plot;
     char axis[128];
     snprintf(axis, sizeof axis, "%s: %% of requests", page_string(policy, "name"));
-    page_plot(p, &plot, 470, 240, "request", axis);
+    page_plot(p, &plot, wide ? 760 : 470, wide ? 300 : 240, "request", axis);
     plot_range(&plot, 0, page_number(run, "n"), 0, 100);
     plot.y0 = 0;
     plot.y1 = 100;
@@ -156,6 +156,6 @@ void draw_shares(struct page *p, const json_t *run)
         return;
     title(p, json_array_get(policies, draw_main(policies)));
     for (size_t i = 0; i < n; i++)
-        one(p, run, json_array_get(policies, i));
+        one(p, run, json_array_get(policies, i), n == 1);
     numbers(p, policies, n);
 }

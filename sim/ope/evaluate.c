@@ -83,7 +83,10 @@ static bool estimate_all(const struct job *k, const struct ope_slice *s, struct 
         a[1].estimate[e] = ope_estimate(&log[1], kind, &out->tuning, psi + n);
         a[2].estimate[e] = ope_difference(log, &a[1].estimate[e], psi + n, &a[0].estimate[e], psi);
         for (int side = 0; side < SIDES; side++)
-            a[side].student[e] = ope_student(&a[side].estimate[e], log[0].n_clusters, k->q->alpha);
+            a[side].student[e] = ope_student(&a[side].estimate[e], k->q->alpha);
+        for (int side = 0; side < 2; side++)
+            a[side].claims[e] = !k->r->lost && ope_claims(kind, &k->out->health[side]);
+        a[SIDE_DIFFERENCE].claims[e] = a[SIDE_TARGET].claims[e] && a[SIDE_AGAINST].claims[e];
     }
     free(psi);
     struct ope_bootstrap boot;
@@ -148,9 +151,8 @@ static bool answer_part(const struct job *k, struct ope_part *p, int parts)
         struct ope_estimate against = ope_estimate(&s.log[1], e, t, psi + p->n);
         p->target = ope_estimate(&s.log[0], e, t, psi);
         p->difference = ope_difference(s.log, &against, psi + p->n, &p->target, psi);
-        p->interval = ope_student(&p->target, s.log[0].n_clusters, k->q->alpha);
-        p->difference_interval =
-            ope_student(&p->difference, s.log[0].n_clusters, k->q->alpha / parts);
+        p->interval = ope_student(&p->target, k->q->alpha);
+        p->difference_interval = ope_student(&p->difference, k->q->alpha / parts);
         p->ess = ope_health(&s.log[0]).ess;
         p->judged = p->ess >= JUDGED_ESS;
     }

@@ -25,6 +25,7 @@ enum ope_side { SIDE_TARGET, SIDE_AGAINST, SIDE_DIFFERENCE, SIDES };
 struct ope_answer { /* of one aim and one side */
     struct ope_estimate estimate[OPE_ESTIMATORS];
     struct ope_interval student[OPE_ESTIMATORS], bootstrap[OPE_ESTIMATORS];
+    bool claims[OPE_ESTIMATORS]; /* that its interval holds as often as it says: see ope_claims */
     struct ope_interval clopper_pearson, cressie_read, bernstein, anytime; /* not of differences,
                                                                               but for the last */
 };

@@ -50,10 +50,13 @@ static void tell_side(FILE *f, const struct ope_aim_answer *a, int e)
     const struct ope_answer *x = &a->side[SIDE_TARGET], *d = &a->side[SIDE_DIFFERENCE];
     if (!x->estimate[e].valid)
         return;
-    fprintf(f, "  %-12s %11.5g %11.5g  [%.5g, %.5g]  %+11.5g  [%+.5g, %+.5g]\n",
-            ope_name((enum ope_estimator)e), x->estimate[e].value, sqrt(x->estimate[e].variance),
-            x->bootstrap[e].low, x->bootstrap[e].high, d->estimate[e].value, d->bootstrap[e].low,
-            d->bootstrap[e].high);
+    char of_x[48], of_d[48];
+    snprintf(of_x, sizeof of_x, "[%.5g, %.5g]%s", x->student[e].low, x->student[e].high,
+             x->claims[e] ? "" : " ~");
+    snprintf(of_d, sizeof of_d, "[%+.5g, %+.5g]%s", d->student[e].low, d->student[e].high,
+             d->claims[e] ? "" : " ~");
+    fprintf(f, "  %-12s %11.5g %11.5g  %-26s  %+11.5g  %s\n", ope_name((enum ope_estimator)e),
+            x->estimate[e].value, sqrt(x->estimate[e].variance), of_x, d->estimate[e].value, of_d);
 }
 
 static void tell_interval(FILE *f, const char *name, struct ope_interval i)
@@ -69,11 +72,12 @@ static void tell_aim(FILE *f, const struct ope_told *t, enum ope_aim aim)
         return;
     fprintf(f, "\n%s%s: %zu labelled rows, mean as logged %.5g\n", ope_aim_name(aim), unit[aim],
             a->n, a->logged);
-    fprintf(f, "  %-12s %11s %11s  %s  %11s  %s\n", "estimator", "value", "se",
-            "interval (bootstrap)", "difference", "interval (bootstrap)");
+    fprintf(f, "  %-12s %11s %11s  %-26s  %11s  %s\n", "estimator", "value", "se", "interval",
+            "difference", "interval");
     for (int e = 0; e < OPE_ESTIMATORS; e++)
         tell_side(f, a, e);
     const struct ope_answer *x = &a->side[SIDE_TARGET];
+    fputs("  ~ claims nothing: biased, or too little of the log is left for the target\n", f);
     if (isfinite(a->bounds.weight_high)) {
         tell_interval(f, "Clopper-Pearson", x->clopper_pearson);
         tell_interval(f, "empirical Bernstein", x->bernstein);

@@ -30,10 +30,10 @@ static json_t *answer(const struct ope_answer *a, bool difference)
         const struct ope_estimate *x = &a->estimate[e];
         if (x->valid)
             json_object_set_new(all, ope_name((enum ope_estimator)e),
-                                json_pack("{s:o,s:o,s:o,s:o}", "value", real(x->value), "se",
+                                json_pack("{s:o,s:o,s:o,s:b,s:o}", "value", real(x->value), "se",
                                           real(sqrt(x->variance)), "student",
-                                          interval(a->student[e]), "bootstrap",
-                                          interval(a->bootstrap[e])));
+                                          interval(a->student[e]), "claims", a->claims[e],
+                                          "bootstrap", interval(a->bootstrap[e])));
     }
     json_t *o = json_pack("{s:o,s:o}", "estimators", all, "anytime", interval(a->anytime));
     if (!difference) {

@@ -136,7 +136,7 @@ static void judge(const struct series_watch *w, int m, struct columns *c, struct
     out->rows = (int64_t)n;
     for (int e = 0; n > 0 && e < SERIES_ESTIMATORS; e++) {
         struct ope_estimate x = ope_estimate(&log, kinds[e], &tuning, NULL);
-        struct ope_interval i = ope_student(&x, n, ALPHA);
+        struct ope_interval i = ope_student(&x, ALPHA);
         out->value[e] = x.value;
         out->low[e] = i.low;
         out->high[e] = i.high;

@@ -296,7 +296,7 @@ struct kernels {
     int d;
     struct ridge *ridge;
     float row[D_MOST];
-    double x[D_MOST], work[D_MOST];
+    double x[D_MOST], work[D_MOST + RIDGE_SPARE];
     gsl_matrix *gram, *factor;
 };
 

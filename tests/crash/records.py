@@ -179,7 +179,9 @@ class Cursor:
 
 def _charge(c: Cursor) -> Union[Charge, None]:
     (n,) = c.get("B")
-    if n == 0:
+    if n == 255:  # charged to nothing, paced pools might have been
+        c.get("Q")
+    if n in (0, 255):
         return None
     strict, _paced, _bounded = c.get("BQB")
     worst, likely = c.get("2q"), c.get("2q")

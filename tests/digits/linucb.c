@@ -48,7 +48,7 @@ static int read_examples(const char *path, struct example *out)
 
 static int choose(struct ridge *const *arm, const float *row, double alpha)
 {
-    double x[D], work[D], most = -HUGE_VAL;
+    double x[D], work[D + RIDGE_SPARE], most = -HUGE_VAL;
     int best = 0;
     for (int i = 0; i < D; i++)
         x[i] = (double)row[i];

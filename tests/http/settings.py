@@ -266,6 +266,11 @@ def test_settings_canary(build):
            "--canary", "20%", "--reason", "no", code=64)
     purser(build, s, "weights", "set", "--cost", "0.02", "--apply", "--canary", "70%", "--reason", "no",
            code=64)
+    for change, why in (("models/mid-1/usd_per_mtok_in=9", "a price is a fact"), ("budget/usd_per_request=1", "average"),
+                        ('rules=[{"words":["lease"],"tier":"large"}]', "an order"),
+                        ('pools=[{"name":"all","usd":5,"mode":"quantile"}]', "no cap")):
+        said = purser(build, s, "config", "set", change, "--apply", "--canary", "20%", "--reason", "no", code=64)
+        assert why in said, said
     said = purser(build, s, "weights", "set", "--cost", "0.02", "--apply", "--canary", "20%",
                   "--reason", "quality pays")
     assert "on trial" in said, said

@@ -66,11 +66,20 @@ function figure(id, title, value, sub, more = {}) {
            h("p", {class: `big ${more.tone ?? ""}`, ...more.data}, value), h("p", {class: "sub"}, sub));
 }
 
-export function figures(total, stats, config, baseline) {
+// What was spent this month, and what it comes to with what the service expects of the rest.
+function monthFigure(month, ahead) {
+  const known = ahead.usd_to_come !== null, all = month.cost_nano * 1e-9 + (ahead.usd_to_come ?? 0);
+  return figure("month", "This month", known ? usd(all) : nano(month.cost_nano),
+                known ? `forecast: ${nano(month.cost_nano)} so far, ${tokens(Math.round(ahead.requests_to_come))} requests to come`
+                  : "so far; a forecast after an hour of requests", {data: {"data-nano": month.cost_nano}});
+}
+
+export function figures(total, stats, config, baseline, month) {
   const t = total, saved = t.baseline_nano - t.cost_nano, target = config.budget.usd_per_request;
   const out = [
     figure("spend", "Spent", nano(t.cost_nano), t.requests ? `${nano(costOf(t))} a request` : "nothing yet",
            {data: {"data-nano": t.cost_nano}}),
+    monthFigure(month, stats.month),
     figure("saved", "Saved",
            t.baseline_nano > 0 ? share(saved / t.baseline_nano) : "–",
            t.baseline_nano > 0 ? `${nano(saved)} of the ${nano(t.baseline_nano)} that always ${baseline} costs` : "nothing to compare with yet",
