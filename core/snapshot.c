@@ -67,13 +67,8 @@ static void put_header(struct filler *w, const struct router *r)
     canary_put(w, &r->canary);
     put_i64(w, r->dearest_n);
     put_i64(w, r->lent_ms);
-<<<<<<< HEAD
-    pace_room_put(w, &r->pacer.room);
-    imports_put(w, &r->imports);
-=======
     imports_put(w, &r->imports);
     pace_room_put(w, &r->pacer.room);
->>>>>>> review
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -128,15 +123,9 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
         canary_get(in, &r->canary);
     r->dearest_n = reader_left(in) > 0 ? get_i64(in) : MEAN_OF;
     r->lent_ms = reader_left(in) > 0 ? get_i64(in) : 0;
-<<<<<<< HEAD
-    if (reader_left(in) > 0)
-        pace_room_get(in, &r->pacer.room);
-    imports_get(in, &r->imports);
-=======
     imports_get(in, &r->imports);
     if (reader_left(in) > 0)
         pace_room_get(in, &r->pacer.room);
->>>>>>> review
     return STATUS_OK;
 }
 
