@@ -310,5 +310,7 @@ bool ope_claims(enum ope_estimator e, const struct ope_health *h)
                                [OPE_SNIPS] = {200, 0.05},
                                [OPE_DR] = {50, 0.05},
                                [OPE_SNDR] = {200, 0.05}};
-    return least[e].rows > 0 && h->ess >= least[e].rows && h->ess >= least[e].share * h->n;
+    const double FAR = 3; /* standard errors of the mean weight: something is not supported */
+    return least[e].rows > 0 && fabs(h->mean_z) <= FAR && h->ess >= least[e].rows &&
+           h->ess >= least[e].share * h->n;
 }

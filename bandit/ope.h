@@ -80,7 +80,8 @@ struct ope_health {
 };
 struct ope_health ope_health(const struct ope_log *rows);
 /* ope_claims tells whether the estimator's interval claims to hold as often as it says: not where
- * bias was taken for width, nor where too little of the log is left for the target.
+ * bias was taken for width, nor where too little of the log is left for the target, nor where the
+ * mean weight is not 1.
  * tests/coverage.c holds what is claimed against the truth. */
 bool ope_claims(enum ope_estimator e, const struct ope_health *h);
 

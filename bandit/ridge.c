@@ -97,6 +97,11 @@ void ridge_identify(struct ridge *r)
     r->rows_id = id_of(r->s, r->packed, id);
 }
 
+bool ridge_twins(const struct ridge *a, const struct ridge *b)
+{
+    return a->rows_id == b->rows_id;
+}
+
 bool ridge_like(const struct ridge *a, const struct ridge *b)
 {
     return a->wide_id == b->wide_id && a->wide_id != 0;

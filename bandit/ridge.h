@@ -117,7 +117,9 @@ double ridge_mean(const struct ridge *r, const double *x);
  */
 enum { RIDGE_SPARE = 8 };
 double ridge_width(const struct ridge *r, const double *x, double *work);
-/* ridge_like tells whether two ridges give the same width to any x. */
+/* ridge_twins tells whether two ridges of the same d hold the same rows, labels apart; ridge_like
+ * whether they give the same width to any x. */
+bool ridge_twins(const struct ridge *a, const struct ridge *b);
 bool ridge_like(const struct ridge *a, const struct ridge *b);
 
 int ridge_dim(const struct ridge *r);

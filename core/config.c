@@ -198,12 +198,33 @@ static enum status check_pools(const struct params *p, struct problem *problem)
     return st;
 }
 
+static bool weighs(const struct objective *o)
+{
+    return o->quality > 0 || o->cost > 0 || o->latency > 0 || o->failure > 0;
+}
+
+/* With all weights 0 every model is worth the same: nobody means that. */
+static enum status check_weights(const struct params *p, struct problem *problem)
+{
+    static const char *const text =
+        "all weights are 0, so that no model would be better than another: give one";
+    if (!weighs(&p->objective))
+        return fail_at(problem, "objective", NULL, text);
+    if (p->canary.share > 0 && !weighs(&p->canary.objective))
+        return fail_at(problem, "canary", "objective", text);
+    if (p->budget.throttle > 0 && !(p->budget.usd_per_request > 0))
+        return fail_at(problem, "budget", "throttle", "only with usd_per_request");
+    return STATUS_OK;
+}
+
 /* Checks what concerns more than one field. settings may be NULL. */
 static enum status check_all(const struct params *p, const struct settings *settings,
                              struct problem *problem)
 {
     struct json_at baseline_at = {.key = "baseline"}, features_at = {.key = "features"};
     enum status st = check_catalog(&p->catalog, problem);
+    if (st == STATUS_OK)
+        st = check_weights(p, problem);
     if (st == STATUS_OK)
         st = check_policies(p, problem);
     if (st == STATUS_OK)

@@ -17,6 +17,8 @@ static const double SHORT_AT_MOST = 0.25;
 /* One request in so many may come to more than its quantile pool has left for it. */
 static const double TAIL_RISK = 1e-4;
 enum { WAIT_MS_MIN = 1000, WAIT_MS_MAX = 3600 * 1000 };
+/* An average has no window that ends: prices or models must change. */
+enum { AVERAGE_WAIT_MS = 60 * 1000 };
 
 static struct pool_labels labels_of(const struct router *r, const struct event_decided *d, int arm)
 {
@@ -238,33 +240,53 @@ static bool milder(const struct pool_verdict *a, const struct pool_verdict *b)
 
 /* ---- pacing ---- */
 
+/* A budget that cannot pay even the cheapest models for everybody. */
+struct scarce {
+    const char *pool; /* NULL: the average, budget.usd_per_request */
+    double throttle, shortage;
+    int64_t wait_ms;
+};
+
 /* Requests of little value are put off when even the cheapest models are too dear for what is left;
  * the less there is, the more of them. */
+static enum status put_off(const struct scarce *b, struct event_decided *d, struct problem *problem)
+{
+    double least = b->throttle * fmin(b->shortage / SHORT_AT_MOST, 1);
+    if (!(d->value < least))
+        return STATUS_OK;
+    if (b->pool)
+        memcpy(d->charge.pool, b->pool, strlen(b->pool) + 1);
+    enum status st = problem_set(
+        problem, STATUS_THROTTLED, "",
+        "%s%s cannot pay the cheapest models for all %s; requests worth less than %.3g are put "
+        "off, this one is worth %.3g",
+        b->pool ? "pool " : "budget.usd_per_request", b->pool ? b->pool : "",
+        b->pool ? "that is expected until its window ends" : "that is asked", least, d->value);
+    if (problem)
+        problem->retry_after_ms = b->wait_ms < WAIT_MS_MIN   ? WAIT_MS_MIN
+                                  : b->wait_ms > WAIT_MS_MAX ? WAIT_MS_MAX
+                                                             : b->wait_ms;
+    return st;
+}
+
 static enum status decide_throttle(const struct router *r, const struct pool_path *path,
                                    struct event_decided *d, struct problem *problem)
 {
-    for (int i = 0; i < path->n; i++) {
-        int64_t wait_ms;
+    struct scarce b = {.throttle = r->params.budget.throttle, .wait_ms = AVERAGE_WAIT_MS};
+    enum status st = STATUS_OK;
+    if (d->value < b.throttle) {
+        b.shortage = pacer_shortage(&r->pacer);
+        st = put_off(&b, d, problem);
+    }
+    for (int i = 0; i < path->n && st == STATUS_OK; i++) {
         const struct pool_spec *s = &r->params.pools.spec[path->entry[i].spec];
         if (!(d->value < s->throttle))
             continue;
-        double shortage = router_shortage(r, path, i, &wait_ms);
-        double least = s->throttle * fmin(shortage / SHORT_AT_MOST, 1);
-        if (!(d->value < least))
-            continue;
-        memcpy(d->charge.pool, s->name, sizeof d->charge.pool);
-        enum status st = problem_set(
-            problem, STATUS_THROTTLED, "",
-            "pool %s cannot pay the cheapest models for all that is expected until its window "
-            "ends; requests worth less than %.3g are put off, this one is worth %.3g",
-            s->name, least, d->value);
-        if (problem)
-            problem->retry_after_ms = wait_ms < WAIT_MS_MIN   ? WAIT_MS_MIN
-                                      : wait_ms > WAIT_MS_MAX ? WAIT_MS_MAX
-                                                              : wait_ms;
-        return st;
+        b = (struct scarce){.pool = s->name, .throttle = s->throttle};
+        b.shortage = router_shortage(r, path, i, &b.wait_ms);
+        st = put_off(&b, d, problem);
     }
-    return STATUS_OK;
+    return st;
 }
 
 /* ---- the decision ---- */
@@ -300,7 +322,7 @@ enum status decide_afford(const struct router *r, int64_t now_ms, const struct r
     struct pool_verdict least = {.action = POOL_FULL + 1};
     struct tail tail;
     if (r->params.pools.n == 0)
-        return STATUS_OK;
+        return decide_throttle(r, &path, d, problem);
     ask_all(r, now_ms, req, pr, d, price, &tail);
     for (uint64_t m = d->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
@@ -318,7 +340,7 @@ enum status decide_afford(const struct router *r, int64_t now_ms, const struct r
     if (!d->eligible)
         return refuse(r, &least, d, problem);
     d->charge.paced = router_paced(r, now_ms, d);
-    return d->charge.paced ? decide_throttle(r, &path, d, problem) : STATUS_OK;
+    return decide_throttle(r, &path, d, problem);
 }
 
 static bool same_pools(const struct pool_path *a, const struct pool_path *b)

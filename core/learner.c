@@ -98,7 +98,10 @@ static void refresh(struct learner *l, const struct params *p, int arm, enum tar
     if (l->parent) /* what the models have in common is estimated there */
         set_prior(l, p, arm, t);
     ridge_set_label_rate(l->ridge[arm][t], l->label_rate);
-    const struct ridge *sibling = t > 0 ? l->ridge[arm][t - 1] : NULL;
+    const struct ridge *sibling = NULL;
+    for (int u = 0; u < (int)t; u++)
+        if (ridge_twins(l->ridge[arm][u], l->ridge[arm][t]))
+            sibling = l->ridge[arm][u]; /* the last: quality has a prior of its own */
     (void)ridge_refresh_from(l->ridge[arm][t], lender, l->borrows, now_ms, sibling);
     l->dirty[arm][t] = DIRTY_ALL;
 }

@@ -34,11 +34,13 @@ static double clip(double v, double lo, double hi)
 /* Posterior deviations of the means. Regressions that saw the same rows are as wide. */
 static void predict_sds(struct ridge *const *r, const double *x, double *sd)
 {
-    double work[DIM_MAX + RIDGE_SPARE], width = 0;
+    double work[DIM_MAX + RIDGE_SPARE], width[TARGETS];
     for (int t = 0; t < TARGETS; t++) {
-        if (t == 0 || !ridge_like(r[t], r[t - 1]))
-            width = ridge_width(r[t], x, work);
-        sd[t] = sqrt(ridge_sigma2(r[t]) * width);
+        int u = 0;
+        while (u < t && !ridge_like(r[t], r[u]))
+            u++;
+        width[t] = u < t ? width[u] : ridge_width(r[t], x, work);
+        sd[t] = sqrt(ridge_sigma2(r[t]) * width[t]);
     }
 }
 

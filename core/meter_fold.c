@@ -72,13 +72,16 @@ static enum status on_feedback(struct meter_fold *f, const struct event_feedback
     if (slot < 0 && !said->recalled)
         return problem_set(problem, STATUS_INTERNAL, "", "feedback for decision %llu, not open",
                            (unsigned long long)said->feedback.seq);
-    before = slot >= 0 ? f->pending.book[slot] : said->book;
+    if (slot >= 0)
+        pending_book(&f->pending, slot, &before);
+    else
+        before = said->book;
     after = before;
     enum status s = book_take(&after, &said->feedback, &result, problem);
     if (s != STATUS_OK)
         return s;
     if (slot >= 0)
-        f->pending.book[slot] = after;
+        pending_set_book(&f->pending, slot, &after);
     return meter_feedback(&f->one, &f->decided, &before, &after, f->params.meter.keys, &delta)
                ? STATUS_OK
                : no_memory(problem);

@@ -6,6 +6,10 @@
 /* Of the rate, over PACE_ROOM requests; small calls that come after a dear one may exceed what was
  * there when it was let through, hence not 1.05. */
 static const double WITHIN = 1.03;
+/* Times the rate, 18% of PACE_ROOM requests: what costs more does not fit whenever it comes, and a
+ * budget that is never spent is no use. It has to wait until something is saved of the rate. */
+static const double TOO_DEAR = 36;
+static const double SAVED = 0.97;
 static const double DEAR = 4; /* times the rate more than another, 2% of a window */
 static const double SURE = 4; /* deviations of a difference of merits */
 
@@ -57,9 +61,11 @@ double pace_room_price(const struct pace_room *r, const struct event_decided *d,
                        double truth)
 {
     double left = pace_room_left(r, rate_usd), price = 0;
+    double saved = (WITHIN - SAVED) * PACE_ROOM * rate_usd;
     for (uint64_t m = d->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
-        if (truth * usd_of(d, a) > left)
+        double usd = truth * usd_of(d, a);
+        if (usd > TOO_DEAR * rate_usd ? left < saved : usd > left)
             price = fmax(price, price_out(d, a, DEAR * rate_usd / truth));
     }
     return price;

@@ -27,7 +27,8 @@ double pace_room_left(const struct pace_room *r, double rate_usd);
 /* pace_room_price gives the least multiplier at which a decision whose models' views are known
  * hardly goes to one that costs more than what is left, `truth` times its prediction; 0 if any may
  * be had. Where no other is cheaper by several times the rate it may: that is for the multiplier in
- * force to see to. */
+ * force to see to. Calls that would not fit whenever they came may once something has been saved.
+ */
 double pace_room_price(const struct pace_room *r, const struct event_decided *d, double rate_usd,
                        double truth);
 

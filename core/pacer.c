@@ -311,6 +311,12 @@ static double multiplier(const struct pacer *p, const struct event_decided *d,
     return solve(p, entry, PACE_FEW, base_price(d), pools).multiplier;
 }
 
+double pacer_shortage(const struct pacer *p)
+{
+    double pays = p->rate_usd + fmax(p->carry_usd, 0) / LONG;
+    return p->rate_usd > 0 && p->least_usd > pays ? 1 - pays / p->least_usd : 0;
+}
+
 double pacer_price(const struct pacer *p, const struct event_decided *d,
                    const struct pool_pacers *pools, bool noisy)
 {

@@ -98,5 +98,8 @@ struct event_paced pacer_solve(const struct pacer *p, const struct pool_pacers *
 double pacer_price(const struct pacer *p, const struct event_decided *d,
                    const struct pool_pacers *pools, bool noisy);
 void pacer_adopt(struct pacer *p, const struct event_paced *s);
+/* pacer_shortage gives the share, [0,1], of what the cheapest choices cost that the rate, with what
+ * has been saved, does not pay. */
+double pacer_shortage(const struct pacer *p);
 
 #endif

@@ -215,6 +215,10 @@ static const struct field table[] = {
           "see below; what requests are worth: factors of the quality weight"),
     REAL("budget/usd_per_request", P(budget.usd_per_request), 0, 1e6, 0,
          "average spend that the pacer holds; 0 = no pacing"),
+    REAL(
+        "budget/throttle", P(budget.throttle), 0, 100, 0,
+        "when even the cheapest models cost more than usd_per_request, requests worth less than up "
+        "to this are put off, those of least value first; 0 = none"),
     INT("budget/expire_after_s", P(budget.expire_after_s), 1, 3e8, 3600,
         "until a reservation whose completion is not reported counts as spent"),
     INT("budget/pool_instances", P(pools.instances), 1, POOL_INSTANCES_MAX, 16384,

@@ -120,6 +120,7 @@ struct params {
     } session;
     struct {
         double usd_per_request; /* 0 = no pacing: average spend that the pacer holds */
+        double throttle;        /* below this value requests may be put off for it; 0 = none */
         int64_t expire_after_s; /* until a reservation counts as spent without a report */
     } budget;
     struct pool_config pools;

@@ -3,7 +3,10 @@
  * The ring of open decisions. Its arrays are reserved once and touched only as far as they are
  * used, so a large bound costs address space, not memory. The request index is derived state: it is
  * rebuilt, not stored. Deletion from it shifts entries back (Knuth 6.4, algorithm R), so look-ups
- * never slow down.
+ * never slow down. Most label books hold one report or two of one source, an eighth of what one may
+ * come to: they are kept as they are stored, in a fixed place, and those that do not fit there in
+ * another place, at full size. Considered: places of several sizes, which must then be found,
+ * freed and, after years, gathered up.
  */
 #include "core/pending.h"
 
@@ -11,6 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bandit/rng.h"
+#include "core/book.h"
+
+/* First byte of a small book: how many follow, or one of these. */
+enum { NONE = 0, LARGE = 255 };
 
 struct index_slot {
     uint64_t hash; /* 0 = free */
@@ -25,10 +32,11 @@ bool pending_init(struct pending *p, int64_t cap, int stride)
     while (p->index_cap < 2 * cap)
         p->index_cap *= 2;
     p->row = calloc((size_t)cap, sizeof *p->row);
-    p->book = calloc((size_t)cap, sizeof *p->book);
+    p->small = calloc((size_t)cap, BOOK_SMALL);
+    p->large = calloc((size_t)cap, sizeof *p->large);
     p->index = calloc((size_t)p->index_cap, sizeof *p->index);
     p->dirty = calloc((size_t)(cap / PENDING_PAGE + 1), 1);
-    if (p->row && p->book && p->index && p->dirty && pending_reshape(p, stride))
+    if (p->row && p->small && p->large && p->index && p->dirty && pending_reshape(p, stride))
         return true;
     pending_fini(p);
     return false;
@@ -38,7 +46,8 @@ void pending_fini(struct pending *p)
 {
     free(p->row);
     free(p->x);
-    free(p->book);
+    free(p->small);
+    free(p->large);
     free(p->index);
     free(p->dirty);
     memset(p, 0, sizeof *p);
@@ -72,7 +81,9 @@ bool pending_resize(struct pending *p, int64_t cap)
     for (int64_t k = p->total - n; k < p->total; k++) {
         int64_t from = k % p->cap, to = k % cap;
         next.row[to] = p->row[from];
-        next.book[to] = p->book[from];
+        memcpy(next.small + to * BOOK_SMALL, p->small + from * BOOK_SMALL, BOOK_SMALL);
+        if (p->small[from * BOOK_SMALL] == LARGE)
+            next.large[to] = p->large[from];
         memcpy(next.x + to * p->stride, p->x + from * p->stride, (size_t)p->stride * sizeof *p->x);
     }
     pending_reindex(&next);
@@ -89,6 +100,41 @@ int64_t pending_count(const struct pending *p)
 void pending_touch(struct pending *p, int64_t slot)
 {
     p->dirty[slot / PENDING_PAGE] = DIRTY_ALL;
+}
+
+/* ---- label books ---- */
+
+void pending_book(const struct pending *p, int64_t slot, struct label_book *out)
+{
+    const uint8_t *small = p->small + slot * BOOK_SMALL;
+    if (small[0] == LARGE) {
+        *out = p->large[slot];
+        return;
+    }
+    struct reader r = reader_over(small + 1, small[0]);
+    if (small[0] == NONE)
+        book_init(out);
+    else
+        book_get(&r, out);
+    assert(!r.bad);
+}
+
+void pending_set_book(struct pending *p, int64_t slot, const struct label_book *b)
+{
+    uint8_t *small = p->small + slot * BOOK_SMALL;
+    struct filler w = filler_over(small + 1, BOOK_SMALL - 1);
+    book_put(&w, b);
+    small[0] = w.full ? LARGE : (uint8_t)(w.at - (small + 1));
+    if (w.full)
+        p->large[slot] = *b;
+}
+
+void pending_hold(struct pending *p, int64_t slot, const struct pool_hold *hold)
+{
+    struct label_book book;
+    book_init(&book);
+    book.hold = *hold;
+    pending_set_book(p, slot, &book);
 }
 
 /* ---- request index ---- */
@@ -165,9 +211,8 @@ int64_t pending_insert(struct pending *p, const struct decision_row *row, const 
     assert(row->d == p->stride);
     p->row[slot] = *row;
     memcpy(p->x + slot * p->stride, x, (size_t)p->stride * sizeof *x);
-    if (p->book[slot].n_seen != 0 ||
-        p->book[slot].hold.n != 0) /* untouched books stay untouched pages */
-        book_init(&p->book[slot]);
+    if (p->small[slot * BOOK_SMALL] != NONE) /* untouched books stay untouched pages */
+        p->small[slot * BOOK_SMALL] = NONE;
     index_put(p, row->request_hash, slot);
     pending_touch(p, slot);
     p->total++;

@@ -20,12 +20,16 @@ struct pending {
     int stride;               /* floats per context vector */
     struct decision_row *row; /* [cap] */
     float *x;                 /* [cap][stride] */
-    struct label_book *book;  /* [cap] */
+    uint8_t *small; /* [cap][BOOK_SMALL]: length and body of each book, see pending_book */
+    struct label_book *large; /* [cap]: of those that do not fit there */
     struct index_slot *index; /* open addressing, index_cap a power of two */
     int64_t index_cap;
     uint8_t *dirty; /* per page, bit per snapshot generation */
 };
 enum { PENDING_PAGE = 64 }; /* rows in a snapshot item */
+/* Bytes for a book as book_put writes it. Enough for the reports of one source, up to eight fields
+ * in two messages, or five with what the decision holds in one pool. */
+enum { BOOK_SMALL = 224 };
 
 /* pending_init allocates for cap rows of stride floats. False when memory is short. */
 bool pending_init(struct pending *p, int64_t cap, int stride);
@@ -45,6 +49,11 @@ int64_t pending_victim(const struct pending *p);
 int64_t pending_find(const struct pending *p, uint64_t seq);
 /* pending_request gives the slot of the decision made for a request hash, -1 if none. */
 int64_t pending_request(const struct pending *p, uint64_t request_hash);
+/* pending_book gives the label book of a slot, pending_set_book replaces it. */
+void pending_book(const struct pending *p, int64_t slot, struct label_book *out);
+void pending_set_book(struct pending *p, int64_t slot, const struct label_book *b);
+/* pending_hold gives a decision without reports a book with what it holds in its pools. */
+void pending_hold(struct pending *p, int64_t slot, const struct pool_hold *hold);
 int64_t pending_count(const struct pending *p);
 void pending_touch(struct pending *p, int64_t slot);
 /* pending_reindex rebuilds the request index from the rows, after a snapshot was loaded. */

@@ -86,7 +86,7 @@ static void apply_decided(struct router *r, const struct event *ev, const struct
     row_from_decided(ev, &row);
     int64_t slot = pending_insert(&r->pending, &row, d->x);
     if (hold->n > 0)
-        r->pending.book[slot].hold = *hold;
+        pending_hold(&r->pending, slot, hold);
     silence_update(r, slot);
     influence_count(&r->influence, influence_tenant(d->labels.tenant));
     sticky_note(r, ev);
@@ -301,7 +301,7 @@ static enum status locate(const struct router *r, const struct feedback *f,
         return unknown_decision(problem);
     if (slot >= 0) {
         out->row = r->pending.row[slot];
-        out->book = r->pending.book[slot];
+        pending_book(&r->pending, slot, &out->book);
     } else if (recalled && recalled->decided.kind == EVENT_DECIDED &&
                recalled->decided.seq == f->seq) {
         row_from_decided(&recalled->decided, &out->row);

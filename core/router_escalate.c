@@ -36,7 +36,10 @@ static enum status check_origin(const struct router *r, int64_t time_ms, const s
         return not_escalable(problem, "this decision is older than learner.join_window_hours; ask "
                                       "anew with route");
     int64_t slot = pending_find(&r->pending, ref->seq);
-    if (credit_escalated(slot >= 0 ? &r->pending.book[slot] : &from->book))
+    struct label_book book;
+    if (slot >= 0)
+        pending_book(&r->pending, slot, &book);
+    if (credit_escalated(slot >= 0 ? &book : &from->book))
         return problem_set(problem, STATUS_CONFLICT, "/decision_id",
                            "this decision was escalated before, with another request_id; repeat "
                            "that request, or escalate the decision that it gave");

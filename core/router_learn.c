@@ -47,10 +47,15 @@ void router_count_usd(struct router *r, const struct event_decided *d)
 void router_forget(struct router *r, int64_t slot)
 {
     const struct decision_row *row = &r->pending.row[slot];
-    if (router_awaits_quality(r, row, &r->pending.book[slot]))
+    struct label_book book;
+    pending_book(&r->pending, slot, &book);
+    if (router_awaits_quality(r, row, &book))
         router_pend(r, row, r->pending.x + slot * r->pending.stride, -1);
-    router_expire(r, slot);
-    save_book(r, row->seq, &r->pending.book[slot]);
+    if (book.hold.open) {
+        router_expire(r, slot);
+        pending_book(&r->pending, slot, &book);
+    }
+    save_book(r, row->seq, &book);
 }
 
 /* What was taught is history (row.seq 0): it delivered no value here. */
@@ -136,13 +141,15 @@ void router_catch_up(struct router *r)
     for (int64_t k = r->pending.first; k < r->pending.total; k++) {
         int64_t slot = k % r->pending.cap;
         const struct decision_row *row = &r->pending.row[slot];
-        struct label_book *book = &r->pending.book[slot];
-        if (book->n_seen == 0 || row->schema != r->learner.schema)
+        struct label_book book;
+        pending_book(&r->pending, slot, &book);
+        if (book.n_seen == 0 || row->schema != r->learner.schema)
             continue;
         const float *x = r->pending.x + slot * r->pending.stride;
-        bool waited = router_awaits_quality(r, row, book);
-        learn(r, row, x, book);
-        if (waited != router_awaits_quality(r, row, book))
+        bool waited = router_awaits_quality(r, row, &book);
+        learn(r, row, x, &book);
+        pending_set_book(&r->pending, slot, &book);
+        if (waited != router_awaits_quality(r, row, &book))
             router_pend(r, row, x, waited ? -1 : 1);
         pending_touch(&r->pending, slot);
     }
@@ -158,7 +165,10 @@ enum status router_learn_feedback(struct router *r, const struct event *ev, stru
         return problem_set(problem, STATUS_INTERNAL, "",
                            "feedback for decision %llu, not in memory",
                            (unsigned long long)f->feedback.seq);
-    copy = slot >= 0 ? r->pending.book[slot] : f->book;
+    if (slot >= 0)
+        pending_book(&r->pending, slot, &copy);
+    else
+        copy = f->book;
     const struct decision_row *row = slot >= 0 ? &r->pending.row[slot] : &f->row;
     const float *x = slot >= 0 ? r->pending.x + slot * r->pending.stride : f->x;
     if (row->arm >= r->params.catalog.n || !router_learner(r, row->learner))
@@ -184,7 +194,7 @@ enum status router_learn_feedback(struct router *r, const struct event *ev, stru
     r->counters.feedbacks++;
     r->counters.model[row->arm].feedbacks++;
     if (slot >= 0) {
-        r->pending.book[slot] = copy;
+        pending_set_book(&r->pending, slot, &copy);
         pending_touch(&r->pending, slot);
         silence_update(r, slot);
     } else {

@@ -73,8 +73,9 @@ static void stop_waiting(struct router *r, int index)
     for (int64_t k = r->pending.first; k < r->pending.total; k++) {
         int64_t slot = k % r->pending.cap;
         const struct decision_row *row = &r->pending.row[slot];
-        if (row->learner == index && router_awaits_quality(r, row, &r->pending.book[slot]) &&
-            router_also(r, row))
+        struct label_book book;
+        pending_book(&r->pending, slot, &book);
+        if (row->learner == index && router_awaits_quality(r, row, &book) && router_also(r, row))
             learner_pend(&r->learner, &r->params, row, r->pending.x + slot * r->pending.stride, -1);
     }
 }

@@ -55,20 +55,31 @@ bool router_settle_pools(struct router *r, const struct decision_row *row, struc
     return pools_settle(&r->pools, hold, row->seq, row->time_ms, actual, now);
 }
 
+/* Whether the reservation of a decision is open. */
+static bool holds(const struct pending *p, int64_t slot)
+{
+    struct label_book book;
+    pending_book(p, slot, &book);
+    return book.hold.open;
+}
+
 /* A sum that would overflow (nine thousand million dollars) leaves the reservation standing. */
 void router_expire(struct router *r, int64_t slot)
 {
     const struct decision_row *row = &r->pending.row[slot];
-    struct pool_hold *hold = &r->pending.book[slot].hold;
-    if (!hold->open || !pools_expire(&r->pools, hold, row->seq, row->time_ms, r->clock_ms))
+    struct label_book book;
+    pending_book(&r->pending, slot, &book);
+    if (!book.hold.open ||
+        !pools_expire(&r->pools, &book.hold, row->seq, row->time_ms, r->clock_ms))
         return;
+    pending_set_book(&r->pending, slot, &book);
     pending_touch(&r->pending, slot);
 }
 
 enum status router_apply_expired(struct router *r, const struct event *ev, struct problem *problem)
 {
     int64_t slot = pending_find(&r->pending, ev->expired.decision);
-    if (slot < 0 || !r->pending.book[slot].hold.open)
+    if (slot < 0 || !holds(&r->pending, slot))
         return problem_set(problem, STATUS_INTERNAL, "", "decision %llu holds no reservation",
                            (unsigned long long)ev->expired.decision);
     router_expire(r, slot);
@@ -81,9 +92,11 @@ bool router_expiry_due(struct router *r, int64_t now_ms, uint64_t *seq)
     int64_t ttl_ms = r->params.budget.expire_after_s * 1000;
     if (r->oldest_hold < p->first)
         r->oldest_hold = p->first;
-    while (r->oldest_hold < p->total && !p->book[r->oldest_hold % p->cap].hold.open)
+    if (r->params.pools.n == 0)
+        return false;
+    while (r->oldest_hold < p->total && !holds(p, r->oldest_hold % p->cap))
         r->oldest_hold++;
-    if (r->oldest_hold == p->total || r->params.pools.n == 0)
+    if (r->oldest_hold == p->total)
         return false;
     const struct decision_row *row = &p->row[r->oldest_hold % p->cap];
     if (row->time_ms > now_ms - ttl_ms)
@@ -112,10 +125,15 @@ bool router_lends(const struct router *r)
     return r->lent_ms > 0;
 }
 
-const struct pool_hold *router_hold(const struct router *r, uint64_t seq)
+bool router_hold(const struct router *r, uint64_t seq, struct pool_hold *out)
 {
+    struct label_book book;
     int64_t slot = pending_find(&r->pending, seq);
-    return slot < 0 ? NULL : &r->pending.book[slot].hold;
+    if (slot < 0)
+        return false;
+    pending_book(&r->pending, slot, &book);
+    *out = book.hold;
+    return true;
 }
 
 void router_on_pool(struct router *r, void (*sink)(void *ctx, int64_t slot), void *ctx)

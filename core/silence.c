@@ -37,7 +37,10 @@ void silence_declare(const struct params *p, int64_t now_ms, struct event_decide
 void silence_update(struct router *r, int64_t slot)
 {
     const struct decision_row *row = &r->pending.row[slot];
-    if (row->silence_due_ms > 0 && credit_awaits(&r->pending.book[slot]))
+    struct label_book book;
+    if (row->silence_due_ms > 0)
+        pending_book(&r->pending, slot, &book);
+    if (row->silence_due_ms > 0 && credit_awaits(&book))
         deadlines_put(&r->silences, slot, row->silence_due_ms, row->seq);
     else
         deadlines_drop(&r->silences, slot);

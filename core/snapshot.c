@@ -67,8 +67,8 @@ static void put_header(struct filler *w, const struct router *r)
     canary_put(w, &r->canary);
     put_i64(w, r->dearest_n);
     put_i64(w, r->lent_ms);
-    imports_put(w, &r->imports);
     pace_room_put(w, &r->pacer.room);
+    imports_put(w, &r->imports);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -123,9 +123,9 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
         canary_get(in, &r->canary);
     r->dearest_n = reader_left(in) > 0 ? get_i64(in) : MEAN_OF;
     r->lent_ms = reader_left(in) > 0 ? get_i64(in) : 0;
-    imports_get(in, &r->imports);
     if (reader_left(in) > 0)
         pace_room_get(in, &r->pacer.room);
+    imports_get(in, &r->imports);
     return STATUS_OK;
 }
 
@@ -173,8 +173,10 @@ static void put_page(struct filler *w, const struct pending *p, int64_t page)
         put_bool(w, held(p, i));
         if (!held(p, i))
             continue;
+        struct label_book book;
+        pending_book(p, i, &book);
         row_put(w, &p->row[i]);
-        book_put(w, &p->book[i]);
+        book_put(w, &book);
         for (int k = 0; k < p->stride; k++)
             put_f32(w, p->x[i * p->stride + k]);
     }
@@ -192,7 +194,7 @@ static enum status get_page(struct pending *p, int64_t page, struct reader *r,
         struct label_book book;
         book_get(r, &book);
         if (book.n_seen > 0 || book.hold.n > 0)
-            p->book[i] = book;
+            pending_set_book(p, i, &book);
         for (int k = 0; k < p->stride; k++)
             p->x[i * p->stride + k] = get_f32(r);
     }

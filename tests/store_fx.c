@@ -49,8 +49,10 @@ int teardown(void **state)
 
 enum status open_store(struct fx *fx, bool read_only)
 {
-    return db_open(fx->dir, &(struct db_options){.create = true, .read_only = read_only, .seed = 5},
-                   &fx->db, &fx->problem);
+    return db_open(
+        fx->dir,
+        &(struct db_options){.create = true, .read_only = read_only, .seed = 5, .map_gib = 1},
+        &fx->db, &fx->problem);
 }
 
 void close_store(struct fx *fx)

@@ -190,7 +190,7 @@ static void phases_follow_one_another(void **state)
 /* --- recovery ------------------------------------------------------------------------------ */
 
 /* Quality 0.9 before; from 300 on 0.5, from 400 on 0.8, from 600, where it ends, 0.92. The model is
- * chosen always, then never, then by one of the two seeds. */
+ * chosen always, then never, then, from 640 on, by one of the two seeds. */
 static void recovery_is_measured(void **state)
 {
     enum { N = 900, SEEDS = 2 };
@@ -201,7 +201,7 @@ static void recovery_is_measured(void **state)
         int at = i % N;
         step[i].quality = at < 300 ? .9F : at >= 600 ? .92F : at < 400 ? .5F : .8F;
         step[i].cost_usd = at < 450 ? 1e-6F : 3e-6F;
-        step[i].model = (int16_t)(at < 300 ? 1 : at < 600 ? 0 : i / N);
+        step[i].model = (int16_t)(at < 300 ? 1 : at < 640 ? 0 : i / N);
     }
     result[0] = (struct play_result){.n_alarms = 3,
                                      .alarm = {{100, 1, true}, {309, 1, false}, {320, 1, false}}};
@@ -240,6 +240,9 @@ static void recovery_is_measured(void **state)
     near(shocks.false_alarms, 1, 1e-12); /* one too early, one for another model, of two runs */
     assert_int_equal(r->n_windows, 9);
     near(r->window[3].quality, .5, 1e-6);
+    assert_true(isnan(shocks.phase[0].to_move));
+    near(shocks.phase[1].to_move, MOVE_WINDOW, 0);
+    near(shocks.phase[2].to_move, 40 + .9 * MOVE_WINDOW, 0);
     result[1].n_alarms = 0;
     assert_int_equal(recovery_measure(&t, &shocks, NULL), STATUS_OK);
     near(r->detected, .5, 0), near(r->detection, -1, 0);

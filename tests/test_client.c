@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include "tests/service.h"
@@ -442,6 +443,24 @@ static void test_command_line(void **state)
     service_remove(&s);
 }
 
+/* Whether a start is told of as one after a long time. */
+static bool gap_told(int64_t fold_ms, int64_t wall_ms)
+{
+    struct wallclock c;
+    char text[1024] = {0};
+    FILE *f = tmpfile();
+    int kept = dup(2);
+    assert_true(f && kept >= 0 && dup2(fileno(f), 2) == 2);
+    wallclock_init(&c, fold_ms, wall_ms, 0);
+    assert_int_equal(dup2(kept, 2), 2);
+    (void)close(kept);
+    rewind(f);
+    (void)!fread(text, 1, sizeof text - 1, f);
+    (void)fclose(f);
+    assert_int_equal(wallclock_at(&c, wall_ms, 0), fold_ms > wall_ms ? fold_ms : wall_ms);
+    return strstr(text, "event=clock_gap") != NULL;
+}
+
 /* covers: K1 K2 K3 K4 K8 jumps of the wall clock. */
 static void test_wallclock(void **state)
 {
@@ -473,6 +492,11 @@ static void test_wallclock(void **state)
     /* A store from the future: the fold's clock leads. */
     wallclock_init(&c, t0 + day, t0, 0);
     assert_int_equal(wallclock_at(&c, t0, 100), t0 + day + 50);
+    /* While the service is down a jump cannot be told from time that passed. */
+    assert_false(gap_told(0, t0));
+    assert_false(gap_told(t0, t0 + day));
+    assert_true(gap_told(t0, t0 + day + 1));
+    assert_false(gap_told(t0 + day, t0));
 }
 
 int main(void)

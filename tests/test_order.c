@@ -501,10 +501,13 @@ static void compare_learners(const struct learner *a, const struct learner *b)
     }
 }
 
-static const struct label_book *book_of(const struct run *r, int i)
+static struct label_book book_of(const struct run *r, int i)
 {
+    struct label_book book = r->evicted[i];
     int64_t slot = pending_find(&r->router->pending, r->seq_of[i]);
-    return slot >= 0 ? &r->router->pending.book[slot] : &r->evicted[i];
+    if (slot >= 0)
+        pending_book(&r->router->pending, slot, &book);
+    return book;
 }
 
 static void compare_books(const struct label_book *a, const struct label_book *b)
@@ -552,8 +555,10 @@ static void compare_counters(const struct run *a, const struct run *b)
 
 static void compare(const struct run *a, const struct run *b)
 {
-    for (int i = 0; i < DECISIONS; i++)
-        compare_books(book_of(a, i), book_of(b, i));
+    for (int i = 0; i < DECISIONS; i++) {
+        struct label_book of_a = book_of(a, i), of_b = book_of(b, i);
+        compare_books(&of_a, &of_b);
+    }
     compare_counters(a, b);
     compare_learners(&a->router->learner, &b->router->learner);
 }

@@ -294,6 +294,11 @@ static void room_is_what_others_leave(void **state)
     assert_true(pace_room_price(&r, &d, 0.0025, 2) > 0); /* when predictions are half the bill */
     pace_room_book(&r, 21000000);
     assert_true(pace_room_price(&r, &d, 0.0025, 1) > 0);
+    d.view[1].cost_nano = 95000000; /* would not fit whenever it came */
+    assert_true(pace_room_price(&r, &d, 0.0025, 1) > 0);
+    for (int i = 0; i < 200; i++)
+        pace_room_book(&r, 2400000);
+    assert_true(pace_room_price(&r, &d, 0.0025, 1) <= 0);
 }
 
 int main(void)

@@ -359,6 +359,34 @@ static void little_value_waits(void **state)
     fold_free(f);
 }
 
+/* The average per request likewise, which has no window: where the cheapest model costs twice as
+ * much, all of less than the declared value wait, and none where it pays. */
+static void little_value_waits_for_the_average(void **state)
+{
+    (void)state;
+    struct fold *f = learned("{" QUIET ",\"policy\":{\"name\":\"fixed\",\"model\":\"small\"}}");
+    struct week least = play(f, MONDAY, 1, 1);
+    double rate = least.spent_usd / least.requests;
+    fold_free(f);
+    for (int part = 4; part >= 2; part -= 2) {
+        char patch[256];
+        (void)snprintf(patch, sizeof patch,
+                       "{" QUIET ",\"budget\":{\"usd_per_request\":%.9f,\"throttle\":1.5}}",
+                       rate * part / 4 * 1.02);
+        f = learned(patch);
+        struct week w = play(f, MONDAY, 1, 1);
+        tell("average, throttled", &w, rate * w.requests);
+        if (part == 4)
+            assert_true(w.throttled < w.requests / 20);
+        else
+            assert_true(w.throttled > w.requests / 2 && w.value_refused > 1.2 &&
+                        w.value_refused < 1.5);
+        assert_int_equal(w.refused, 0);
+        fold_check(f);
+        fold_free(f);
+    }
+}
+
 /* A day that rolls, at 60% of what would be spent: nobody is refused, and days are alike. */
 static void a_window_that_rolls(void **state)
 {
@@ -499,6 +527,7 @@ int main(void)
         cmocka_unit_test(a_week_without_the_wall),
         cmocka_unit_test(a_new_pool_in_a_running_service),
         cmocka_unit_test(little_value_waits),
+        cmocka_unit_test(little_value_waits_for_the_average),
         cmocka_unit_test(a_window_that_rolls),
         cmocka_unit_test(tokens_are_paced),
         cmocka_unit_test(each_has_its_own_pace),

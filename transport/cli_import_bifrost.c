@@ -106,9 +106,7 @@ static void budget_add(struct bifrost *b, const json_t *budget, const json_t *ow
     d.usd = json_object_get(budget, "max_limit");
     d.period = json_string_value(json_object_get(budget, "reset_duration"));
     d.rolls = !calendar(budget, owner);
-    if (json_number_value(json_object_get(budget, "override_amount")) > 0)
-        import_tell(&b->all->report, IMPORT_LOST, "a raise for the period", d.name, "$%g",
-                    cli_real(budget, "override_amount"));
+    d.raise = json_object_get(budget, "override_amount");
     if (json_number_value(json_object_get(budget, "current_usage")) > 0)
         import_tell(&b->all->report, IMPORT_LOST, "spend so far", d.name, "$%g",
                     cli_real(budget, "current_usage"));

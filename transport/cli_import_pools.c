@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "core/json.h"
+#include "core/window.h"
 
 /* "30d" and the like: number and unit, of LiteLLM (s m h d w mo) and Bifrost (s m h d w M Q Y). */
 static bool period_read(const char *s, long *n, char unit[4])
@@ -151,6 +153,33 @@ static void put_soft(json_t *p, json_t *soft)
     json_object_set_new(p, POOL_ENFORCE, json_string("soft"));
 }
 
+/* A raise in the running period: an override of the cap until it ends. A window that rolls does not
+ * begin when theirs does, and one that never ends has no end: there it is told and left out. */
+static void put_raise(struct import_pools *all, const struct import_pool *d, json_t *p)
+{
+    int kind = window_kind_find(cli_text(p, POOL_WINDOW));
+    double raise = json_number_value(d->raise);
+    char until[WINDOW_TIME_CAP];
+    if (!(raise > 0))
+        return;
+    if (kind < 0 || kind == WINDOW_ROLLING || kind == WINDOW_ONCE) {
+        import_tell(&all->report, IMPORT_LOST, "a raise for the period", d->name, "$%g", raise);
+        return;
+    }
+    const struct window_spec spec = {.kind = (enum window_kind)kind};
+    json_t *more = amount(all, d, d->raise, 9, "a raise");
+    if (!more)
+        return;
+    window_time_write(window_at(&spec, NULL, (int64_t)time(NULL) * 1000).end, until);
+    json_object_set_new(
+        p, POOL_OVERRIDE,
+        json_pack("{s:f,s:s}", POOL_USD,
+                  json_number_value(json_object_get(p, POOL_USD)) + json_real_value(more), "until",
+                  until));
+    json_decref(more);
+    import_tell(&all->report, IMPORT_NOTE, "raise", d->name, "$%g until %s", raise, until);
+}
+
 /* A pool with all but its caps; NULL with the reason told. */
 static json_t *begin(struct import_pools *all, const struct import_pool *d, const char *suffix,
                      const char *period)
@@ -196,6 +225,8 @@ void import_pool_add(struct import_pools *all, struct import_pool *d)
     if (p) {
         if (said(d->usd) && (v = amount(all, d, d->usd, 9, "dollars")))
             json_object_set_new(p, POOL_USD, v);
+        if (json_object_get(p, POOL_USD))
+            put_raise(all, d, p);
         if (said(d->soft_usd) && (v = amount(all, d, d->soft_usd, 9, "soft dollars")))
             put_soft(p, v);
         if (together && (v = amount(all, d, d->tokens, 0, "tokens")))

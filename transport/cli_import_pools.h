@@ -15,6 +15,7 @@
 #define POOL_SOFT "soft" /* a share of the cap */
 #define POOL_ENFORCE "enforce"
 #define POOL_TOKENS "tokens"
+#define POOL_OVERRIDE "override"
 #define POOL_MODE "mode"
 /* Both check before a call what was spent by earlier ones, as a pool of this mode does. */
 #define POOL_MODE_VALUE "quantile"
@@ -29,6 +30,7 @@ struct import_pool {
     const char *each;             /* a cap for each value of this label; NULL = one */
     char owner[160], parent[160]; /* "team/ID": what it is and stands below; "" = nothing */
     const json_t *usd, *soft_usd; /* NULL or null = none */
+    const json_t *raise;          /* of the dollars, in the running period; NULL = none */
     const char *period;           /* of the dollars; NULL = never reset */
     const json_t *tokens;
     const char *tokens_period;

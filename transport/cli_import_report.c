@@ -52,6 +52,7 @@ static const struct {
     {"models", "one budget of several models: a pool looks at one or at all"},
     {"name_twice", "a second pool of this name is written: rename it"},
     {"rolls", "a fixed period there, a rolling window here"},
+    {"raise", "a raise for the running period, by the calendar of UTC: an override of the cap"},
     {"calendar", "begins with the calendar's period here"},
 };
 

@@ -7,6 +7,8 @@
  *     an hour of monotonic time;
  *   - behind: time goes on at half the monotonic rate until the wall has caught up. It never stops,
  *     so forgetting and pacing go on, and it never goes back.
+ * What a clock does while no service runs cannot be told from time that passed: it is believed, and
+ * logged when it is more than a day, since time that the fold has seen never comes back.
  * Considered: monotonic time alone. Restarts would lose the relation to dates that people read.
  */
 #include "transport/wallclock.h"
@@ -16,6 +18,11 @@
 
 void wallclock_init(struct wallclock *c, int64_t fold_ms, int64_t wall_ms, int64_t mono_ms)
 {
+    if (fold_ms > 0 && wall_ms - fold_ms > WALLCLOCK_GAP_MS)
+        log_event(LOG_LEVEL_WARN, "clock_gap", "ahead_ms", LOG_NUMBER(wall_ms - fold_ms), "text",
+                  "nothing was recorded for so long, or the clock was set meanwhile: windows of "
+                  "budgets, reservations and deadlines go by it from here on",
+                  "action", "if the clock is wrong: stop, set it, and go on from a backup", NULL);
     *c = (struct wallclock){.last_ms = fold_ms > wall_ms ? fold_ms : wall_ms,
                             .last_mono_ms = mono_ms};
 }

@@ -7,8 +7,9 @@
 
 /* Time for the fold: Unix milliseconds that only advance. */
 enum {
-    WALLCLOCK_JUMP_MS = 5 * 60 * 1000,     /* beyond this a step is not believed at once */
-    WALLCLOCK_CONFIRM_MS = 60 * 60 * 1000, /* how long it must last to be believed */
+    WALLCLOCK_JUMP_MS = 5 * 60 * 1000,      /* beyond this a step is not believed at once */
+    WALLCLOCK_GAP_MS = 24 * 60 * 60 * 1000, /* at a start: since the last record, told of */
+    WALLCLOCK_CONFIRM_MS = 60 * 60 * 1000,  /* how long it must last to be believed */
 };
 
 struct wallclock {

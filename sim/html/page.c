@@ -19,7 +19,8 @@ static const char style[] =
     ".plots svg{display:block;flex:0 1 100%;max-width:100%;height:auto}\n"
     ".plots .half{flex-basis:calc(50% - .5rem)}.marks{position:absolute}\n"
     "@media (max-width:40rem){.plots .half{flex-basis:100%}}\n"
-    "svg text{font-family:system-ui,sans-serif;white-space:pre}\n"
+    "svg text{font-family:system-ui,sans-serif;white-space:pre;paint-order:stroke;"
+    "stroke:var(--panel);stroke-width:3px;stroke-linejoin:round}\n" /* names on lines */
     "details{margin-top:.6rem;font-size:.85rem}summary{cursor:pointer;color:var(--ink2)}\n"
     ".wide{overflow-x:auto;max-height:26rem}\n"
     "table{border-collapse:collapse;margin-top:.4rem;font-variant-numeric:tabular-nums}\n"

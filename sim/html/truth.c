@@ -36,7 +36,7 @@ static void each(const json_t *policies,
 
 struct census {
     int n;
-    double worst[ESTIMATORS], covered[ESTIMATORS];
+    double worst[ESTIMATORS], claims[ESTIMATORS], covered[ESTIMATORS];
     struct range truth, value;
 };
 
@@ -52,7 +52,9 @@ static void count(void *ctx, const json_t *policy, const json_t *o)
         double error = page_number(v, "value") - truth;
         if (fabs(error) > fabs(c->worst[e]))
             c->worst[e] = error;
-        c->covered[e] += page_number(v, "covered");
+        double claims = page_number(v, "claims");
+        c->claims[e] += claims > 0 ? claims : 0;
+        c->covered[e] += claims > 0 ? claims * page_number(v, "covered") : 0;
         if (e == DRAWN_DR || e == DRAWN_IPS)
             range_take(&c->value, fmin(fmax(page_number(v, "value"), 0), 1));
     }
@@ -97,12 +99,14 @@ static void row(void *ctx, const json_t *policy, const json_t *o)
     page_row(p, page_string(policy, "name"));
     page_word(p, page_string(o, "target"));
     page_cell(p, page_number(o, "rows"), "0f");
+    page_cell(p, page_number(o, "effective_rows"), "0f");
     page_cell(p, page_number(o, "truth"), "4f");
     for (int e = 0; e < ESTIMATORS; e++) {
         const json_t *v = json_object_get(o, estimators[e]);
         page_cell(p, page_number(v, "value"), "4f");
         page_cell(p, page_number(v, "low"), "4f");
         page_cell(p, page_number(v, "high"), "4f");
+        page_cell(p, 100 * page_number(v, "claims"), "0f");
         page_cell(p, 100 * page_number(v, "covered"), "0f");
     }
 }
@@ -119,12 +123,16 @@ static void estimates(struct page *p, const json_t *run)
         p, "estimates",
         "Each policy's own decisions are asked what always using one model would have reached, "
         "and the answer is held against the outcomes that only the simulator knows. On the "
-        "diagonal the estimate is true. Bars are 95% intervals, means over seeds; the numbers "
-        "have how often they hold the truth.",
-        "Doubly robust estimates miss the truth by at most %.3f; their 95%% intervals hold it "
-        "in %.0f%% of the cases (inverse propensity: %.3f, %.0f%%)",
-        fabs(c.worst[DRAWN_DR]), 100 * c.covered[DRAWN_DR] / c.n, fabs(c.worst[DRAWN_IPS]),
-        100 * c.covered[DRAWN_IPS] / c.n);
+        "diagonal the estimate is true. Bars are 95% intervals, means over seeds. An interval "
+        "claims nothing where too few effective rows are left for the target; the numbers have how "
+        "often it claims, and holds the truth then.",
+        c.claims[DRAWN_DR] > 0
+            ? "Doubly robust estimates miss the truth by at most %.3f; of their 95%% intervals "
+              "%.0f%% claim to hold it, and %.0f%% of these do"
+            : "Doubly robust estimates miss the truth by at most %.3f; none of their intervals "
+              "claims to hold it: the policies explore too little",
+        fabs(c.worst[DRAWN_DR]), 100 * c.claims[DRAWN_DR] / c.n,
+        100 * c.covered[DRAWN_DR] / c.claims[DRAWN_DR]);
     page_plot(p, &plot, 760, 360, "true quality of always using one model", "estimated");
     double low = fmin(c.truth.low, c.value.low), high = fmax(c.truth.high, c.value.high);
     plot_range(&plot, c.truth.low - 0.03, c.truth.high + 0.03, low - 0.05, high + 0.05);
@@ -133,8 +141,9 @@ static void estimates(struct page *p, const json_t *run)
     dots(&plot, policies, DRAWN_DR, INK_SERIES, -0.006, "doubly robust");
     page_draw(p, &plot);
     page_table(p,
-               "_decisions of|_always|rows|truth|dm|low|high|holds, %|ips|low|high|holds, %|snips|"
-               "low|high|holds, %|dr|low|high|holds, %");
+               "_decisions of|_always|rows|effective|truth|dm|low|high|claims, %|holds, %|ips|low|"
+               "high|claims, %|holds, %|snips|low|high|claims, %|holds, %|dr|low|high|claims, %|"
+               "holds, %");
     each(policies, row, p);
     page_table_end(p);
     page_figure_end(p);

@@ -2,7 +2,7 @@
 #include "sim/series/journal.h"
 
 /* What a bucket and a target consist of, in the order of their arrays; models follow a bucket. */
-enum { BUCKET_CELLS = 6, BIN_CELLS = 3, OPE_CELLS = 2 + 3 * SERIES_ESTIMATORS };
+enum { BUCKET_CELLS = 6, BIN_CELLS = 3, OPE_CELLS = 4 + 3 * SERIES_ESTIMATORS };
 
 static void put_bucket(struct text *t, const struct series_bucket *b, int n_models)
 {
@@ -15,7 +15,7 @@ static void put_bucket(struct text *t, const struct series_bucket *b, int n_mode
 
 static void put_ope(struct text *t, const struct series_ope *o)
 {
-    text_printf(t, "[%lld,%.17g", (long long)o->rows, o->truth);
+    text_printf(t, "[%lld,%.17g,%.17g,%.17g", (long long)o->rows, o->truth, o->effective, o->off);
     for (int e = 0; e < SERIES_ESTIMATORS; e++)
         text_printf(t, ",%.17g,%.17g,%.17g", o->value[e], o->low[e], o->high[e]);
     text_put(t, "]");
@@ -69,10 +69,12 @@ static bool get_ope(const json_t *v, struct series_ope *o)
 {
     o->rows = whole(v, 0);
     o->truth = real(v, 1);
+    o->effective = real(v, 2);
+    o->off = real(v, 3);
     for (size_t e = 0; e < SERIES_ESTIMATORS; e++) {
-        o->value[e] = real(v, 2 + 3 * e);
-        o->low[e] = real(v, 3 + 3 * e);
-        o->high[e] = real(v, 4 + 3 * e);
+        o->value[e] = real(v, 4 + 3 * e);
+        o->low[e] = real(v, 5 + 3 * e);
+        o->high[e] = real(v, 6 + 3 * e);
     }
     return json_array_size(v) == OPE_CELLS;
 }

@@ -75,9 +75,10 @@ static void bin(const struct runs *r, int k, struct series_report *out)
 static void ope(const struct runs *r, int m, struct series_report *out)
 {
     int n = 0;
-    double rows = 0, truth = 0;
+    double rows = 0, truth = 0, effective = 0;
     double value[SERIES_ESTIMATORS] = {0}, low[SERIES_ESTIMATORS] = {0},
-           high[SERIES_ESTIMATORS] = {0}, covered[SERIES_ESTIMATORS] = {0};
+           high[SERIES_ESTIMATORS] = {0}, claims[SERIES_ESTIMATORS] = {0},
+           covered[SERIES_ESTIMATORS] = {0};
     for (int i = 0; i < r->seeds; i++) {
         const struct series_ope *o = &r->at(r->ctx, i)->ope[m];
         if (o->rows == 0)
@@ -85,22 +86,27 @@ static void ope(const struct runs *r, int m, struct series_report *out)
         n++;
         rows += (double)o->rows;
         truth += o->truth;
+        effective += o->effective;
         for (int e = 0; e < SERIES_ESTIMATORS; e++) {
             value[e] += o->value[e];
             low[e] += o->low[e];
             high[e] += o->high[e];
-            covered[e] += o->low[e] <= o->truth && o->truth <= o->high[e];
+            bool claim = series_claims(o, (enum series_estimator)e);
+            claims[e] += claim;
+            covered[e] += claim && o->low[e] <= o->truth && o->truth <= o->high[e];
         }
     }
     if (n == 0)
         return;
     out->ope[m].rows = rows / n;
     out->ope[m].truth = truth / n;
+    out->ope[m].effective = effective / n;
     for (int e = 0; e < SERIES_ESTIMATORS; e++) {
         out->ope[m].value[e] = value[e] / n;
         out->ope[m].low[e] = low[e] / n;
         out->ope[m].high[e] = high[e] / n;
-        out->ope[m].covered[e] = covered[e] / n;
+        out->ope[m].claims[e] = claims[e] / n;
+        out->ope[m].covered[e] = claims[e] > 0 ? covered[e] / claims[e] : (double)NAN;
     }
 }
 
@@ -138,12 +144,14 @@ static void json_ope(struct text *t, const struct series_report *r, int m)
 {
     report_number(t, "rows", r->ope[m].rows);
     report_number(t, "truth", r->ope[m].truth);
+    report_number(t, "effective_rows", r->ope[m].effective);
     for (int e = 0; e < SERIES_ESTIMATORS; e++) {
         report_key(t, series_estimator_name((enum series_estimator)e));
         text_put(t, "{");
         report_number(t, "value", r->ope[m].value[e]);
         report_number(t, "low", r->ope[m].low[e]);
         report_number(t, "high", r->ope[m].high[e]);
+        report_number(t, "claims", r->ope[m].claims[e]);
         report_number(t, "covered", r->ope[m].covered[e]);
         text_put(t, "}");
     }

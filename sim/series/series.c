@@ -10,6 +10,12 @@
 static const double ALPHA = 0.05;
 static const enum ope_estimator kinds[SERIES_ESTIMATORS] = {OPE_DM, OPE_IPS, OPE_SNIPS, OPE_DR};
 
+bool series_claims(const struct series_ope *o, enum series_estimator e)
+{
+    return ope_claims(kinds[e], &(struct ope_health){
+                                    .n = (double)o->rows, .ess = o->effective, .mean_z = o->off});
+}
+
 const char *series_estimator_name(enum series_estimator e)
 {
     return ope_name(kinds[e]);
@@ -134,6 +140,9 @@ static void judge(const struct series_watch *w, int m, struct columns *c, struct
                                 .n_clusters = n};
     const struct ope_tuning tuning = {.clip = 1, .tau = 1, .dros = 1, .sg = 0, .reject = 1};
     out->rows = (int64_t)n;
+    struct ope_health health = ope_health(&log);
+    out->effective = n > 0 ? health.ess : 0;
+    out->off = n > 0 && isfinite(health.mean_z) ? health.mean_z : 0;
     for (int e = 0; n > 0 && e < SERIES_ESTIMATORS; e++) {
         struct ope_estimate x = ope_estimate(&log, kinds[e], &tuning, NULL);
         struct ope_interval i = ope_student(&x, ALPHA);

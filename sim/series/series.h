@@ -29,6 +29,7 @@ enum series_estimator { SERIES_DM, SERIES_IPS, SERIES_SNIPS, SERIES_DR, SERIES_E
 struct series_ope { /* always this model, judged on the run's decisions */
     int64_t rows;   /* 0 = nothing is known, all else is zero */
     double truth;
+    double effective, off; /* rows left for the target; standard errors of the mean weight from 1 */
     double value[SERIES_ESTIMATORS], low[SERIES_ESTIMATORS], high[SERIES_ESTIMATORS];
 };
 struct series {
@@ -40,6 +41,7 @@ struct series {
 /* series_buckets writes where the pieces of n requests end and gives their number. */
 int series_buckets(size_t n, size_t end[SERIES_BUCKETS]);
 const char *series_estimator_name(enum series_estimator e);
+bool series_claims(const struct series_ope *o, enum series_estimator e);
 
 /* A run being watched: see struct play. judged holds the qualities that count. */
 struct series_watch {
@@ -77,9 +79,10 @@ struct series_report {
         struct interval observed;
     } bin[SERIES_BINS];
     struct {
-        double rows, truth; /* 0 rows: none */
+        double rows, truth, effective; /* 0 rows: none */
         double value[SERIES_ESTIMATORS], low[SERIES_ESTIMATORS], high[SERIES_ESTIMATORS];
-        double covered[SERIES_ESTIMATORS]; /* share of seeds whose interval holds the truth */
+        double claims[SERIES_ESTIMATORS];  /* share of seeds whose interval claims: ope_claims */
+        double covered[SERIES_ESTIMATORS]; /* share of these whose interval holds the truth; NaN */
     } ope[MODELS_MAX];
 };
 /* series_sum_up adds up what `seeds` runs of n requests came to; work is [seeds]. at gives the

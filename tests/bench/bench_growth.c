@@ -117,8 +117,12 @@ static void serve(struct router *r, const struct point *at, const struct router_
     us[1] = (double)busy[1] / 1000 / (double)(n - BEHIND);
 }
 
+static const char *only; /* a curve; NULL = all */
+
 static void measure(const struct point *at, int round, int64_t n)
 {
+    if (only && strcmp(only, at->curve) != 0)
+        return;
     const struct router_init init = {.seed = 42, .mac_key = {1}, .max_open = at->open};
     double us[2], before = rss_mib();
     struct router *r = start(at, &init);
@@ -138,6 +142,7 @@ int main(int argc, char **argv)
                      users[] = {1, 10, 100, 1000, 10000}, open[] = {1000, 10000, 100000, 1000000};
     int rounds = (int)bench_number(argc, argv, "--rounds", 3);
     int64_t n = bench_number(argc, argv, "--calls", 4000);
+    only = bench_text(argc, argv, "--only", NULL);
     for (int round = 0; round < rounds; round++) {
         for (size_t i = 0; i < sizeof models / sizeof *models; i++)
             measure(&(struct point){"models", models[i], models[i], 17, 0, 4096}, round, n);
