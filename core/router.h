@@ -159,8 +159,8 @@ void router_start(struct router *r, int64_t now_ms, struct event *ev);
  * is known. Each start ends it; router_lends tells. See pools.h, leases. */
 void router_lend(struct router *r, int64_t now_ms, bool on, struct event *ev);
 bool router_lends(const struct router *r);
-/* router_hold gives what an open decision holds in its budgets, NULL when it has left memory. */
-const struct pool_hold *router_hold(const struct router *r, uint64_t seq);
+/* router_hold gives what an open decision holds in its budgets; false when it has left memory. */
+bool router_hold(const struct router *r, uint64_t seq, struct pool_hold *out);
 /* router_tick lets time pass. ev->kind is EVENT_NONE when nothing has happened since the last tick.
  */
 void router_tick(struct router *r, int64_t now_ms, struct event *ev);

@@ -125,10 +125,15 @@ bool router_lends(const struct router *r)
     return r->lent_ms > 0;
 }
 
-const struct pool_hold *router_hold(const struct router *r, uint64_t seq)
+bool router_hold(const struct router *r, uint64_t seq, struct pool_hold *out)
 {
+    struct label_book book;
     int64_t slot = pending_find(&r->pending, seq);
-    return slot < 0 ? NULL : &r->pending.book[slot].hold;
+    if (slot < 0)
+        return false;
+    pending_book(&r->pending, slot, &book);
+    *out = book.hold;
+    return true;
 }
 
 void router_on_pool(struct router *r, void (*sink)(void *ctx, int64_t slot), void *ctx)

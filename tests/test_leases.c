@@ -85,10 +85,11 @@ static bool early(const char *user, int64_t most)
         return false;
     if (!leases_take(l, f->router, f->ev.seq, f->now))
         return false;
-    const struct pool_hold *hold = router_hold(f->router, f->ev.seq);
-    for (int i = 0; i < hold->n; i++)
-        if (hold->strict >> i & 1)
-            told[0][hold->at[i]] += hold->reserved[POOL_STRICT][POOL_NANO];
+    struct pool_hold hold;
+    assert_true(router_hold(f->router, f->ev.seq, &hold));
+    for (int i = 0; i < hold.n; i++)
+        if (hold.strict >> i & 1)
+            told[0][hold.at[i]] += hold.reserved[POOL_STRICT][POOL_NANO];
     return true;
 }
 

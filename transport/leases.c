@@ -103,22 +103,22 @@ static bool lends(const struct lease *e, const struct pool_config *c, int spec,
 bool leases_take(struct leases *l, const struct router *r, uint64_t seq, int64_t now_ms)
 {
     const struct pools *p = router_pools(r);
-    const struct pool_hold *hold = router_hold(r, seq);
+    struct pool_hold hold;
     const int k = (int)(l->filling & 1);
     struct lease *lease[POOL_PATH_MAX];
     bool ahead = l->configured <= l->durable;
-    if (!hold || !room(l, p->cap))
+    if (!router_hold(r, seq, &hold) || !room(l, p->cap))
         return false;
-    for (int i = 0; i < hold->n; i++) {
-        const struct pool *pool = &p->pool[hold->at[i]];
-        struct lease *e = lease[i] = look(l, pool, hold->at[i]);
+    for (int i = 0; i < hold.n; i++) {
+        const struct pool *pool = &p->pool[hold.at[i]];
+        struct lease *e = lease[i] = look(l, pool, hold.at[i]);
         e->batch[k] = l->filling;
         e->last_ms[k] = now_ms;
-        if (hold->strict >> i & 1)
-            ahead = ahead && lends(e, &p->config, pool->spec, hold->reserved[POOL_STRICT], now_ms);
+        if (hold.strict >> i & 1)
+            ahead = ahead && lends(e, &p->config, pool->spec, hold.reserved[POOL_STRICT], now_ms);
     }
-    for (int i = 0; ahead && i < hold->n; i++)
-        for (int u = 0; u < POOL_UNITS && (hold->strict >> i & 1); u++)
-            lease[i]->ahead[k][u] += hold->reserved[POOL_STRICT][u];
+    for (int i = 0; ahead && i < hold.n; i++)
+        for (int u = 0; u < POOL_UNITS && (hold.strict >> i & 1); u++)
+            lease[i]->ahead[k][u] += hold.reserved[POOL_STRICT][u];
     return ahead;
 }
