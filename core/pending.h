@@ -27,8 +27,8 @@ struct pending {
     uint8_t *dirty; /* per page, bit per snapshot generation */
 };
 enum { PENDING_PAGE = 64 }; /* rows in a snapshot item */
-/* Bytes for a book as book_put writes it. Enough for the reports of one source, up to eight fields
- * in two messages, or five with what the decision holds in one pool. */
+/* Bytes for a book as book_put writes it. Enough for one source's eight fields in one message or
+ * seven in two, or for three with what the decision holds in one pool. */
 enum { BOOK_SMALL = 224 };
 
 /* pending_init allocates for cap rows of stride floats. False when memory is short. */

@@ -207,8 +207,6 @@ bool router_pace(const struct router *r, const struct pool_path *path, struct pa
 const struct pools *router_pools(const struct router *r);
 const int64_t *router_refusals(const struct router *r);
 const uint8_t *router_mac_key(const struct router *r);
-/* router_schema names the features in force: rows of another schema teach nothing any more. */
-uint64_t router_schema(const struct router *r);
 /* router_reaches tells whether what the labels of a decision taught can still be changed: not under
  * other features, nor when an import has come in the place of what was known. */
 struct decision_row;

@@ -47,11 +47,6 @@ const uint8_t *router_mac_key(const struct router *r)
     return r->init.mac_key;
 }
 
-uint64_t router_schema(const struct router *r)
-{
-    return r->learner.schema;
-}
-
 bool router_reaches(const struct router *r, const struct decision_row *row)
 {
     const struct learner *l = router_learner(r, row->learner);

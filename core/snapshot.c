@@ -67,8 +67,8 @@ static void put_header(struct filler *w, const struct router *r)
     canary_put(w, &r->canary);
     put_i64(w, r->dearest_n);
     put_i64(w, r->lent_ms);
-    pace_room_put(w, &r->pacer.room);
     imports_put(w, &r->imports);
+    pace_room_put(w, &r->pacer.room);
 }
 
 static enum status broken(struct problem *problem, const char *what)
@@ -123,9 +123,9 @@ static enum status get_header(struct router *r, struct reader *in, struct proble
         canary_get(in, &r->canary);
     r->dearest_n = reader_left(in) > 0 ? get_i64(in) : MEAN_OF;
     r->lent_ms = reader_left(in) > 0 ? get_i64(in) : 0;
+    imports_get(in, &r->imports);
     if (reader_left(in) > 0)
         pace_room_get(in, &r->pacer.room);
-    imports_get(in, &r->imports);
     return STATUS_OK;
 }
 

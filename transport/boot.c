@@ -282,9 +282,13 @@ static enum status open_sockets(struct server *s, struct problem *problem)
 static enum status open_sockets_beside(struct server *s, struct problem *problem)
 {
     const struct sched_param none = {0};
-    (void)sched_setscheduler(0, SCHED_BATCH, &none); /* where it is forbidden, all is as before */
+    bool plain = sched_getscheduler(0) == SCHED_OTHER; /* and not as somebody has chosen */
+    if (plain)
+        (void)sched_setscheduler(0, SCHED_BATCH,
+                                 &none); /* where it is forbidden, all is as before */
     enum status st = open_sockets(s, problem);
-    (void)sched_setscheduler(0, SCHED_OTHER, &none);
+    if (plain)
+        (void)sched_setscheduler(0, SCHED_OTHER, &none);
     return st;
 }
 
