@@ -27,6 +27,8 @@ static const char help[] =
     "                        .dsjson or .json), or as said\n"
     "  --days N              decisions of the last N days only\n"
     "  --from SEQ, --to SEQ  records of the store\n"
+    "  --full-speed          of a store that no service needs: else it is read at idle priority,\n"
+    "                        with rests of 4/5 of the time while it is being written to\n"
     "what is asked\n"
     "  --target T            logged, uniform, always:MODEL, given (columns pi_MODEL of the\n"
     "                        log), or a policy, which rescores what the store has logged\n"
@@ -64,7 +66,7 @@ struct ask {
     unsigned by;
     struct sheet_place sheets;
     const char *kinds;
-    bool store, weighed, formatted, fit, json, progress, help;
+    bool store, weighed, formatted, fit, json, progress, full_speed, help;
 };
 
 enum key {
@@ -99,6 +101,7 @@ enum key {
     KEY_PROPENSITY,
     KEY_JSONL,
     KEY_PROGRESS,
+    KEY_FULL_SPEED,
     KEY_HELP
 };
 
@@ -134,6 +137,7 @@ static const struct option options[] = {
     {"jsonl", required_argument, NULL, KEY_JSONL},
     {"json", no_argument, NULL, KEY_JSON},
     {"progress", no_argument, NULL, KEY_PROGRESS},
+    {"full-speed", no_argument, NULL, KEY_FULL_SPEED},
     {"help", no_argument, NULL, KEY_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -224,6 +228,8 @@ static bool take_source(struct ask *a, int key, const char *v)
         return (a->json = true);
     case KEY_PROGRESS:
         return (a->progress = true);
+    case KEY_FULL_SPEED:
+        return (a->full_speed = true);
     case KEY_HELP:
         return (a->help = true);
     default:
@@ -392,7 +398,7 @@ int ope_command(int argc, char **argv)
         fputs(help, stdout);
     if (code >= 0 || a.help)
         return a.help ? EXIT_SUCCESS : code;
-    if (a.store)
+    if (a.store && !a.full_speed)
         background_run(a.source.path); /* a live service comes first */
     a.source.target = &a.question.target;
     a.source.progress = isatty(STDERR_FILENO) || a.progress ? show_progress : NULL;
