@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 
 from service import JSON, Service
 
@@ -51,3 +52,59 @@ def test_keys_at_every_path(build):
     assert [json.loads(s.ask("GET", "/v1/status", None, k)[2])["role"] for k in (reader, operator)] == ["reader", "operator"]
     assert json.loads(s.ask("GET", "/v1/stats", None, {})[2])["error"]["code"] == "unauthorized"
     assert s.stop()[0] == 0
+
+
+def test_connections_of_a_key(build):
+    """A key with --connections has so many at once over all doors, streams too; others are not hurt."""
+    folder = tempfile.TemporaryDirectory()
+    path = os.path.join(folder.name, "keys.json")
+    app, other = make(build, path, "app", "--connections", "2"), make(build, path, "app", "--connections", "2")
+    usual = make(build, path, "reader")  # of which /keys/connections says it
+    s = Service(build, keys={"file": path, "connections": 1})
+    route = json.dumps({"v": 1, "op": "route"})
+
+    def ask(c, who, method="POST", where="/v1/route"):
+        c.request(method, where, route if method == "POST" else None, who)
+        r = c.getresponse()
+        return r.status, r.headers, r.read()
+
+    open_ = [s.connect() for _ in range(4)]
+    assert [ask(c, app)[0] for c in open_[:2]] == [200, 200]
+    for _ in range(3):  # one that is open goes on; those beyond do not, however often they try
+        assert ask(open_[0], app)[0] == 200
+        status, headers, body = ask(open_[2], app)
+        said = json.loads(body)["error"]
+        assert status == 429 and headers["Retry-After"] and said["code"] == "throttled", (status, body)
+        assert "2 connections" in said["message"] and said["path"] == "/key", said
+    assert ask(open_[2], other)[0] == 200
+    key = app["Authorization"].split()[1]
+    said = s.over_nng("route", json.dumps({"v": 1, "op": "route", "key": key}).encode())
+    assert b"2 connections" in said, said  # the other door counts the same
+    open_[1].close()
+    until(lambda: ask(open_[3], app)[0] == 200)
+    open_[0].close()
+    on_nng = lambda: s.over_nng("route", json.dumps({"v": 1, "op": "route", "key": key}).encode())  # noqa: E731
+    until(lambda: b"decision_id" in on_nng())
+    assert ask(open_[0], app)[0] == 429  # NNG's and the last one of HTTP
+    s.nng.pop("route").close()
+    until(lambda: ask(open_[0], app)[0] == 200)
+    stream, ordinary = s.connect(), s.connect()
+    stream.request("GET", "/v1/events", None, usual)
+    assert stream.getresponse().status == 200
+    status, _, body = ask(ordinary, usual, "GET", "/v1/events")
+    assert status == 429 and b"1 connections" in body, body
+    assert ask(ordinary, usual, "GET", "/v1/stats")[0] == 429
+    stream.close()
+    until(lambda: ask(open_[3], app)[0] == 200 and  # a stream's end is seen when something is sent
+          ask(ordinary, usual, "GET", "/v1/stats")[0] == 200)
+    for c in (*open_, ordinary):
+        c.close()
+    assert s.stop()[0] == 0
+
+
+def until(true):
+    for _ in range(200):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("still not so")
