@@ -108,3 +108,67 @@ def until(true):
             return
         time.sleep(0.01)
     raise AssertionError("still not so")
+
+
+def test_secrets_and_prompts_stay_nowhere(build):
+    """covers: A2 A6
+
+    What a prompt says and a key's secret are in no answer, export, file or log line."""
+    folder = tempfile.TemporaryDirectory()
+    path, word = os.path.join(folder.name, "keys.json"), "zqxcanary"
+    app, operator = make(build, path, "app", "--tenant", "acme"), make(build, path, "operator")
+    keys = [who["Authorization"].split()[1] for who in (app, operator)]
+    secrets = [key.split(".")[1] for key in keys]
+    s = Service(build, keys={"file": path}, log={"format": "json"}, metrics={"tenants": 10},
+                pools=[{"name": "cap", "match": {"tenant": "acme"}, "usd": 0.05, "mode": "quantile"}])
+    said = {}
+
+    def ask(method, where, body=None, who=operator, status=200):
+        got, _, answer = s.ask(method, where, body, who, "metrics" if where == "/metrics" else "http")
+        assert got == status, (method, where, got, answer)
+        said[f"{method} {where} {len(said)}"] = answer
+        return json.loads(answer) if answer[:1] == b"{" else answer
+
+    for i in range(20):
+        body = {"v": 1, "op": "route", "request_id": f"r-{i}", "task": "code", "explain": True,
+                "prompt": f"{word} number {i}: write {word} twice", "key": keys[0]}
+        decided = ask("POST", "/v1/route", body, app)["decision_id"]
+        ask("POST", "/v1/feedback", {"v": 1, "op": "feedback", "decision_id": decided, "quality": i % 2,
+                                     "prompt_tokens": 10, "output_tokens": 20, "key": keys[0]}, app)
+    ask("POST", "/v1/route", {"v": 1, "op": "route", "prompt": word, "max_cost": 1}, app, 400)  # its path, not its text
+    ask("POST", "/v1/route", {"v": 1, "op": "route", "prompt": word, "key": "app-1.zqxcanary"}, {**JSON}, 401)
+    ask("POST", "/v1/control", {"v": 1, "op": "teach", "batch_id": "b-1", "items": [
+        {"request": {"task": "code", "prompt": f"{word} taught"}, "outcomes": [{"model": "mid-1", "quality": 1}]}]})
+    ask("PUT", "/v1/weights", {"v": 1, "op": "weights.set", "weights": {"cost": 0.1}, "reason": "test", "key": keys[1]})
+    ask("PUT", "/v1/models", {"v": 1, "op": "models.set", "models": [{"name": "mid-1", "usd_per_mtok_out": 1.6}]})
+    ask("POST", "/v1/whatif", {"v": 1, "op": "whatif", "change": {"objective": {"cost": 0.5}}})
+    for where in ("/v1/decisions", f"/v1/decisions/{decided}", "/v1/audit", "/v1/log", "/v1/stats", "/v1/status",
+                  "/v1/spend", "/v1/usage", "/v1/fairness", "/v1/alerts", "/v1/config", "/v1/models", "/v1/pools"):
+        ask("GET", where)
+    metrics = s.ask("GET", "/metrics", None, {}, "metrics")[2]
+    said["metrics"] = metrics
+    assert len(json.loads(said[next(k for k in said if k.startswith("GET /v1/decisions "))])["decisions"]) >= 20
+    purser, data = os.path.join(build, "purser"), os.path.join(s.folder, "data")
+    door = ["--control", f"tcp://127.0.0.1:{s.port['control']}"]
+    environment = {**os.environ, "PURSER_KEY": keys[1]}
+    for words in (["export", "--format", "focus", "--out", "-"], ["export", "--format", "otel", "--out", "-"],
+                  ["export", "--format", "csv", "--out", "-"], ["learned", "export", "--out", "-"], ["audit", "--json"],
+                  ["spend"], ["explain", decided], ["top", "--once"], ["keys", "list", "--file", path],
+                  ["log", "--data", data], ["backup", "--data", data, "--to", os.path.join(s.folder, "copy")]):
+        offline = words[0] in ("keys", "log", "backup")
+        out = subprocess.run([purser, *words, *([] if offline else door)], capture_output=True, env=environment, check=False)
+        assert out.returncode == 0, (words, out.stderr)
+        assert out.stdout or words[0] == "backup", words
+        said[" ".join(words)] = out.stdout + out.stderr
+    for root, _, names in os.walk(s.folder):
+        for name in (os.path.join(root, n) for n in names):
+            if os.path.isfile(name):
+                with open(name, "rb") as f:
+                    said[name] = f.read()
+    with open(path, "rb") as f:
+        said[path] = f.read()
+    assert any(k.endswith("data.mdb") for k in said) and any("/copy" in k for k in said), list(said)
+    for secret in (word, *secrets):
+        for where, what in said.items():
+            assert secret.encode() not in what, (secret, where)
+    assert s.stop()[0] == 0
