@@ -89,6 +89,8 @@ void cli_show_entry(const json_t *entry, const char *about);
 int cli_part_history(struct cli *c, const char *part);
 int cli_part_rollback(struct cli *c, const char *part);
 int cli_part_set(struct cli *c, const char *part, const char *const options[]);
+/* cli_operate.c: cli_part_set of one model or pool, whose name is the next operand. */
+int cli_element_set(struct cli *c, const char *list);
 /* cli_audit.c */
 int cli_audit(struct cli *c);
 /* cli_pools.c */

@@ -381,18 +381,36 @@ static int rename_model(struct cli *c)
     return call_and_show(c, m, show_catalog);
 }
 
+/* A change that is looked at, or said to be meant, goes by way of the whole configuration. */
+static bool deliberate(const struct cli *c)
+{
+    return cli_asks(c, "--preview") || cli_asks(c, "--apply");
+}
+
+int cli_element_set(struct cli *c, const char *list)
+{
+    static const char *const none[] = {NULL};
+    char part[2 * NAME_CAP + 16], *out = part + snprintf(part, 16, "%.14s/", list);
+    const char *s = cli_operand(c);
+    if (!s || strchr(s, '=') || strlen(s) > NAME_LEN)
+        return cli_usage(c, "which one? its name, then FIELD=VALUE");
+    for (; *s; s++) { /* in a path a slash is another step */
+        if (*s == '~' || *s == '/')
+            *out++ = '~';
+        *out++ = *s == '~' ? '0' : *s == '/' ? '1' : *s;
+    }
+    *out = '\0';
+    return cli_part_set(c, part, none);
+}
+
 int cli_models(struct cli *c)
 {
     const char *verb = cli_operand(c);
     if (verb && strcmp(verb, "rename") == 0)
         return rename_model(c);
+    if (verb && strcmp(verb, "set") == 0 && deliberate(c))
+        return cli_element_set(c, "models");
     return get_or_set(c, verb, "models.list", "models.set", "models", "models", true, show_catalog);
-}
-
-/* A change that is looked at, or said to be meant, goes by way of the whole configuration. */
-static bool deliberate(const struct cli *c)
-{
-    return cli_asks(c, "--preview") || cli_asks(c, "--apply");
 }
 
 int cli_weights(struct cli *c)

@@ -126,11 +126,17 @@ int cli_pools(struct cli *c)
 {
     const char *verb = cli_operand(c);
     static const char *const changes[] = {"set", "add", "remove", "rearm"};
+    if (verb && strcmp(verb, "set") == 0 && (cli_asks(c, "--preview") || cli_asks(c, "--apply")))
+        return cli_element_set(c, "pools");
+    if (verb && strcmp(verb, "history") == 0)
+        return cli_part_history(c, "pools");
+    if (verb && strcmp(verb, "rollback") == 0)
+        return cli_part_rollback(c, "pools");
     for (size_t i = 0; verb && i < sizeof changes / sizeof changes[0]; i++)
         if (strcmp(verb, changes[i]) == 0)
             return change(c, verb);
     if (verb && strcmp(verb, "list") != 0)
-        return cli_usage(c, "list, set, add, remove, rearm or import?");
+        return cli_usage(c, "list, set, add, remove, rearm, history, rollback or import?");
     const char *pool = cli_operand(c);
     return cli_end(c) ? list(c, pool) : CLI_USAGE;
 }

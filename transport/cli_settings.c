@@ -283,6 +283,10 @@ int cli_part_set(struct cli *c, const char *part, const char *const options[])
 {
     struct change x = {0};
     int code = read_options(c, &x) ? fetch(c, &x) : CLI_USAGE;
+    if (code == CLI_OK && part && !diff_get(x.before, part)) {
+        fprintf(stderr, "purser %s: there is no %s\n", c->command, part);
+        code = CLI_REFUSED; /* a misspelt name must not make a new pool */
+    }
     if (code == CLI_OK && !(assign_all(c, &x, part, options) && cli_end(c)))
         code = CLI_USAGE;
     if (code == CLI_OK)

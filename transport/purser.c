@@ -82,7 +82,10 @@ static const struct {
     {"top", "live counters, spend and models", "top [--once]", cli_top, true},
     {"models", "the catalog in force, or change it",
      "models [list]\n       purser models set '[{\"name\":...}]' [--reason WHY]\n"
+     "       purser models set NAME FIELD=VALUE ... [--preview] [--apply --reason WHY]\n"
      "       purser models rename OLD NEW [--reason WHY]\n"
+     "       purser models history\n"
+     "       purser models rollback [--to N] [--preview] [--apply --reason WHY]\n"
      "       purser models import FILE ...   (purser models import --help)",
      cli_models, true},
     {"models import", "prices from LiteLLM's or genai-prices' list",
@@ -99,8 +102,10 @@ static const struct {
      cli_models_import, false},
     {"pools", "what budgets have used, or change one",
      "pools [list [POOL]]\n"
-     "       purser pools set POOL FIELD=VALUE ... [--reason WHY]\n"
+     "       purser pools set POOL FIELD=VALUE ... [--preview] [--apply] [--reason WHY]\n"
      "       purser pools add POOL FIELD=VALUE ... | remove POOL | rearm POOL [--reason WHY]\n"
+     "       purser pools history\n"
+     "       purser pools rollback [--to N] [--preview] [--apply --reason WHY]\n"
      "       purser pools import FILE ...   (purser pools import --help)\n"
      "         fields as in the configuration: usd=5 tokens=1000000 kill=true mode=quantile\n"
      "         override/usd=20 override/until=2026-12-01T00:00:00Z; null takes one out",

@@ -167,6 +167,16 @@ def test_settings_weights_there_and_back(build):
     purser(build, s, "config", "rollback", "--to", "1", "--apply", "--reason", "all of it")
     assert purser(build, s, "config", "diff", "1") == ""
     assert len(s.get("/v1/config")["config"]["pools"]) == 1
+    for what, name, field, was, then in (("models", "mid-1", "usd_per_mtok_out", "1.5", "1.9"),
+                                         ("pools", "all", "usd", "1000", "7")):
+        said = purser(build, s, what, "set", name, f"{field}={then}", "--preview", "--apply", "--reason", f"of {name}")
+        assert f"/{what}/{name}/{field}: {was} -> {then}" in said and "share of large" in said, said
+        assert f"of {name}" in purser(build, s, what, "history")
+        said = purser(build, s, what, "rollback", "--preview", "--apply", "--reason", "back")
+        assert f"/{what}/{name}/{field}: {then}" in said and said.rstrip().endswith(str(s.get("/v1/config")["config_seq"])), said
+        assert purser(build, s, "config", "diff", "1") == ""
+        purser(build, s, what, "set", "misspelt", f"{field}=1", "--apply", "--reason", "no", code=1)
+        purser(build, s, what, "set", f"{field}=1", "--apply", "--reason", "no", code=64)
     for words, code in ((("config", "set", "objective/cost=-1"), 1), (("config", "set", "nix=1"), 1),
                         (("config", "rollback", "--to", "99"), 1), (("config", "set"), 64),
                         (("config", "set", "rules/9/tier=small"), 1)):
