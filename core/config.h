@@ -15,13 +15,14 @@ struct settings {
     char listen_http[256], listen_http_unix[256], listen_metrics[256];
     char tls_cert[256], tls_key[256], tls_ca[256]; /* PEM files, for tls+tcp:// listeners */
     bool tls_require_client;
-    char key_file[256];                  /* keys that open the service; "" = none is needed */
-    char data_dir[256];                  /* store; default "purser-data"; --data overrides */
-    bool relaxed;                        /* durability: "full" (default) or "relaxed" */
-    int64_t map_gib;                     /* address space of the store, default 64 */
-    int64_t snapshot_events;             /* events between snapshots, default 20000 */
-    double retention_days;               /* of log records, default 45; >= join window + 1 day */
-    int64_t max_open;                    /* decisions kept in memory for feedback, default 65536 */
+    char key_file[256];      /* keys that open the service; "" = none is needed */
+    int64_t key_connections; /* open at once of a key that says nothing of it, 0 = any */
+    char data_dir[256];      /* store; default "purser-data"; --data overrides */
+    bool relaxed;            /* durability: "full" (default) or "relaxed" */
+    int64_t map_gib;         /* address space of the store, default 64 */
+    int64_t snapshot_events; /* events between snapshots, default 20000 */
+    double retention_days;   /* of log records, default 45; >= join window + 1 day */
+    int64_t max_open;        /* decisions kept in memory for feedback, default 65536 */
     int64_t route_slots, feedback_slots; /* requests inside at once, default 256 each */
     int64_t max_connections;             /* per listener, default 1024 */
     int64_t idle_ms;                     /* of an NNG connection, default 120000 */

@@ -96,6 +96,8 @@ static const struct field table[] = {
          "refuse clients without a certificate of that authority"),
     TEXT("keys/file", S(key_file), "",
          "file of keys (purser keys): nobody is let in without one; \"\" = loopback only"),
+    INT("keys/connections", S(key_connections), 0, 1000000, 0,
+        "open at once by one key that has no --connections of its own; 0 = not limited"),
     TEXT("store/dir", S(data_dir), "purser-data", "directory; --data overrides"),
     {.path = "store/durability",
      .kind = FIELD_CHOICE,

@@ -23,7 +23,7 @@ static const enum purser_client_door R = PURSER_CLIENT_ROUTE, F = PURSER_CLIENT_
 
 static void make(struct keyring *r, enum role role, const char *tenant, double rate, char *out)
 {
-    struct key like = {.role = role, .rate = rate, .created_ms = 1000};
+    struct key like = {.role = role, .rate = rate, .connections = 7, .created_ms = 1000};
     snprintf(like.tenant, sizeof like.tenant, "%s", tenant);
     assert_int_equal(keyring_make(r, &like, out, NULL), STATUS_OK);
 }
@@ -46,6 +46,7 @@ static void file_comes_back(void **state)
     assert_true(i >= 0);
     assert_string_equal(keyring_at(again, i)->tenant, "acme");
     assert_true(keyring_at(again, i)->rate == 5);
+    assert_int_equal(keyring_at(again, i)->connections, 7);
     assert_true(keyring_open(again, b, 2000) >= 0);
     /* The secret is not in it, and nobody else may read it. */
     FILE *f = fopen(path, "r");

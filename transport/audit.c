@@ -200,10 +200,11 @@ enum status audit_config(struct audit *a, struct batch *b, int64_t at_ms,
 /* What the audit says of a key: all but its secret. */
 static json_t *key_object(const struct key *k)
 {
-    return json_pack("{s:s,s:s,s:s,s:f,s:I,s:I,s:I}", "role", role_names[k->role], "tenant",
-                     k->tenant, "note", k->note, "rate", k->rate, "created_ms",
-                     (json_int_t)k->created_ms, "expires_ms", (json_int_t)k->expires_ms,
-                     "revoked_ms", (json_int_t)k->revoked_ms);
+    return json_pack("{s:s,s:s,s:s,s:f,s:I,s:I,s:I,s:I}", "role", role_names[k->role], "tenant",
+                     k->tenant, "note", k->note, "rate", k->rate, "connections",
+                     (json_int_t)k->connections, "created_ms", (json_int_t)k->created_ms,
+                     "expires_ms", (json_int_t)k->expires_ms, "revoked_ms",
+                     (json_int_t)k->revoked_ms);
 }
 
 static const char *key_op(const json_t *before, const json_t *after)

@@ -155,7 +155,8 @@ static bool on_intake(void *ctx, const void *bytes, size_t n)
     }
     bool many = m.op == WIRE_FEEDBACK_MANY;
     if ((many || m.op == WIRE_FEEDBACK) &&
-        gate_admit(s->gate, &m, wire_key(&m), wallclock_now(&s->desk->clock), &p) == STATUS_OK)
+        gate_admit(s->gate, &m, wire_key(&m), wallclock_now(&s->desk->clock), NULL, &p) ==
+            STATUS_OK)
         for (int i = 0; i < m.items && !s->desk->broken; i++)
             desk_feedback(s->desk, &m, i);
     else

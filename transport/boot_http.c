@@ -3,10 +3,15 @@
 #include "transport/metrics.h"
 #include "transport/server_state.h"
 
-static enum status admit(void *ctx, const char *key, const char *op, struct problem *problem)
+static enum status admit(void *ctx, const char *key, const char *op, uint64_t *bearer,
+                         struct problem *problem)
 {
     struct server *s = ctx;
-    return gate_may(s->gate, key, op, wallclock_now(&s->desk->clock), problem);
+    const struct key *by;
+    enum status st = gate_may(s->gate, key, op, wallclock_now(&s->desk->clock), &by, problem);
+    if (st == STATUS_OK && by && bearer)
+        st = server_seat(s, by, bearer, problem);
+    return st;
 }
 
 static const char *state(void *ctx, bool *healthy, bool *ready)

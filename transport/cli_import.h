@@ -87,14 +87,27 @@ enum import_kind {
 /* One line for each thing and reason. Reasons (codes) are words of a closed list in the .c file,
  * which has what they mean and what to do; others mean themselves. */
 struct import_report {
-    json_t *line; /* array of {"kind","code","name","text"} */
+    json_t *line; /* array of {"kind","code","name","text"} and, where one place is wrong, "path" */
     int count[3];
+    const json_t *root; /* of import_root */
+    const char *member;
+    int places; /* looked for so far */
 };
 
 bool import_report_init(struct import_report *r);
 void import_report_free(struct import_report *r);
 void import_tell(struct import_report *r, enum import_kind kind, const char *code, const char *name,
                  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* import_root says where places are looked for: in a tree, and which member of the document it is
+ * (NULL: all of it); borrowed until others are said. import_tell_at also names the place of a value
+ * there, as a JSON path. */
+void import_root(struct import_report *r, const json_t *tree, const char *member);
+void import_tell_at(struct import_report *r, enum import_kind kind, const char *code,
+                    const char *name, const json_t *at, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+/* import_list gives an array that stands in an object under a key, its items objects; what else
+ * stands there, or in it, is told. NULL: none. */
+const json_t *import_list(struct import_report *r, const json_t *object, const char *key);
 /* import_report_print groups by reason and names the first few of each. */
 void import_report_print(const struct import_report *r, FILE *to);
 /* import_plain copies a name from a file for a terminal: control and other bytes become '?'. */

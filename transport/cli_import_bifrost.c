@@ -61,10 +61,21 @@ static void index_owner(struct bifrost *b, json_t *budget)
     }
 }
 
+/* The lists that are read here: what is wrong with them is told once. */
+static void check_lists(struct bifrost *b)
+{
+    static const char *const others[] = {"budgets", "rate_limits", "model_configs", "providers"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        (void)import_list(&b->all->report, b->governance, others[i]);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        (void)import_list(&b->all->report, b->governance, kinds[i].list);
+}
+
 static void index_all(struct bifrost *b)
 {
     size_t i;
     json_t *v;
+    check_lists(b);
     json_array_foreach(json_object_get(b->governance, "budgets"), i, v)
     {
         json_object_set(b->budget, cli_text(v, "id"), v);
@@ -104,7 +115,7 @@ static void budget_add(struct bifrost *b, const json_t *budget, const json_t *ow
     if (number > 0)
         d.owner[0] = '\0';
     d.usd = json_object_get(budget, "max_limit");
-    d.period = json_string_value(json_object_get(budget, "reset_duration"));
+    d.period = import_period(d.period_at = json_object_get(budget, "reset_duration"));
     d.rolls = !calendar(budget, owner);
     d.raise = json_object_get(budget, "override_amount");
     if (json_number_value(json_object_get(budget, "current_usage")) > 0)
@@ -121,7 +132,8 @@ static void rate_add(struct bifrost *b, const json_t *rate, const json_t *owner,
     snprintf(d.name, sizeof d.name, "%.57s:tokens", of->name);
     d.owner[0] = '\0';
     d.tokens = json_object_get(rate, "token_max_limit");
-    d.tokens_period = json_string_value(json_object_get(rate, "token_reset_duration"));
+    d.tokens_period =
+        import_period(d.tokens_period_at = json_object_get(rate, "token_reset_duration"));
     d.rolls = !calendar(rate, owner);
     import_pool_add(b->all, &d);
     if (json_number_value(json_object_get(rate, "request_max_limit")) > 0)
@@ -184,8 +196,12 @@ static void owner_read(struct bifrost *b, const json_t *v, int k)
     struct import_pool d = {.key = {kinds[k].match}};
     const char *id = cli_text(v, "id"), *name = cli_text(v, "name");
     d.value[0] = json_object_get(v, *name ? "name" : "id");
-    if (!json_is_string(d.value[0]))
+    if (!json_is_string(d.value[0])) {
+        if (json_is_object(v))
+            import_tell_at(&b->all->report, IMPORT_REFUSED, "unreadable", kinds[k].what, v,
+                           "without a name or id");
         return;
+    }
     import_pool_name(d.name, kinds[k].what, *name ? name : id);
     snprintf(d.owner, sizeof d.owner, "%s/%.100s", kinds[k].what, id);
     for (int i = 0; i < 2 && kinds[k].up[i].id && !d.parent[0]; i++) {
@@ -208,6 +224,9 @@ static void model_configs(struct bifrost *b)
         import_pool_name(d.name, "model", cli_text(v, "model_name"));
         if (json_is_string(d.value[0]))
             limits_of(b, v, "model_config_id", &d);
+        else if (json_is_object(v))
+            import_tell_at(&b->all->report, IMPORT_REFUSED, "unreadable", "model", v,
+                           "without a model_name");
     }
     json_array_foreach(json_object_get(b->governance, "providers"), i, v) if (has_limits(v))
         import_tell(&b->all->report, IMPORT_REFUSED, "provider",
@@ -224,9 +243,9 @@ static void read_all(struct bifrost *b)
     model_configs(b);
     json_array_foreach(json_object_get(b->governance, "budgets"), i, v)
     {
-        if (!json_object_get(b->used, cli_text(v, "id")))
-            import_tell(&b->all->report, IMPORT_REFUSED, "owner", cli_text(v, "id"), "$%g",
-                        cli_real(v, "max_limit"));
+        if (json_is_object(v) && !json_object_get(b->used, cli_text(v, "id")))
+            import_tell_at(&b->all->report, IMPORT_REFUSED, "owner", cli_text(v, "id"), v, "$%g",
+                           cli_real(v, "max_limit"));
     }
 }
 

@@ -71,7 +71,8 @@ static void model_budgets(struct import_pools *all, const json_t *budgets,
         const json_t *usd = json_object_get(b, "budget_limit"),
                      *period = json_object_get(b, "time_period");
         d.usd = usd ? usd : json_is_object(b) ? json_object_get(b, "max_budget") : b;
-        d.period = json_string_value(period ? period : json_object_get(b, "budget_duration"));
+        d.period_at = period ? period : json_object_get(b, "budget_duration");
+        d.period = import_period(d.period_at);
         d.tokens = json_object_get(b, "tpm_limit");
         d.tokens_period = "1m";
         import_pool_add(all, &d);
@@ -105,7 +106,7 @@ static void owned(struct import_pools *all, const json_t *item, int k)
     if (!d.usd && strcmp(kinds[k].what, "user") == 0)
         d.usd = limit(all, item, "max_budget_in_team");
     d.soft_usd = limit(all, item, "soft_budget");
-    d.period = json_string_value(limit(all, item, "budget_duration"));
+    d.period = import_period(d.period_at = limit(all, item, "budget_duration"));
     d.tokens = limit(all, item, "tpm_limit");
     import_pool_name(d.name, kinds[k].what, shown);
     if (strncmp(shown, "sk-", 3) == 0) {
@@ -147,8 +148,8 @@ static bool members_read(struct import_pools *all, const json_t *item)
         if (json_is_string(json_object_get(one, "user_id")))
             owned(all, one, kind_of(one));
         else
-            import_tell(&all->report, IMPORT_REFUSED, "owner", cli_text(item, "team_id"), "%s",
-                        "a member without user_id");
+            import_tell_at(&all->report, IMPORT_REFUSED, "owner", cli_text(item, "team_id"), v,
+                           "%s", "a member without user_id");
         json_decref(one);
     }
     json_decref(list);
@@ -164,7 +165,8 @@ static void item_read(struct import_pools *all, const json_t *item)
     if (k >= 0)
         owned(all, item, k);
     else if (usd && !json_object_get(all->budget, cli_text(item, "budget_id")))
-        import_tell(&all->report, IMPORT_REFUSED, "owner", cli_text(item, "budget_id"), "%s", "");
+        import_tell_at(&all->report, IMPORT_REFUSED, "owner", cli_text(item, "budget_id"), item,
+                       "%s", "");
 }
 
 /* Budgets that somebody names by their id stand for themselves under "budgets". */
@@ -227,7 +229,8 @@ static void provider_budgets(struct import_pools *all, const json_t *root, const
         struct import_pool d = {.key = {"model"}, .value = {names}};
         import_pool_name(d.name, "provider", provider);
         d.usd = usd ? usd : json_object_get(b, "max_budget");
-        d.period = json_string_value(period ? period : json_object_get(b, "budget_duration"));
+        d.period_at = period ? period : json_object_get(b, "budget_duration");
+        d.period = import_period(d.period_at);
         if (json_array_size(names) == 0)
             import_tell(&all->report, IMPORT_REFUSED, "provider", provider, "none in model_list");
         else
@@ -242,23 +245,24 @@ static void config_read(struct import_pools *all, const json_t *root)
                                            "default_internal_user_params", "default_team_settings",
                                            "tag_budget_config"};
     const json_t *settings = json_object_get(root, "litellm_settings"),
-                 *router = json_object_get(root, "router_settings");
+                 *router = json_object_get(root, "router_settings"),
+                 *list = import_list(&all->report, root, "model_list");
     struct import_pool d = {.name = "all", .usd = json_object_get(settings, "max_budget")};
     size_t i;
     json_t *m;
-    d.period = json_string_value(json_object_get(settings, "budget_duration"));
+    d.period = import_period(d.period_at = json_object_get(settings, "budget_duration"));
     import_pool_add(all, &d);
     struct import_pool user = {.name = "end_user", .each = "user"};
     user.usd = json_object_get(settings, "max_end_user_budget");
     import_pool_add(all, &user);
     provider_budgets(all, root, json_object_get(router, "provider_budget_config"));
-    json_array_foreach(json_object_get(root, "model_list"), i, m)
+    json_array_foreach(list, i, m)
     {
         const json_t *p = json_object_get(m, "litellm_params");
         struct import_pool one = {.key = {"model"}, .value = {json_object_get(m, "model_name")}};
         import_pool_name(one.name, "model", cli_text(m, "model_name"));
         one.usd = json_object_get(p, "max_budget");
-        one.period = json_string_value(json_object_get(p, "budget_duration"));
+        one.period = import_period(one.period_at = json_object_get(p, "budget_duration"));
         if (json_is_string(one.value[0]))
             import_pool_add(all, &one);
         if (json_object_get(p, "tpm") || json_object_get(p, "rpm"))

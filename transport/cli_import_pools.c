@@ -65,8 +65,14 @@ static const char *window(struct import_pools *all, const struct import_pool *d,
     if (!period)
         return "once";
     if (!period_read(period, &n, unit)) {
-        import_tell(&all->report, IMPORT_REFUSED, "window", d->name, "\"%.20s\" is no period",
-                    period);
+        const json_t *at = period == d->period ? d->period_at : d->tokens_period_at;
+        char found[FOUND_CAP];
+        if (json_is_string(at))
+            import_tell_at(&all->report, IMPORT_REFUSED, "window", d->name, at,
+                           "\"%.20s\" is no period", period);
+        else
+            import_tell_at(&all->report, IMPORT_REFUSED, "window", d->name, at, "%s is no period",
+                           json_found(found, at));
         return NULL;
     }
     const char *calendar = window_of(n, unit, &hours);
@@ -82,7 +88,8 @@ static const char *window(struct import_pools *all, const struct import_pool *d,
                     calendar);
     if (calendar)
         return calendar;
-    import_tell(&all->report, IMPORT_REFUSED, "window", d->name, "%.20s", period);
+    import_tell_at(&all->report, IMPORT_REFUSED, "window", d->name,
+                   period == d->period ? d->period_at : d->tokens_period_at, "%.20s", period);
     return NULL;
 }
 
@@ -94,7 +101,9 @@ static json_t *amount(struct import_pools *all, const struct import_pool *d, con
     int64_t n;
     bool exact;
     if (!import_number(v, shift, &n, &exact)) {
-        import_tell(&all->report, IMPORT_REFUSED, "amount", d->name, "%s", what);
+        char found[FOUND_CAP];
+        import_tell_at(&all->report, IMPORT_REFUSED, "amount", d->name, v, "%s: %s", what,
+                       json_found(found, v));
         return NULL;
     }
     if (!exact)
@@ -122,8 +131,8 @@ static json_t *match_of(struct import_pools *all, const struct import_pool *d)
             v = json_array_get(v, 0);
         const char *value = json_string_value(v);
         if (!value) {
-            import_tell(&all->report, IMPORT_REFUSED, "models", d->name, "%zu models",
-                        json_array_size(v));
+            import_tell_at(&all->report, IMPORT_REFUSED, "models", d->name, d->value[i],
+                           "%zu models", json_array_size(v));
             json_decref(match);
             return NULL;
         }
@@ -258,6 +267,11 @@ void import_pool_name(char out[NAME_CAP], const char *what, const char *name)
     cli_identifier(out, both);
 }
 
+const char *import_period(const json_t *v)
+{
+    return !said(v) ? NULL : json_is_string(v) ? json_string_value(v) : "";
+}
+
 void import_pool_below(struct import_pools *all, const struct import_pool *d)
 {
     if (d->owner[0] && d->parent[0])
@@ -368,6 +382,7 @@ static int import(struct cli *c, const char *path, const char *format, const cha
     reader *read = reader_of(format, f.root);
     int code = CLI_REFUSED;
     if (all.pool && all.owner && all.above && all.budget && import_report_init(&all.report)) {
+        import_root(&all.report, f.root, NULL);
         read(&all, f.root);
         finish(&all);
         bool some = json_array_size(all.pool) > 0;

@@ -32,8 +32,10 @@ struct import_pool {
     const json_t *usd, *soft_usd; /* NULL or null = none */
     const json_t *raise;          /* of the dollars, in the running period; NULL = none */
     const char *period;           /* of the dollars; NULL = never reset */
+    const json_t *period_at;      /* where it stands; NULL = nowhere */
     const json_t *tokens;
     const char *tokens_period;
+    const json_t *tokens_period_at;
     bool rolls; /* periods begin when something is spent, not with the calendar */
 };
 
@@ -47,6 +49,8 @@ struct import_pools {
 
 /* import_pool_add writes it as one pool, or two if dollars and tokens have different periods. */
 void import_pool_add(struct import_pools *all, struct import_pool *d);
+/* import_period gives the period that a value says: NULL if it says none, "" if it is no text. */
+const char *import_period(const json_t *v);
 /* import_pool_below says what an owner stands below. */
 void import_pool_below(struct import_pools *all, const struct import_pool *d);
 /* import_pool_name makes "what:name", as an identifier. */

@@ -89,7 +89,7 @@ static bool take(const json_t *v, int shift, const char *key, const char *name, 
     if (!import_number(v, shift, out, &exact) || *out > price_most) {
         char found[FOUND_CAP];
         *out = -1;
-        import_tell(r, IMPORT_REFUSED, "price", name, "%s is %s", key, json_found(found, v));
+        import_tell_at(r, IMPORT_REFUSED, "price", name, v, "%s is %s", key, json_found(found, v));
         return false;
     }
     if (!exact)
@@ -231,7 +231,7 @@ static void genai_constraint(const json_t *item, const char *as_of, const char *
     const char *start = json_string_value(json_object_get(c, "start_date"));
     bool hours = json_object_get(c, "start_time") && json_object_get(c, "end_time");
     if (!json_is_object(prices)) {
-        import_tell(r, IMPORT_NOTE, "unreadable", name, "an entry without prices");
+        import_tell_at(r, IMPORT_NOTE, "unreadable", name, item, "an entry without prices");
     } else if (!c || json_is_null(c)) {
         g->now = prices;
     } else if (json_object_size(c) == 1 && start && strlen(start) == 10) {
@@ -335,6 +335,7 @@ void price_row_read(const struct price_list *l, struct price_row *row, const cha
 {
     bool litellm = l->format == PRICES_LITELLM;
     row->in = row->cached = row->out = row->reasoning = row->batch_in = row->batch_out = -1;
+    import_root(r, litellm ? row->body : l->file.root, litellm ? row->name : NULL);
     (litellm ? litellm_row : genai_row)(row, as_of, r);
     if (row->context < 0 || row->context > 1000000000)
         row->context = 0;
@@ -384,9 +385,11 @@ static void litellm_member(void *ctx, const char *text, struct import_span key,
         c->failed |= json_array_append(c->list->bodies, name) != 0 ||
                      json_array_append(c->list->bodies, body) != 0 ||
                      !add_row(c->list, s, cli_text(body, "litellm_provider"), body);
-    else
-        import_tell(c->report, IMPORT_REFUSED, "unreadable", s ? s : "?", "%.120s",
-                    body ? "an object is needed" : e.text);
+    else {
+        import_root(c->report, name, s); /* parsed by itself */
+        import_tell_at(c->report, IMPORT_REFUSED, "unreadable", s ? s : "?", name, "%.120s",
+                       body ? "an object is needed" : e.text);
+    }
     json_decref(name);
     json_decref(body);
 }
@@ -395,17 +398,18 @@ static bool genai_read(struct price_list *l, struct import_report *r)
 {
     size_t i, k;
     json_t *provider, *m;
+    import_root(r, l->file.root, NULL);
     json_array_foreach(l->file.root, i, provider)
     {
         const char *id = cli_text(provider, "id");
         if (!json_is_array(json_object_get(provider, "models")))
-            import_tell(r, IMPORT_REFUSED, "unreadable", *id ? id : "?",
-                        "a provider without models");
+            import_tell_at(r, IMPORT_REFUSED, "unreadable", *id ? id : "?", provider,
+                           "a provider without models");
         json_array_foreach(json_object_get(provider, "models"), k, m)
         {
             const char *name = cli_text(m, "id");
             if (!*name)
-                import_tell(r, IMPORT_REFUSED, "unreadable", id, "model %zu without an id", k);
+                import_tell_at(r, IMPORT_REFUSED, "unreadable", id, m, "a model without an id");
             else if (!add_row(l, name, id, m))
                 return false;
         }

@@ -9,7 +9,9 @@
 #include <string.h>
 #include "transport/cli_import.h"
 
-enum { NAMES_SHOWN = 5 };
+/* A place is found by going through the tree: often enough for a person, not for each line of a
+ * file made to be slow. */
+enum { NAMES_SHOWN = 5, PLACES_MOST = 200, PATH_BYTES = 256 };
 
 static const struct {
     const char *code, *meaning;
@@ -99,15 +101,63 @@ static bool joined(json_t *lines, const char *code, const char *name, const char
     return false;
 }
 
-void import_tell(struct import_report *r, enum import_kind kind, const char *code, const char *name,
-                 const char *fmt, ...)
+/* Adds a step to a path, whose end is at len; gives the new end. */
+static size_t step(char path[PATH_BYTES], size_t len, const char *key)
+{
+    if (len + 1 < PATH_BYTES)
+        path[len++] = '/';
+    for (; *key && len + 3 < PATH_BYTES; key++) {
+        if (*key == '~' || *key == '/')
+            path[len++] = '~';
+        path[len++] = *key == '~' ? '0' : *key == '/' ? '1' : plain(*key);
+    }
+    path[len] = '\0';
+    return len;
+}
+
+/* Writes the place of a value at or below `in`; false: it is not there. */
+static bool find_place(const json_t *in, const json_t *value, char path[PATH_BYTES], size_t len)
+{
+    const char *key;
+    char number[24];
+    json_t *v;
+    size_t i;
+    path[len] = '\0';
+    if (in == value)
+        return true;
+    json_object_foreach((json_t *)(uintptr_t)in, key, v)
+    {
+        if (find_place(v, value, path, step(path, len, key)))
+            return true;
+    }
+    json_array_foreach(in, i, v)
+    {
+        (void)snprintf(number, sizeof number, "%zu", i);
+        if (find_place(v, value, path, step(path, len, number)))
+            return true;
+    }
+    return false;
+}
+
+static bool place_of(struct import_report *r, const json_t *value, char path[PATH_BYTES])
+{
+    return value && r->places++ < PLACES_MOST &&
+           find_place(r->root, value, path, r->member ? step(path, 0, r->member) : 0);
+}
+
+void import_root(struct import_report *r, const json_t *tree, const char *member)
+{
+    r->root = tree;
+    r->member = member;
+}
+
+static void tell(struct import_report *r, enum import_kind kind, const char *code, const char *name,
+                 const json_t *at, const char *fmt, va_list args)
 {
     static const char *const kinds[] = {"refused", "not_taken_over", "note"};
     char text[256], word[128], shown[128];
-    va_list args;
-    va_start(args, fmt);
+    char place[PATH_BYTES];
     vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
     for (char *c = text; *c; c++)
         *c = plain(*c);
     if (kind == IMPORT_LOST &&
@@ -116,7 +166,43 @@ void import_tell(struct import_report *r, enum import_kind kind, const char *cod
     json_array_append_new(r->line, json_pack("{s:s,s:s,s:s,s:s}", "kind", kinds[kind], "code",
                                              import_plain(word, code), "name",
                                              import_plain(shown, name), "text", text));
+    if (place_of(r, at, place))
+        json_object_set_new(json_array_get(r->line, json_array_size(r->line) - 1), "path",
+                            json_string(place));
     r->count[kind]++;
+}
+
+void import_tell(struct import_report *r, enum import_kind kind, const char *code, const char *name,
+                 const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    tell(r, kind, code, name, NULL, fmt, args);
+    va_end(args);
+}
+
+void import_tell_at(struct import_report *r, enum import_kind kind, const char *code,
+                    const char *name, const json_t *at, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    tell(r, kind, code, name, at, fmt, args);
+    va_end(args);
+}
+
+const json_t *import_list(struct import_report *r, const json_t *object, const char *key)
+{
+    const json_t *list = json_object_get(object, key);
+    size_t i;
+    json_t *v;
+    if (list && !json_is_array(list) && !json_is_null(list))
+        import_tell_at(r, IMPORT_REFUSED, "unreadable", key, list, "a list is needed");
+    json_array_foreach(list, i, v)
+    {
+        if (!json_is_object(v))
+            import_tell_at(r, IMPORT_REFUSED, "unreadable", key, v, "an object is needed");
+    }
+    return json_is_array(list) ? list : NULL;
 }
 
 static const char *meaning_of(const char *code)
@@ -151,7 +237,9 @@ static void print_group(const json_t *lines, size_t first, FILE *to)
         if (!alike(head, l))
             continue;
         shown++;
-        fprintf(to, "    %s%s%s\n", cli_text(l, "name"), *text ? ": " : "", text);
+        const char *path = cli_text(l, "path");
+        fprintf(to, "    %s%s%s%s%s\n", cli_text(l, "name"), *text ? ": " : "", text,
+                *path ? ", at " : "", path);
     }
     if (count > NAMES_SHOWN)
         fprintf(to, "    and %zu more (--json has them all)\n", count - NAMES_SHOWN);

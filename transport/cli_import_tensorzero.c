@@ -39,7 +39,8 @@ static bool scope_entry(struct import_pools *all, const json_t *entry, struct im
         return true;
     }
     if (!fits) {
-        import_tell(&all->report, IMPORT_REFUSED, label ? "scope" : "tag", d->name, "%.80s", tag);
+        import_tell_at(&all->report, IMPORT_REFUSED, label ? "scope" : "tag", d->name, entry,
+                       "%.80s", tag);
         return false;
     }
     if (each) {
@@ -103,7 +104,7 @@ static void resource(struct import_pools *all, const json_t *rule, const char *w
     snprintf(name, sizeof name, "%.120s.%.40s", who, what);
     import_pool_name(d.name, "", name);
     if (scope && !json_is_array(scope)) {
-        import_tell(&all->report, IMPORT_REFUSED, "scope", d.name, "%s", "not a list");
+        import_tell_at(&all->report, IMPORT_REFUSED, "scope", d.name, scope, "%s", "not a list");
         return;
     }
     json_array_foreach(scope, i, entry) if (!scope_entry(all, entry, &d)) return;
@@ -119,13 +120,14 @@ static void resource(struct import_pools *all, const json_t *rule, const char *w
 
 void import_tensorzero(struct import_pools *all, const json_t *root)
 {
-    const json_t *limits = json_object_get(root, "rate_limiting");
+    const json_t *limits = json_object_get(root, "rate_limiting"),
+                 *rules = import_list(&all->report, limits, "rules");
     size_t i;
     json_t *rule, *v;
     const char *key;
     if (json_is_false(json_object_get(limits, "enabled")))
         import_tell(&all->report, IMPORT_NOTE, "disabled", "rate_limiting", "%s", "");
-    json_array_foreach(json_object_get(limits, "rules"), i, rule)
+    json_array_foreach(rules, i, rule)
     {
         char name[32];
         snprintf(name, sizeof name, "rule %zu", i + 1);

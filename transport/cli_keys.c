@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -101,19 +102,24 @@ static bool read_role(const char *s, enum role *out)
 static int keys_create(struct cli *c, const char *path)
 {
     struct creation n = {.like.created_ms = unix_ms()};
-    double days = 0, rate = 0;
-    bool expires = false, limited = false;
+    double days = 0, rate = 0, connections = 0;
+    bool expires = false, limited = false, capped = false;
     if (!read_role(cli_option(c, "--role"), &n.like.role))
         return cli_usage(c, "--role is needed: app, reader or operator");
     if (!read_name(c, "--tenant", n.like.tenant) || !read_name(c, "--note", n.like.note) ||
         !cli_number(c, "--expires-days", &days, &expires) ||
-        !cli_number(c, "--rate", &rate, &limited) || !cli_end(c))
+        !cli_number(c, "--rate", &rate, &limited) ||
+        !cli_number(c, "--connections", &connections, &capped) || !cli_end(c))
         return CLI_USAGE;
     if (n.like.role != ROLE_APP && n.like.tenant[0])
         return cli_usage(c, "--tenant goes with --role app: readers and operators see all tenants");
     if ((expires && !(days > 0 && days <= 36500)) || (limited && !(rate > 0 && rate <= 1e9)))
         return cli_usage(c, "--expires-days and --rate are numbers above 0");
+    if (capped && !(connections >= 1 && connections <= KEY_CONNECTIONS_MOST &&
+                    connections == floor(connections)))
+        return cli_usage(c, "--connections is a whole number from 1 to 1000000");
     n.like.rate = rate;
+    n.like.connections = (int64_t)connections;
     n.like.expires_ms = expires ? n.like.created_ms + (int64_t)(days * 86400e3) : 0;
     int code = edit(c, path, true, create_key, &n);
     if (code == CLI_OK && c->json)
@@ -165,24 +171,24 @@ static int keys_list(struct cli *c, const char *path)
         return CLI_USAGE;
     if (keyring_load(path, &ring, &p) != STATUS_OK)
         return cli_problem(c, path, &p, CLI_REFUSED);
-    printf(
-        c->json
-            ? "{\"v\":1,\"keys\":["
-            : "id                          role      tenant            rate  created              "
-              "  expires                revoked                note\n");
+    printf(c->json ? "{\"v\":1,\"keys\":["
+                   : "id                          role      tenant            rate  conns  created "
+                     "             "
+                     "  expires                revoked                note\n");
     for (int i = 0; i < keyring_count(ring); i++) {
         const struct key *k = keyring_at(ring, i);
         if (c->json)
-            printf(
-                "%s{\"id\":\"%s\",\"role\":\"%s\",\"tenant\":\"%s\",\"rate\":%g,\"created\":\"%s\","
-                "\"expires\":\"%s\",\"revoked\":\"%s\",\"note\":\"%s\"}",
-                i ? "," : "", k->id, role_names[k->role], k->tenant, k->rate,
-                when(k->created_ms, created), when(k->expires_ms, expires),
-                when(k->revoked_ms, revoked), k->note);
-        else
-            printf("%-27s %-9s %-16s %5g  %-22s %-22s %-22s %s\n", k->id, role_names[k->role],
-                   k->tenant[0] ? k->tenant : "any", k->rate, when(k->created_ms, created),
+            printf("%s{\"id\":\"%s\",\"role\":\"%s\",\"tenant\":\"%s\",\"rate\":%g,\"connections\":"
+                   "%lld,\"created\":\"%s\","
+                   "\"expires\":\"%s\",\"revoked\":\"%s\",\"note\":\"%s\"}",
+                   i ? "," : "", k->id, role_names[k->role], k->tenant, k->rate,
+                   (long long)k->connections, when(k->created_ms, created),
                    when(k->expires_ms, expires), when(k->revoked_ms, revoked), k->note);
+        else
+            printf("%-27s %-9s %-16s %5g %6lld  %-22s %-22s %-22s %s\n", k->id, role_names[k->role],
+                   k->tenant[0] ? k->tenant : "any", k->rate, (long long)k->connections,
+                   when(k->created_ms, created), when(k->expires_ms, expires),
+                   when(k->revoked_ms, revoked), k->note);
     }
     printf(c->json ? "]}\n" : "");
     keyring_free(ring);

@@ -169,6 +169,16 @@ void endpoint_end(struct endpoint_gate *gate, int pipe)
     guests_end(&gate->guests, pipe);
 }
 
+uint64_t endpoint_bearer(struct endpoint_gate *gate, int pipe, uint64_t who)
+{
+    return guests_bearer(&gate->guests, pipe, who);
+}
+
+int endpoint_of(struct endpoint_gate *gate, uint64_t who)
+{
+    return guests_of(&gate->guests, who);
+}
+
 void endpoint_sweep(struct endpoint_gate *gate)
 {
     int id[SWEEP_MOST];

@@ -42,6 +42,9 @@ void endpoint_shut(struct endpoint_gate *gate);
 int endpoint_begin(struct endpoint_gate *gate, nng_msg *msg);
 void endpoint_end(struct endpoint_gate *gate, int pipe);
 void endpoint_sweep(struct endpoint_gate *gate);
+/* endpoint_bearer and endpoint_of are guests_bearer and guests_of. Loop thread. */
+uint64_t endpoint_bearer(struct endpoint_gate *gate, int pipe, uint64_t who);
+int endpoint_of(struct endpoint_gate *gate, uint64_t who);
 /* endpoint_close closes the socket (one that was never opened is left alone) and what the gate has.
  */
 void endpoint_close(nng_socket socket, struct endpoint_gate *gate);

@@ -200,21 +200,32 @@ static int find_allowed(const struct gate *g, const char *shown, const char *op,
     return -1;
 }
 
+static void name_key(const struct gate *g, int i, const struct key **by)
+{
+    if (by)
+        *by = g->ring ? keyring_at(g->ring, i) : NULL;
+}
+
 enum status gate_may(const struct gate *g, const char *key, const char *op, int64_t now_ms,
-                     struct problem *problem)
+                     const struct key **by, struct problem *problem)
 {
     struct problem p = {0};
-    if (!g->ring || find_allowed(g, key, op, now_ms, &p) >= 0)
+    int i = g->ring ? find_allowed(g, key, op, now_ms, &p) : 0;
+    if (i >= 0) {
+        name_key(g, i, by);
         return STATUS_OK;
+    }
     if (problem)
         *problem = p;
     return p.code;
 }
 
 enum status gate_admit(struct gate *g, struct message *m, const char *key, int64_t now_ms,
-                       struct problem *problem)
+                       const struct key **by, struct problem *problem)
 {
     struct problem p = {0};
+    if (by)
+        *by = NULL;
     if (!g->ring)
         return STATUS_OK;
     int i = find_allowed(g, key, m->op_name, now_ms, &p);
@@ -226,5 +237,6 @@ enum status gate_admit(struct gate *g, struct message *m, const char *key, int64
     strcpy(m->tenant, keyring_at(g->ring, i)->tenant);
     strcpy(m->caller, keyring_at(g->ring, i)->id);
     m->role = role_names[keyring_at(g->ring, i)->role];
+    name_key(g, i, by);
     return draw(g, i, m->items, now_ms, problem);
 }

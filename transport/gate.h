@@ -30,14 +30,14 @@ const struct keyring *gate_keys(const struct gate *g);
 /* gate_admit lets a message in by a key (NULL: none was shown): OK binds it to the key's tenant and
  * names the caller, or UNAUTHORIZED (no key, or one that opens nothing: the same answer for all),
  * FORBIDDEN (the role may not), THROTTLED with when to retry. now_ms: Unix time, for expiry and
- * rates. */
+ * rates. *by, unless NULL, is then the key, valid until the next refresh; NULL for an open gate. */
 MUST_CHECK enum status gate_admit(struct gate *g, struct message *m, const char *key,
-                                  int64_t now_ms, struct problem *problem);
+                                  int64_t now_ms, const struct key **by, struct problem *problem);
 
 /* gate_may is gate_admit for what is asked without a message; it takes nothing of the key's rate.
  */
 MUST_CHECK enum status gate_may(const struct gate *g, const char *key, const char *op,
-                                int64_t now_ms, struct problem *problem);
+                                int64_t now_ms, const struct key **by, struct problem *problem);
 
 /* gate_allows is the table: whether a role may do an op. */
 bool gate_allows(enum role role, const char *op);

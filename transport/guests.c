@@ -60,10 +60,10 @@ bool guests_add(struct guests *g, int id)
 /* Empties place i and moves up whoever would no longer be found behind it. */
 static void vacate(struct guests *g, uint32_t i)
 {
-    g->table[i].id = 0;
+    g->table[i] = (struct guest){0};
     for (uint32_t k = (i + 1) & g->mask; g->table[k].id != 0; k = (k + 1) & g->mask) {
         struct guest moved = g->table[k];
-        g->table[k].id = 0;
+        g->table[k] = (struct guest){0};
         g->table[place(g, moved.id)] = moved;
     }
 }
@@ -100,6 +100,27 @@ void guests_begin(struct guests *g, int id)
 void guests_end(struct guests *g, int id)
 {
     note(g, id, -1);
+}
+
+uint64_t guests_bearer(struct guests *g, int id, uint64_t who)
+{
+    uv_mutex_lock(&g->lock);
+    struct guest *at = &g->table[place(g, id)];
+    uint64_t was = at->bearer;
+    if (at->id == id && who != 0)
+        at->bearer = who;
+    uv_mutex_unlock(&g->lock);
+    return was;
+}
+
+int guests_of(struct guests *g, uint64_t who)
+{
+    int n = 0;
+    uv_mutex_lock(&g->lock);
+    for (uint32_t i = 0; i <= g->mask; i++)
+        n += g->table[i].id != 0 && g->table[i].bearer == who;
+    uv_mutex_unlock(&g->lock);
+    return n;
 }
 
 int guests_sweep(struct guests *g, uint64_t most, int *id, int cap)

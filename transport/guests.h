@@ -10,9 +10,10 @@
 /* Who is connected to one socket, by the number of the pipe: for how many sweeps nothing whole came
  * from there, and how many of its requests are inside. Any thread may call; no callback is made. */
 struct guest {
-    uint64_t since; /* the sweep after which it came, or its last request began or was answered */
-    int id;         /* 0 = no guest */
-    int inside;     /* requests not yet answered */
+    uint64_t since;  /* the sweep after which it came, or its last request began or was answered */
+    uint64_t bearer; /* whose key it has shown last, of those with a limit; 0 = none */
+    int id;          /* 0 = no guest */
+    int inside;      /* requests not yet answered */
 };
 
 struct guests {
@@ -32,6 +33,10 @@ bool guests_remove(struct guests *g, int id);
 /* guests_begin and guests_end frame a request; a guest that has left meanwhile is no matter. */
 void guests_begin(struct guests *g, int id);
 void guests_end(struct guests *g, int id);
+/* guests_bearer makes who the bearer of a guest, unless who is 0, and gives who was before.
+ * guests_of counts those of one bearer. */
+uint64_t guests_bearer(struct guests *g, int id, uint64_t who);
+int guests_of(struct guests *g, uint64_t who);
 /* guests_sweep counts a sweep and gives up to cap of those who had nothing inside for more than
  * `most` of them. */
 int guests_sweep(struct guests *g, uint64_t most, int *id, int cap);

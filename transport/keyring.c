@@ -86,6 +86,13 @@ int keyring_find(const struct keyring *r, const char *id)
     return i < r->n && strcmp(r->key[i].id, id) == 0 ? i : -1;
 }
 
+uint64_t keyring_bearer(const struct key *k)
+{
+    uint64_t first; /* of a MAC of 256 random bits: two alike will not be seen */
+    memcpy(&first, k->mac, sizeof first);
+    return first ? first : 1;
+}
+
 static bool add(struct keyring *r, const struct key *key)
 {
     int i = place(r, key->id);
@@ -169,6 +176,7 @@ static const struct field rows[] = {
     {.path = "role", .kind = FIELD_NAME, D(role), .min = 1, .max = NAME_LEN},
     {.path = "tenant", .kind = FIELD_NAME, D(key.tenant), .max = NAME_LEN, .text = ""},
     {.path = "rate", .kind = FIELD_REAL, D(key.rate), .max = 1e9},
+    {.path = "connections", .kind = FIELD_INT, D(key.connections), .max = KEY_CONNECTIONS_MOST},
     {.path = "created", D(created), TIME},
     {.path = "expires", D(expires), TIME},
     {.path = "revoked", D(revoked), TIME},

@@ -19,6 +19,7 @@ extern const char *const role_names[ROLES];
 
 enum {
     KEYS_MAX = 4096,
+    KEY_CONNECTIONS_MOST = 1000000,
     KEY_MAC_BYTES = 32,
     KEY_SECRET_BYTES = 32,
     KEY_TEXT_CAP = NAME_CAP + 1 + 48 /* ID.SECRET and its zero */
@@ -29,10 +30,11 @@ struct key {
     char tenant[NAME_CAP]; /* "" = any: the message says */
     char note[NAME_CAP];   /* whose it is, for people */
     enum role role;
-    double rate;        /* items per second, 0 = not limited */
-    int64_t created_ms; /* Unix time */
-    int64_t expires_ms; /* 0 = never */
-    int64_t revoked_ms; /* 0 = not */
+    double rate;         /* items per second, 0 = not limited */
+    int64_t connections; /* open at once, 0 = as configured for all */
+    int64_t created_ms;  /* Unix time */
+    int64_t expires_ms;  /* 0 = never */
+    int64_t revoked_ms;  /* 0 = not */
     uint8_t mac[KEY_MAC_BYTES];
 };
 
@@ -62,5 +64,8 @@ int keyring_open(const struct keyring *r, const char *presented, int64_t now_ms)
 int keyring_count(const struct keyring *r);
 const struct key *keyring_at(const struct keyring *r, int i);
 int keyring_find(const struct keyring *r, const char *id); /* -1 = none */
+/* keyring_bearer gives the number by which connections remember who has shown this key: never 0,
+ * and of no other key. */
+uint64_t keyring_bearer(const struct key *k);
 
 #endif

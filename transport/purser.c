@@ -165,12 +165,13 @@ static const struct {
     {"snapshot", "take a snapshot with the next commit", "snapshot", cli_snapshot, true},
     {"keys", "who may use the service: make, list and revoke keys",
      "keys create --file FILE --role app|reader|operator [--tenant T] [--rate N]\n"
-     "         [--expires-days D] [--note NAME]\n"
+     "         [--connections N] [--expires-days D] [--note NAME]\n"
      "       purser keys list --file FILE\n"
      "       purser keys revoke ID --file FILE\n"
      "       FILE is the configuration's /keys/file, which a running service follows; --rate is "
      "items\n"
-     "       a second. Rotation: create, give it to the app, revoke the old one.",
+     "       a second, --connections how many it may have open. Rotation: create, give it to the\n"
+     "       app, revoke the old one.",
      cli_keys, false},
     {"log", "print the log of a store, one JSON line a record",
      "log --data DIR [--from SEQ] [--to SEQ] [--follow]", cli_log, false},

@@ -213,7 +213,13 @@ static void rpc_reply(struct slot *slot)
     nng_ctx_send(s->ctx, s->send);
 }
 
-static const struct slot_door rpc_door = {rpc_hold, rpc_reply, .prompt = false};
+static uint64_t rpc_bearer(struct slot *slot, uint64_t who)
+{
+    struct rpc_slot *s = of(slot);
+    return endpoint_bearer(&s->rpc->gate, s->pipe, who);
+}
+
+static const struct slot_door rpc_door = {rpc_hold, rpc_reply, rpc_bearer, .prompt = false};
 
 void rpc_resume(struct rpc *r)
 {
@@ -246,6 +252,11 @@ void rpc_sweep(struct rpc *r)
 {
     if (r)
         endpoint_sweep(&r->gate);
+}
+
+int rpc_of(struct rpc *r, uint64_t who)
+{
+    return r ? endpoint_of(&r->gate, who) : 0;
 }
 
 bool rpc_idle(const struct rpc *r)

@@ -36,6 +36,8 @@ MUST_CHECK enum status rpc_open(uv_loop_t *loop, const struct rpc_options *optio
 void rpc_resume(struct rpc *r);
 /* rpc_sweep closes connections that have asked nothing for too long; to be called each second. */
 void rpc_sweep(struct rpc *r);
+/* rpc_of counts connections by the key they have shown: see struct slot_door. */
+int rpc_of(struct rpc *r, uint64_t who);
 /* rpc_drain lets no one in any more; slots without a request fall idle. rpc_idle: all have. */
 void rpc_drain(struct rpc *r);
 bool rpc_idle(const struct rpc *r);

@@ -50,15 +50,50 @@ static bool belongs(const struct slot *slot, const struct message *m)
     return purpose[m->op] == slot->purpose && (!slot->op || strcmp(m->op_name, slot->op) == 0);
 }
 
+/* A connection is known by what it asks, so it is counted from its first request with a key on; one
+ * that is turned away holds no place. The doors are walked when a key is new to a connection, not
+ * for each request. */
+enum status server_seat(struct server *s, const struct key *by, uint64_t *bearer,
+                        struct problem *problem)
+{
+    enum { RETRY_MS = 1000 };
+    struct rpc *const rpcs[] = {s->route, s->feedback, s->control};
+    uint64_t who = keyring_bearer(by);
+    int64_t most = by->connections ? by->connections : s->settings.key_connections;
+    if (most == 0 || *bearer == who)
+        return STATUS_OK;
+    int64_t n = http_of(s->http, who);
+    for (int i = 0; i < 3; i++)
+        n += rpc_of(rpcs[i], who);
+    if (n < most) {
+        *bearer = who;
+        return STATUS_OK;
+    }
+    problem_set(problem, STATUS_THROTTLED, "/key",
+                "this key may have %lld connections open at once, and has: use one of them again, "
+                "close some, or ask the operator for more",
+                (long long)most);
+    if (problem)
+        problem->retry_after_ms = RETRY_MS;
+    return STATUS_THROTTLED;
+}
+
 /* Who asks: the key that the door was told, or the one in the message; two must be the same. */
-static enum status admit(struct server *s, const struct slot *slot, struct message *m,
-                         struct problem *p)
+static enum status admit(struct server *s, struct slot *slot, struct message *m, struct problem *p)
 {
     const char *said = wire_key(m), *key = slot->key ? slot->key : said;
     if (slot->key && said && strcmp(slot->key, said) != 0)
         return problem_set(p, STATUS_UNAUTHORIZED, "/key",
                            "not the key of the Authorization header: send one of them");
-    return gate_admit(s->gate, m, key, wallclock_now(&s->desk->clock), p);
+    const struct key *by;
+    enum status st = gate_admit(s->gate, m, key, wallclock_now(&s->desk->clock), &by, p);
+    if (st != STATUS_OK || !by)
+        return st;
+    uint64_t was = slot->door->bearer(slot, 0), is = was;
+    st = server_seat(s, by, &is, p);
+    if (is != was)
+        slot->door->bearer(slot, is);
+    return st;
 }
 
 enum answered { ANSWERED, ANSWERED_AT_THE_DOOR, ANSWERED_LATER };

@@ -69,6 +69,10 @@ void server_on_second(uv_timer_t *handle);
 void server_on_retry(uv_timer_t *handle);
 void server_on_linger(uv_timer_t *handle);
 void server_hold(struct server *s, struct slot *slot);
+/* server_seat lets a connection of a key in that this bearer was shown last, and makes it its
+ * bearer; THROTTLED: the key has as many as it may. */
+MUST_CHECK enum status server_seat(struct server *s, const struct key *by, uint64_t *bearer,
+                                   struct problem *problem);
 void server_flush(struct server *s);
 void server_fail(struct server *s, const char *what);
 

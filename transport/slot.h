@@ -12,10 +12,14 @@
 struct slot;
 
 /* How a reply leaves: hold marks that it is written and waits, reply sends it. prompt: sending it
- * wakes no other thread, so it may as well go at once if it waits for nothing. */
+ * wakes no other thread, so it may as well go at once if it waits for nothing. bearer makes who the
+ * bearer of the connection that the request came by, unless who is 0, and gives who was before: the
+ * key with a limit on connections that was shown there last, as keyring_bearer numbers it; 0 =
+ * none. */
 struct slot_door {
     void (*hold)(struct slot *s);
     void (*reply)(struct slot *s);
+    uint64_t (*bearer)(struct slot *s, uint64_t who);
     bool prompt;
 };
 

@@ -227,6 +227,14 @@ int engine_connections(const struct engine *e)
     return e ? e->n_peers : 0;
 }
 
+int engine_of(const struct engine *e, uint64_t who)
+{
+    int n = 0;
+    for (const struct peer *p = e ? e->peers : NULL; p; p = p->next)
+        n += p->bearer == who;
+    return n;
+}
+
 int64_t engine_cuts(const struct engine *e)
 {
     return e ? e->cuts : 0;

@@ -28,6 +28,7 @@ struct peer {
     struct peer *next, **link;
     enum peer_phase phase;
     uint64_t since_ms; /* of the loop's clock: begin of the phase */
+    uint64_t bearer;   /* see struct slot_door, in transport/slot.h */
     int fd;
 };
 
@@ -60,6 +61,7 @@ void engine_sweep(struct engine *e);
 void engine_quiesce(struct engine *e);
 void engine_close(struct engine *e);
 int engine_connections(const struct engine *e);
+int engine_of(const struct engine *e, uint64_t who); /* those of one bearer */
 int64_t engine_cuts(const struct engine *e);
 
 #endif

@@ -107,7 +107,16 @@ static void on_reply(struct slot *s)
     send_out(x);
 }
 
-static const struct slot_door http_slot_door = {on_hold, on_reply, .prompt = true};
+static uint64_t on_bearer(struct slot *s, uint64_t who)
+{
+    struct peer *p = engine_peer(of(s)->connection);
+    uint64_t was = p ? p->bearer : who;
+    if (p && who != 0)
+        p->bearer = who;
+    return was;
+}
+
+static const struct slot_door http_slot_door = {on_hold, on_reply, on_bearer, .prompt = true};
 
 /* ---- what is asked for ---- */
 

@@ -55,7 +55,9 @@ static void send_stream(struct exchange *x)
     const struct http_options *o = &x->http->options;
     struct wishing w = {.problem = &x->problem};
     MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, on_wish, &w);
-    if (o->admit(o->ctx, x->key[0] ? x->key : NULL, "events.read", &x->problem) != STATUS_OK ||
+    struct peer *peer = engine_peer(x->connection);
+    if (o->admit(o->ctx, x->key[0] ? x->key : NULL, "events.read", peer ? &peer->bearer : NULL,
+                 &x->problem) != STATUS_OK ||
         x->problem.code != STATUS_OK) {
         exchange_refuse(x);
         return;

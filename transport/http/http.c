@@ -88,6 +88,14 @@ void http_turn(struct http *h)
         engine_turn(h->door[i].engine);
 }
 
+int http_of(const struct http *h, uint64_t who)
+{
+    int n = 0;
+    for (int i = 0; h && i < HTTP_DOORS; i++)
+        n += engine_of(h->door[i].engine, who);
+    return n;
+}
+
 void http_sweep(struct http *h)
 {
     if (!h)

@@ -32,8 +32,10 @@ struct http_options {
     struct http_limits limits;
     /* As of struct rpc_options, in transport/rpc.h. */
     bool (*on_request)(void *ctx, struct slot *s, const void *bytes, size_t n);
-    /* admit says whether a key (NULL: none was shown) may do an op that is not a message. */
-    enum status (*admit)(void *ctx, const char *key, const char *op, struct problem *problem);
+    /* admit says whether a key (NULL: none was shown) may do an op that is not a message, over a
+     * connection of this bearer (NULL: without memory), which may change. */
+    enum status (*admit)(void *ctx, const char *key, const char *op, uint64_t *bearer,
+                         struct problem *problem);
     /* state says in a word how the service is; *healthy: it serves at all, *ready: also what must
      * be recorded. metrics renders all of them. */
     const char *(*state)(void *ctx, bool *healthy, bool *ready);
@@ -63,6 +65,9 @@ void http_event(struct http *h, enum event_kind kind, uint64_t seq, const char *
 void http_drain(struct http *h);
 bool http_idle(const struct http *h);
 void http_close(struct http *h);
+
+/* http_of counts connections by the key they have shown: see struct slot_door. */
+int http_of(const struct http *h, uint64_t who);
 
 struct http_stats {
     int64_t requests, replies[6]; /* by the hundreds of the status; 0: cut off before the reply */
