@@ -46,6 +46,8 @@ static const char help[] =
     "  --candidates M        policies tried on this log: the gate asks for A/M\n"
     "  --quality-margin D    how much quality may fall (default 0.002)\n"
     "  --segment-margin D    in a segment (default 0.01)\n"
+    "  --group-floor Q       mean quality that no group may fall below by the change (0: none);\n"
+    "                        default: a store's fairness.quality_floor and dimension\n"
     "  --cost-allowed USD    how much a request may cost more; default: any\n"
     "  --cost-high USD, --latency-high MS, --quality-high Q\n"
     "                        greatest label there can be; default: the greatest seen\n"
@@ -85,6 +87,7 @@ enum key {
     KEY_CANDIDATES,
     KEY_QUALITY_MARGIN,
     KEY_SEGMENT_MARGIN,
+    KEY_GROUP_FLOOR,
     KEY_COST_ALLOWED,
     KEY_COST_HIGH,
     KEY_LATENCY_HIGH,
@@ -121,6 +124,7 @@ static const struct option options[] = {
     {"candidates", required_argument, NULL, KEY_CANDIDATES},
     {"quality-margin", required_argument, NULL, KEY_QUALITY_MARGIN},
     {"segment-margin", required_argument, NULL, KEY_SEGMENT_MARGIN},
+    {"group-floor", required_argument, NULL, KEY_GROUP_FLOOR},
     {"cost-allowed", required_argument, NULL, KEY_COST_ALLOWED},
     {"cost-high", required_argument, NULL, KEY_COST_HIGH},
     {"latency-high", required_argument, NULL, KEY_LATENCY_HIGH},
@@ -280,6 +284,7 @@ static bool take_number(struct ope_question *q, int key, const char *v)
     }
     double *to = key == KEY_QUALITY_MARGIN   ? &q->quality_margin
                  : key == KEY_SEGMENT_MARGIN ? &q->segment_margin
+                 : key == KEY_GROUP_FLOOR    ? &q->floor
                  : key == KEY_COST_ALLOWED   ? &q->cost_allowed
                  : key == KEY_COST_HIGH      ? &q->high[AIM_COST]
                  : key == KEY_LATENCY_HIGH   ? &q->high[AIM_LATENCY]
@@ -359,6 +364,10 @@ static enum status prepare(const struct ask *a, struct ope_rows *rows, struct pr
         s = problem_set(problem, STATUS_BAD_REQUEST, "",
                         "--kinds takes ARM=KIND,... of arms in the "
                         "log");
+    if (s == STATUS_OK && a->question.floor > 0 && rows->segment[rows->floor_by].n == 0)
+        s = problem_set(problem, STATUS_BAD_REQUEST, "",
+                        "--group-floor is of groups, and no row has a %s",
+                        ope_segment_name(rows->floor_by));
     if (s == STATUS_OK)
         rows_weigh(rows, a->weighed ? a->weights : a->store ? NULL : quality);
     return s;
@@ -388,9 +397,10 @@ int ope_command(int argc, char **argv)
                                  .cost_allowed = (double)INFINITY,
                                  .quality_margin = 0.002,
                                  .segment_margin = 0.01,
+                                 .floor = -1,
                                  .candidates = 1},
                     .against = "logged"};
-    struct ope_rows rows = {0};
+    struct ope_rows rows = {.floor_by = SEG_GROUP};
     struct ope_report report = {0};
     struct problem problem = {0};
     int code = read_ask(argc, argv, &a);
