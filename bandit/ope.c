@@ -75,13 +75,19 @@ static double shaped(const struct ope_log *rows, enum ope_estimator e, const str
     }
 }
 
-struct ope_parts ope_parts(const struct ope_log *rows, enum ope_estimator e,
-                           const struct ope_tuning *t, size_t i)
+static struct ope_parts with_weight(const struct ope_log *rows, enum ope_estimator e, size_t i,
+                                    double weight)
 {
     const struct kind *k = &kinds[e];
     return (struct ope_parts){.direct = k->model ? rows->q_target[i] : 0,
-                              .weight = shaped(rows, e, t, i),
+                              .weight = weight,
                               .rest = rows->label[i] - (k->residual ? rows->q_logged[i] : 0)};
+}
+
+struct ope_parts ope_parts(const struct ope_log *rows, enum ope_estimator e,
+                           const struct ope_tuning *t, size_t i)
+{
+    return with_weight(rows, e, i, shaped(rows, e, t, i));
 }
 
 /* Variance of the mean of scores around it. The classical correction for one degree of freedom,
@@ -110,14 +116,13 @@ static double spread(const struct ope_log *rows, const double *psi, double mean,
 /* Of sums over units of u: how many units of equal weight would make as good an estimate of a
  * variance, (sum u^2)^2 / sum u^4. For a variance is a sum of squares, and this is Satterthwaite's
  * count of its degrees of freedom when what is weighted is alike everywhere. */
-static double even_units(const struct ope_log *rows, enum ope_estimator e,
-                         const struct ope_tuning *t)
+static double even_units(const struct ope_log *rows, const double *shaped_weight)
 {
     double squares = 0, fourth = 0, *unit = NULL;
     if (rows->cluster && !(unit = calloc(rows->n_clusters, sizeof *unit)))
         return NAN;
     for (size_t i = 0; i < rows->n; i++) {
-        double u = ope_parts(rows, e, t, i).weight;
+        double u = shaped_weight[i];
         if (unit)
             unit[rows->cluster[i]] += u;
         squares += unit ? 0 : u * u;
@@ -134,13 +139,13 @@ static double even_units(const struct ope_log *rows, enum ope_estimator e,
 /* Degrees of freedom of an estimate's variance: the direct terms have those of the units, what is
  * weighted has fewer; joined by their shares of the variance (Satterthwaite 1946). ratio: what the
  * weighted terms are taken from, 0 unless self-normalised. */
-static double freedom(const struct ope_log *rows, enum ope_estimator e, const struct ope_tuning *t,
+static double freedom(const struct ope_log *rows, enum ope_estimator e, const double *shaped_weight,
                       double direct, double ratio)
 {
     double of_direct = 0, of_weighted = 0, mean = direct / (double)rows->n;
     double all = (double)(rows->cluster ? rows->n_clusters : rows->n) - 1;
     for (size_t i = 0; i < rows->n; i++) {
-        struct ope_parts p = ope_parts(rows, e, t, i);
+        struct ope_parts p = with_weight(rows, e, i, shaped_weight[i]);
         double x = p.weight * (p.rest - ratio);
         of_direct += (p.direct - mean) * (p.direct - mean);
         of_weighted += x * x;
@@ -148,7 +153,7 @@ static double freedom(const struct ope_log *rows, enum ope_estimator e, const st
     if (!(of_weighted > 0) || !(all >= 1))
         return all;
     double share = of_weighted / (of_direct + of_weighted);
-    double few = fmin(all, even_units(rows, e, t));
+    double few = fmin(all, even_units(rows, shaped_weight));
     return 1 / ((1 - share) * (1 - share) / all + share * share / few);
 }
 
@@ -157,8 +162,9 @@ struct ope_estimate ope_estimate(const struct ope_log *rows, enum ope_estimator 
 {
     struct ope_estimate out = {NAN, NAN, 0, false};
     double *room = psi ? psi : malloc((rows->n ? rows->n : 1) * sizeof *room);
+    double *u = malloc((rows->n ? rows->n : 1) * sizeof *u); /* made once, asked for three times */
     double direct = 0, weighted = 0, weights = 0, n = (double)rows->n;
-    if (!room || !ope_applies(rows, e))
+    if (!room || !u || !ope_applies(rows, e))
         goto out;
     for (size_t i = 0; i < rows->n; i++) {
         struct ope_parts p = ope_parts(rows, e, t, i);
@@ -166,19 +172,21 @@ struct ope_estimate ope_estimate(const struct ope_log *rows, enum ope_estimator 
         weights += p.weight;
         weighted += p.weight * p.rest;
         room[i] = p.direct + p.weight * p.rest;
+        u[i] = p.weight;
     }
     out.valid = !kinds[e].normalised || weights > 0;
     if (!out.valid)
         goto out;
     out.value = direct / n + (kinds[e].normalised ? weighted / weights : weighted / n);
     for (size_t i = 0; kinds[e].normalised && i < rows->n; i++) {
-        struct ope_parts p = ope_parts(rows, e, t, i);
+        struct ope_parts p = with_weight(rows, e, i, u[i]);
         double ratio = weighted / weights;
         room[i] = p.direct + ratio + p.weight * (p.rest - ratio) * n / weights;
     }
     out.variance = spread(rows, room, out.value, kinds[e].normalised);
-    out.freedom = freedom(rows, e, t, direct, kinds[e].normalised ? weighted / weights : 0);
+    out.freedom = freedom(rows, e, u, direct, kinds[e].normalised ? weighted / weights : 0);
 out:
+    free(u);
     if (!psi)
         free(room);
     return out;

@@ -62,21 +62,31 @@ static double *draw_at(const struct boot *k, int which, int e, int draw)
     return k->draw + (which * OPE_ESTIMATORS + e) * OPE_DRAWS + draw;
 }
 
+/* Adds what the drawn blocks hold; the number of sums is known where this is compiled, which lets
+ * them be added side by side. */
+static inline double add_blocks(const struct boot *k, double *total, size_t width)
+{
+    double n = 0;
+    for (size_t b = 0; b < k->blocks; b++) {
+        const double *restrict at = sums_at(k, b, 0);
+        double times = k->times[b];
+        n += times * k->rows[b];
+        if (k->times[b] > 0)
+            for (size_t j = 0; j < width; j++)
+                total[j] += times * at[j];
+    }
+    return n;
+}
+
 static void one_draw(struct boot *k, bool pair, uint64_t seed, int draw)
 {
-    double total[2 * OPE_ESTIMATORS * SUMS] = {0}, n = 0;
-    size_t width = (size_t)(pair ? 2 : 1) * OPE_ESTIMATORS * SUMS;
+    enum { WIDTH = OPE_ESTIMATORS * SUMS };
+    double total[2 * WIDTH] = {0};
     struct rng r = rng_stream(seed, BOOT_PURPOSE, (uint64_t)draw);
     memset(k->times, 0, k->blocks * sizeof *k->times);
     for (size_t b = 0; b < k->blocks; b++)
         k->times[rng_below(&r, k->blocks)]++;
-    for (size_t b = 0; b < k->blocks; b++) {
-        const double *at = sums_at(k, b, 0);
-        double times = k->times[b];
-        n += times * k->rows[b];
-        for (size_t j = 0; times > 0 && j < width; j++)
-            total[j] += times * at[j];
-    }
+    double n = pair ? add_blocks(k, total, 2 * WIDTH) : add_blocks(k, total, WIDTH);
     for (int e = 0; e < OPE_ESTIMATORS; e++) {
         double a = value_of(total + e * SUMS, e, n);
         *draw_at(k, 0, e, draw) = a;

@@ -37,6 +37,8 @@ unsigned ope_gate(const struct ope_gate *g)
         faults |= GATE_DISAGREE;
     if (g->segment_low < -g->segment_margin)
         faults |= GATE_SEGMENT;
+    if (g->below_floor)
+        faults |= GATE_FLOOR;
     return faults;
 }
 
@@ -52,6 +54,7 @@ const char *ope_gate_reason(int bit)
         "more than 0.5% of the target lies where the log has next to nothing",
         "DR and SNIPS disagree",
         "a segment may lose more than allowed",
+        "a group would be below the declared floor",
     };
     return bit >= 0 && bit < GATE_FAULTS ? reason[bit] : "";
 }

@@ -16,7 +16,8 @@ enum ope_gate_fault {
     GATE_UNSUPPORTED = 64, /* more than 0.5% of the target's mass where the log has next to none */
     GATE_DISAGREE = 128,   /* DR and SNIPS differ by more than 2 standard errors */
     GATE_SEGMENT = 256,    /* a segment may lose more than segment_margin */
-    GATE_FAULTS = 9
+    GATE_FLOOR = 512,      /* a group would be below the floor that is declared for all */
+    GATE_FAULTS = 10
 };
 
 struct ope_gate {
@@ -30,6 +31,7 @@ struct ope_gate {
     struct ope_estimate dr, snips; /* not valid: not compared */
     double
         segment_low; /* least lower bound over segments, corrected for their number; NaN = none */
+    bool below_floor;
 };
 /* ope_gate gives the conditions that do not hold: bits of enum ope_gate_fault; 0 = promote. */
 unsigned ope_gate(const struct ope_gate *g);

@@ -27,9 +27,36 @@ enum status csv_fault(const struct csv *c, int column, const char *what)
     return s;
 }
 
+/* Digits with at most one point, few enough that digits and power of ten are exact in a double: one
+ * division then rounds as strtod does (Clinger 1990), in a quarter of its time. */
+static bool short_decimal(const char *cell, double *out)
+{
+    enum { DIGITS = 15 };
+    static const double tens[DIGITS + 1] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                            1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    const char *p = cell + (*cell == '-');
+    int64_t whole = 0;
+    int digits = 0, behind = 0;
+    for (bool point = false; *p != '\0'; p++) {
+        if (*p == '.' && !point) {
+            point = true;
+            continue;
+        }
+        if (*p < '0' || *p > '9' || ++digits > DIGITS)
+            return false;
+        whole = 10 * whole + (*p - '0');
+        behind += point;
+    }
+    double size = (double)whole / tens[behind];
+    *out = *cell == '-' ? -size : size;
+    return digits > 0;
+}
+
 bool csv_number(const char *cell, double *out)
 {
     char *end;
+    if (short_decimal(cell, out))
+        return true;
     *out = strtod(cell, &end);
     return end != cell && *end == '\0' && isfinite(*out);
 }

@@ -110,6 +110,9 @@ static const char running[] =
     "  --json                one JSON object instead of a table\n"
     "  --csv DIR, --jsonl DIR   of run and replay: also every step, seed, window and\n"
     "                        stretch, a file each in DIR, see docs/sheets.md\n"
+    "  --full-speed          of refold, whatif, tune --store: as fast as it goes, for no service\n"
+    "                        has to be spared. Else they are of idle priority, and rest 4/5 of\n"
+    "                        the time while the store is being written to\n"
     "  --monthly N           requests a month, for sums of money (default 50000000)\n"
     "  --progress            on stderr, even when that is no terminal\n"
     "  --help, --version\n";
@@ -129,6 +132,7 @@ enum option_key {
     OPT_CONFIG,
     OPT_SET,
     OPT_PROGRESS,
+    OPT_FULL_SPEED,
     OPT_WORKERS,
     OPT_SCENARIO,
     OPT_ROWS,
@@ -182,6 +186,7 @@ static const struct option long_options[] = {
     {"config", required_argument, NULL, OPT_CONFIG},
     {"set", required_argument, NULL, OPT_SET},
     {"progress", no_argument, NULL, OPT_PROGRESS},
+    {"full-speed", no_argument, NULL, OPT_FULL_SPEED},
     {"workers", required_argument, NULL, OPT_WORKERS},
     {"scenario", required_argument, NULL, OPT_SCENARIO},
     {"rows", required_argument, NULL, OPT_ROWS},
@@ -399,6 +404,9 @@ static bool take_plain(struct options *o, int key, const char *v)
         return true;
     case OPT_PROGRESS:
         o->progress = true;
+        return true;
+    case OPT_FULL_SPEED:
+        o->full_speed = true;
         return true;
     default:
         return false;

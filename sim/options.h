@@ -30,6 +30,7 @@ struct options {
     bool values;          /* the scenario's */
     bool check;           /* of run: the experiment is read and not played */
     bool full_history, cold, json, progress, labels;
+    bool full_speed; /* over a store: no service has to be spared */
     bool seeds_given, seed_given, rows_given;
     bool own; /* DIR/purser.json, if there is one, belongs to the table */
     struct delay delay;

@@ -142,7 +142,8 @@ int refold_command(const struct options *o)
     if (o->until && !moment_parse(o->until, &filter.until))
         return options_refuse("--until takes 2026-11-24T16:05:07 (UTC) or the number of a record",
                               o->until);
-    background_run(o->store); /* a live service comes first */
+    if (!o->full_speed)
+        background_run(o->store); /* a live service comes first */
     bool show = isatty(STDERR_FILENO) || o->progress;
     enum status s = refold_store(o->store, &filter, show ? show_progress : NULL, &f, &problem);
     if (s != STATUS_OK) {

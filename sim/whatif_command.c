@@ -187,7 +187,8 @@ int whatif_command(const struct options *o)
         free(report);
         return options_refuse("whatif needs --store DIR", NULL);
     }
-    background_run(o->store); /* a live service comes first */
+    if (!o->full_speed)
+        background_run(o->store); /* a live service comes first */
     enum status s = !side || !report
                         ? problem_set(&problem, STATUS_UNAVAILABLE, "", "out of memory")
                         : db_open(o->store, &(struct db_options){.read_only = true}, &db, &problem);

@@ -975,6 +975,11 @@ static void pmf_floors(void **state)
     pmf_floor(one, 3, 0.3, NULL);
     assert_close(one[0], 0.8, 1e-15);
     assert_close(one[1], 0.1, 1e-15);
+    double zero[3] = {.9, .1, 0}; /* of the one that leaves zeros: it lifts to .7, .3; ours mixes */
+    pmf_floor(zero, 3, 0.6, (double[]){1, 1, 0});
+    assert_close(zero[0], 0.66, 1e-15);
+    assert_close(zero[1], 0.34, 1e-15);
+    assert_close(zero[2], 0, 0);
 }
 
 /* covers: N10 */

@@ -262,12 +262,77 @@ static void many_rows(void **state)
     free(weight);
 }
 
-/* gamma_exponential_mixture_bound and the two-sided limit of the package confseq. */
+/* ---- sequences of others, from their papers: what ours is held against ---- */
+
+/* Howard et al. (2021), equation 10: pieces of lines under a curve, with eta 2 and s 1.4. */
+static double stitched(double v, double alpha, double v_min, double c)
+{
+    const double s = 1.4, zeta = 3.105547277948, eta = 2; /* the zeta function at s */
+    double k1 = (pow(eta, .25) + pow(eta, -.25)) / sqrt(2), k2 = (sqrt(eta) + 1) / 2;
+    double x = fmax(v, v_min);
+    double l = s * log(log(eta * x / v_min)) + log(zeta / (alpha * pow(log(eta), s)));
+    return sqrt(k1 * k1 * x * l + k2 * k2 * c * c * l * l) + k2 * c * l;
+}
+
+/* The beta-binomial mixture of k successes in n at a rate p, its logarithm (proposition 7). */
+static double beta_binomial(double k, double n, double p, double n_best, double alpha)
+{
+    double most = 2 * log(1 / alpha), pq = p * (1 - p);
+    double r = n_best * pq / (most + log1p(most)) - pq, a = r / (1 - p), b = r / p;
+    return lgamma(a + k) + lgamma(b + n - k) - lgamma(a + b + n) -
+           (lgamma(a) + lgamma(b) - lgamma(a + b)) - k * log(p) - (n - k) * log1p(-p);
+}
+
+static double binomial_end(double from, double to)
+{
+    for (int i = 0; i < 60; i++) {
+        double p = (from + to) / 2;
+        *(beta_binomial(700, 1000, p, 100, .05) > log(1 / .05) ? &from : &to) = p;
+    }
+    return from;
+}
+
+/* The boundaries of the package confseq: ours is its gamma-exponential mixture, with the normal one
+ * in the limit; what it is chosen over is wider for bounded numbers, or for rates only. */
 static void boundaries(void **state)
 {
     (void)state;
     assert_close(confseq_boundary(100, .05, 100, 2), 33.02017, 1e-4);
     assert_close(confseq_boundary(100, .05, 100, 1e-3), 27.66071, 5e-3);
+    assert_close(stitched(100, .05, 10, 3), 64.48755, 1e-5);
+    assert_true(confseq_boundary(100, .05, 100, 3) < .6 * stitched(100, .05, 10, 3));
+    double low = binomial_end(1e-6, .7), high = binomial_end(1 - 1e-6, .7);
+    assert_close(low, .651629, 1e-6);
+    assert_close(high, .745949, 1e-6);
+    const struct confseq_sums rate = {1000, 700 * .3 - 300 * .7, 700 * .09 + 300 * .49, .7};
+    double below = .7 + confseq_lower(&rate, .025), above = .7 + confseq_upper(&rate, .025);
+    print_message("700 of 1000: %.4f to %.4f, rates only %.4f to %.4f\n", below, above, low, high);
+    assert_true(below < .7 && above > .7);
+    assert_true(above - below < 1.3 * (high - low)); /* any bounded numbers, not rates alone */
+}
+
+/* What Vowpal Wabbit's sequence says of the same numbers, and ours. */
+static void sequences(void **state)
+{
+    enum { N_VW = 1000 };
+    static double one[N_VW], label[N_VW];
+    const struct ope_bounds b = {0, INFINITY, 0, 1};
+    (void)state;
+    for (int i = 0; i < N_VW; i++) {
+        one[i] = 1;
+        label[i] = (double[]){.5, .6, .7, .8}[i % 4];
+    }
+    struct ope_log log = {N_VW, one, label, NULL, NULL, NULL, NULL, N_VW};
+    struct ope_interval c = ope_anytime(&log, &b, .05);
+    print_message("four values: %.4f to %.4f, theirs .4215 to .7908\n", c.low, c.high);
+    assert_true(c.low < .65 && c.high > .65 && c.high - c.low < .7907692 - .4215480);
+    for (int i = 0; i < N_VW; i++) {
+        label[i] = i % 2 == 0;
+        one[i] = i % 2 == 0 ? .4 : 1.6;
+    }
+    c = ope_anytime(&log, &b, .05);
+    print_message("two values: %.4f to %.4f, theirs .1757 to .2964\n", c.low, c.high);
+    assert_true(c.low < .2 && c.high > .2 && c.high - c.low < 1.2 * (.296355 - .175724));
 }
 
 /*
@@ -366,7 +431,7 @@ int main(void)
         cmocka_unit_test(differences), cmocka_unit_test(intervals),
         cmocka_unit_test(many_rows),   cmocka_unit_test(anytime_vector),
         cmocka_unit_test(gate),        cmocka_unit_test(boundaries),
-        cmocka_unit_test(at_any_time),
+        cmocka_unit_test(sequences),   cmocka_unit_test(at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

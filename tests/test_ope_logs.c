@@ -306,6 +306,50 @@ static void lost_probabilities(void **state)
     unlink(path);
 }
 
+/* A target that is as good for all and sinks one group below the floor does not pass, for that; one
+ * whose groups were below before and do not sink does. */
+static void floor_of_groups(void **state)
+{
+    enum { N = 8000 };
+    char path[] = "/tmp/purser_ope_XXXXXX";
+    struct ope_rows rows = {.floor_by = SEG_GROUP};
+    struct ope_source source = {.path = path, .format = FORMAT_CSV};
+    struct ope_question q = {.alpha = .05,
+                             .seed = 1,
+                             .candidates = 1,
+                             .cost_allowed = (double)INFINITY,
+                             .quality_margin = .1,
+                             .segment_margin = 1};
+    struct problem p = {0};
+    static const double quality[AIM_UTILITY] = {1, 0, 0, 0}, floors[] = {0, .5, .95};
+    FILE *f = begin(path);
+    (void)state;
+    fputs("arm,p,quality,group,pmf_a,pmf_b,q_a,q_b\n", f);
+    for (int i = 0; i < N; i++) { /* b: better for most, and worse for few */
+        struct rng g = rng_stream(9, 1, (uint64_t)i);
+        bool few = i % 4 == 0, b = rng_uniform(&g) < .5;
+        double good = b ? (few ? .3 : .9) : (few ? .7 : .6);
+        fprintf(f, "%c,.5,%d,%s,.5,.5,.5,.5\n", b ? 'b' : 'a', rng_uniform(&g) < good,
+                few ? "few" : "most");
+    }
+    fclose(f);
+    assert_int_equal(ope_read(&source, &rows, &p), STATUS_OK);
+    unlink(path);
+    rows_weigh(&rows, quality);
+    for (int target = 0; target < 2; target++)
+        for (int k = 0; k < 3; k++) {
+            struct ope_report r;
+            q.floor = floors[k];
+            assert_true(target_parse(target ? "always:b" : "logged", &q.target));
+            assert_true(target_parse("logged", &q.against));
+            assert_int_equal(ope_evaluate(&rows, &q, 0, &r, &p), STATUS_OK);
+            assert_int_equal(r.n_parts, k > 0 ? 2 : 0);
+            assert_int_equal(r.faults & ~(unsigned)GATE_UTILITY, target && k > 0 ? GATE_FLOOR : 0);
+            ope_report_fini(&r);
+        }
+    rows_fini(&rows);
+}
+
 /* Reads a log, writes it, reads that again. */
 static void round_trip(const struct ope_rows *from, enum ope_format format, bool obp,
                        struct ope_rows *back)
@@ -381,8 +425,9 @@ static void converts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(open_bandit),        cmocka_unit_test(thompson), cmocka_unit_test(kinds),
-        cmocka_unit_test(lost_probabilities), cmocka_unit_test(converts),
+        cmocka_unit_test(open_bandit), cmocka_unit_test(thompson),
+        cmocka_unit_test(kinds),       cmocka_unit_test(lost_probabilities),
+        cmocka_unit_test(converts),    cmocka_unit_test(floor_of_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

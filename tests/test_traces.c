@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "bandit/rng.h"
 #include "core/config.h"
 #include "sim/csv.h"
 #include "sim/experiment.h"
@@ -20,6 +21,30 @@
 #include "sim/setup.h"
 #include "sim/table.h"
 #include "sim/trace.h"
+
+/* Short decimals go another way than through strtod; to the same bits. */
+static void numbers(void **state)
+{
+    static const char *const odd[] = {"",      "-",   ".",   "-.",
+                                      "1.2.3", "1 ",  "0x",  "nan",
+                                      "1e999", "--1", "1,5", "12345678901234567890x"};
+    struct rng r = rng_stream(8, 1, 0);
+    char text[64];
+    double v;
+    (void)state;
+    for (int i = 0; i < 200000; i++) {
+        int behind = (int)rng_below(&r, 12), ahead = (int)rng_below(&r, 14);
+        double x = (rng_uniform(&r) - .5) * pow(10, ahead - 6);
+        snprintf(text, sizeof text, i % 3 ? "%.*f" : i % 2 ? "%.*g" : "%.*e", behind, x);
+        double want = strtod(text, NULL);
+        assert_true(csv_number(text, &v));
+        assert_memory_equal(&v, &want, sizeof v);
+    }
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        assert_false(csv_number(odd[i], &v));
+    assert_true(csv_number("-0", &v) && signbit(v));
+    assert_true(csv_number("5.", &v) && csv_number(".5", &v));
+}
 
 struct folder {
     char dir[64], path[96];
@@ -445,6 +470,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rates_shape, setup, teardown),
         cmocka_unit_test_setup_teardown(gaps_vary_as_told, setup, teardown),
         cmocka_unit_test_setup_teardown(traces_are_refused_by_place, setup, teardown),
+        cmocka_unit_test(numbers),
         cmocka_unit_test(onto_a_table),
         cmocka_unit_test(replayed_in_virtual_time),
         cmocka_unit_test_setup_teardown(experiment_under_a_trace, setup, teardown),

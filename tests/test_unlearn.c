@@ -78,8 +78,8 @@ static json_t *refold(struct service *s, const char *options)
         const char *state = service_call(s, PURSER_CLIENT_CONTROL, ask_state);
         assert_true(service_string(state, "digest", digest, sizeof digest));
         int64_t seq = service_int(state, "seq");
-        if (run("%s refold --store %s --json %s >%s/fold 2>%s/err", PURSER_SIM, s->data, options,
-                s->dir, s->dir) != 0) {
+        if (run("%s refold --full-speed --store %s --json %s >%s/fold 2>%s/err", PURSER_SIM,
+                s->data, options, s->dir, s->dir) != 0) {
             run("cat %s/err >&2", s->dir);
             fail_msg("purser-sim refold %s", options);
         }

@@ -27,6 +27,8 @@ static const char help[] =
     "                        .dsjson or .json), or as said\n"
     "  --days N              decisions of the last N days only\n"
     "  --from SEQ, --to SEQ  records of the store\n"
+    "  --full-speed          of a store that no service needs: else it is read at idle priority,\n"
+    "                        with rests of 4/5 of the time while it is being written to\n"
     "what is asked\n"
     "  --target T            logged, uniform, always:MODEL, given (columns pi_MODEL of the\n"
     "                        log), or a policy, which rescores what the store has logged\n"
@@ -44,6 +46,8 @@ static const char help[] =
     "  --candidates M        policies tried on this log: the gate asks for A/M\n"
     "  --quality-margin D    how much quality may fall (default 0.002)\n"
     "  --segment-margin D    in a segment (default 0.01)\n"
+    "  --group-floor Q       mean quality that no group may fall below by the change (0: none);\n"
+    "                        default: a store's fairness.quality_floor and dimension\n"
     "  --cost-allowed USD    how much a request may cost more; default: any\n"
     "  --cost-high USD, --latency-high MS, --quality-high Q\n"
     "                        greatest label there can be; default: the greatest seen\n"
@@ -64,7 +68,7 @@ struct ask {
     unsigned by;
     struct sheet_place sheets;
     const char *kinds;
-    bool store, weighed, formatted, fit, json, progress, help;
+    bool store, weighed, formatted, fit, json, progress, full_speed, help;
 };
 
 enum key {
@@ -83,6 +87,7 @@ enum key {
     KEY_CANDIDATES,
     KEY_QUALITY_MARGIN,
     KEY_SEGMENT_MARGIN,
+    KEY_GROUP_FLOOR,
     KEY_COST_ALLOWED,
     KEY_COST_HIGH,
     KEY_LATENCY_HIGH,
@@ -99,6 +104,7 @@ enum key {
     KEY_PROPENSITY,
     KEY_JSONL,
     KEY_PROGRESS,
+    KEY_FULL_SPEED,
     KEY_HELP
 };
 
@@ -118,6 +124,7 @@ static const struct option options[] = {
     {"candidates", required_argument, NULL, KEY_CANDIDATES},
     {"quality-margin", required_argument, NULL, KEY_QUALITY_MARGIN},
     {"segment-margin", required_argument, NULL, KEY_SEGMENT_MARGIN},
+    {"group-floor", required_argument, NULL, KEY_GROUP_FLOOR},
     {"cost-allowed", required_argument, NULL, KEY_COST_ALLOWED},
     {"cost-high", required_argument, NULL, KEY_COST_HIGH},
     {"latency-high", required_argument, NULL, KEY_LATENCY_HIGH},
@@ -134,6 +141,7 @@ static const struct option options[] = {
     {"jsonl", required_argument, NULL, KEY_JSONL},
     {"json", no_argument, NULL, KEY_JSON},
     {"progress", no_argument, NULL, KEY_PROGRESS},
+    {"full-speed", no_argument, NULL, KEY_FULL_SPEED},
     {"help", no_argument, NULL, KEY_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -224,6 +232,8 @@ static bool take_source(struct ask *a, int key, const char *v)
         return (a->json = true);
     case KEY_PROGRESS:
         return (a->progress = true);
+    case KEY_FULL_SPEED:
+        return (a->full_speed = true);
     case KEY_HELP:
         return (a->help = true);
     default:
@@ -274,6 +284,7 @@ static bool take_number(struct ope_question *q, int key, const char *v)
     }
     double *to = key == KEY_QUALITY_MARGIN   ? &q->quality_margin
                  : key == KEY_SEGMENT_MARGIN ? &q->segment_margin
+                 : key == KEY_GROUP_FLOOR    ? &q->floor
                  : key == KEY_COST_ALLOWED   ? &q->cost_allowed
                  : key == KEY_COST_HIGH      ? &q->high[AIM_COST]
                  : key == KEY_LATENCY_HIGH   ? &q->high[AIM_LATENCY]
@@ -353,6 +364,10 @@ static enum status prepare(const struct ask *a, struct ope_rows *rows, struct pr
         s = problem_set(problem, STATUS_BAD_REQUEST, "",
                         "--kinds takes ARM=KIND,... of arms in the "
                         "log");
+    if (s == STATUS_OK && a->question.floor > 0 && rows->segment[rows->floor_by].n == 0)
+        s = problem_set(problem, STATUS_BAD_REQUEST, "",
+                        "--group-floor is of groups, and no row has a %s",
+                        ope_segment_name(rows->floor_by));
     if (s == STATUS_OK)
         rows_weigh(rows, a->weighed ? a->weights : a->store ? NULL : quality);
     return s;
@@ -382,9 +397,10 @@ int ope_command(int argc, char **argv)
                                  .cost_allowed = (double)INFINITY,
                                  .quality_margin = 0.002,
                                  .segment_margin = 0.01,
+                                 .floor = -1,
                                  .candidates = 1},
                     .against = "logged"};
-    struct ope_rows rows = {0};
+    struct ope_rows rows = {.floor_by = SEG_GROUP};
     struct ope_report report = {0};
     struct problem problem = {0};
     int code = read_ask(argc, argv, &a);
@@ -392,7 +408,7 @@ int ope_command(int argc, char **argv)
         fputs(help, stdout);
     if (code >= 0 || a.help)
         return a.help ? EXIT_SUCCESS : code;
-    if (a.store)
+    if (a.store && !a.full_speed)
         background_run(a.source.path); /* a live service comes first */
     a.source.target = &a.question.target;
     a.source.progress = isatty(STDERR_FILENO) || a.progress ? show_progress : NULL;

@@ -8,6 +8,7 @@
 #include "sim/ope/slice.h"
 
 enum { JUDGED_ESS = 300 };           /* a smaller segment cannot show that it loses nothing */
+enum { FLOOR_ESS = 50 };             /* nor does a smaller one show where it stands */
 static const double SUPPORT = 0.005; /* logged probabilities below are next to none */
 
 struct job {
@@ -139,6 +140,11 @@ static bool answer(const struct job *k, enum ope_aim aim)
 
 /* ---- segments ---- */
 
+static double floor_of(const struct job *k)
+{
+    return k->q->floor < 0 ? k->r->floor : k->q->floor;
+}
+
 static bool answer_part(const struct job *k, struct ope_part *p, int parts)
 {
     struct ope_slice s;
@@ -155,6 +161,10 @@ static bool answer_part(const struct job *k, struct ope_part *p, int parts)
         p->difference_interval = ope_student(&p->difference, k->q->alpha / parts);
         p->ess = ope_health(&s.log[0]).ess;
         p->judged = p->ess >= JUDGED_ESS;
+        double before = p->target.value - p->difference.value;
+        p->below = p->by == k->r->floor_by && p->ess >= FLOOR_ESS &&
+                   p->target.value < floor_of(k) &&
+                   (before >= floor_of(k) || p->target.value < before);
     }
     ok = ok && (p->n == 0 || psi);
     free(psi);
@@ -259,9 +269,11 @@ static void judge(const struct job *k)
         .dr = target->estimate[OPE_DR],
         .snips = target->estimate[OPE_SNIPS],
         .segment_low = nan};
-    for (size_t i = 0; i < out->n_parts; i++)
+    for (size_t i = 0; i < out->n_parts; i++) {
+        g->below_floor = g->below_floor || out->part[i].below;
         if (out->part[i].judged)
             g->segment_low = fmin(g->segment_low, out->part[i].difference_interval.low);
+    }
     out->faults = ope_gate(g);
     if (k->r->lost) /* estimated weights cannot test themselves */
         out->faults |= GATE_PROPENSITY;
@@ -290,6 +302,8 @@ enum status ope_evaluate(const struct ope_rows *rows, const struct ope_question 
         describe_rows(&k);
         for (int aim = 0; ok && aim < AIMS; aim++)
             ok = answer(&k, (enum ope_aim)aim);
+        if (floor_of(&k) > 0)
+            by |= 1u << rows->floor_by;
         if (!ok || !answer_parts(&k, by))
             s = problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
         else

@@ -15,6 +15,7 @@ struct ope_question {
     struct ope_tuning tuning; /* fields > 0 are used as they are, others chosen by ope_tune */
     double cost_allowed;      /* dollars a request; INFINITY = any */
     double quality_margin, segment_margin;
+    double floor;       /* mean quality that each group must keep; < 0 = as the log declares */
     int candidates;     /* policies tried: each is judged by alpha / candidates */
     double high[AIMS];  /* greatest label there can be; 0 = the greatest seen */
     double weight_high; /* greatest weight there can be; 0 = from the logged probabilities */
@@ -48,6 +49,7 @@ struct ope_part { /* a segment */
     struct ope_estimate target, difference; /* DR where there is a model, else SNIPS */
     struct ope_interval interval, difference_interval;
     bool judged; /* large enough for the gate */
+    bool below;  /* the floor, and by this change: it was above, or sinks */
 };
 
 struct ope_arm { /* one model */

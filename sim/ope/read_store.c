@@ -202,6 +202,17 @@ static enum status first_models(struct log_reader *x, struct db *db, const struc
     return s;
 }
 
+/* What is declared at the end of the log; of a dimension that rows are not told apart by it is left
+ * to whatif. */
+static void take_floor(struct log_reader *x)
+{
+    for (int s = 0; s < SEG_WEEK; s++)
+        if (strcmp(x->params.fairness.dimension, ope_segment_name((enum ope_segment)s)) == 0) {
+            x->r->floor = x->params.fairness.quality_floor;
+            x->r->floor_by = (enum ope_segment)s;
+        }
+}
+
 enum status read_store(const struct ope_source *s, struct ope_rows *rows, struct problem *problem)
 {
     struct db *db = NULL;
@@ -230,6 +241,7 @@ enum status read_store(const struct ope_source *s, struct ope_rows *rows, struct
         status = problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
     if (status == STATUS_OK)
         settle(x);
+    take_floor(x);
     const struct catalog *c = &x->params.catalog;
     for (int a = 0; status == STATUS_OK && a < c->n; a++)
         if (!rows_kind(rows, (size_t)a, c->tier[c->model[a].tier]))

@@ -104,7 +104,9 @@ static void tell_parts(FILE *f, const struct ope_told *t)
                 ope_segment_name(p->by), t->rows->segment[p->by].name[p->which], p->n, p->ess,
                 p->target.value, p->interval.low, p->interval.high, p->difference.value,
                 p->difference_interval.low, p->difference_interval.high,
-                p->judged ? "" : "  too small to judge");
+                p->below    ? "  below the floor"
+                : p->judged ? ""
+                            : "  too small to judge");
     }
 }
 

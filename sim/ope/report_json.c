@@ -78,12 +78,13 @@ static json_t *parts(const struct ope_told *t)
     for (size_t i = 0; i < t->report->n_parts; i++) {
         const struct ope_part *p = &t->report->part[i];
         json_array_append_new(
-            all, json_pack("{s:s,s:s,s:I,s:o,s:o,s:o,s:o,s:o,s:b}", "by", ope_segment_name(p->by),
-                           "name", t->rows->segment[p->by].name[p->which], "rows", (json_int_t)p->n,
-                           "ess", real(p->ess), "quality", real(p->target.value), "interval",
-                           interval(p->interval), "difference", real(p->difference.value),
-                           "difference_interval", interval(p->difference_interval), "judged",
-                           p->judged));
+            all,
+            json_pack("{s:s,s:s,s:I,s:o,s:o,s:o,s:o,s:o,s:b,s:b}", "by", ope_segment_name(p->by),
+                      "name", t->rows->segment[p->by].name[p->which], "rows", (json_int_t)p->n,
+                      "ess", real(p->ess), "quality", real(p->target.value), "interval",
+                      interval(p->interval), "difference", real(p->difference.value),
+                      "difference_interval", interval(p->difference_interval), "judged", p->judged,
+                      "below_floor", p->below));
     }
     return all;
 }

@@ -35,8 +35,10 @@ struct ope_rows {
     float *x;                    /* [n][d] */
     struct names kinds;          /* of arms: tiers, providers */
     uint32_t *kind;              /* [arms.n]; NULL = not told */
-    bool lost;                   /* nobody has kept probabilities: p and pmf say nothing */
-    int64_t skipped;             /* records that are no decisions with a probability */
+    double floor;                /* declared: mean quality of each of floor_by; 0 = none */
+    enum ope_segment floor_by;
+    bool lost;       /* nobody has kept probabilities: p and pmf say nothing */
+    int64_t skipped; /* records that are no decisions with a probability */
 };
 
 /* rows_add appends an empty row (labels and the rest missing, alone in its unit) and gives its

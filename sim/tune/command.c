@@ -155,7 +155,8 @@ int tune_store_command(const struct options *o)
 {
     struct problem problem = {0};
     struct tune_log log;
-    background_run(o->store); /* a live service comes first */
+    if (!o->full_speed)
+        background_run(o->store); /* a live service comes first */
     enum status s = tune_log_init(&log, o->store, o->split > 0 ? o->split : SPLIT, &problem);
     if (s == STATUS_OK && o->config != NULL)
         s = setup_file(log.now, o->config, &problem);
