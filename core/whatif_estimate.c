@@ -121,22 +121,33 @@ static struct whatif_number number(const struct ope_estimate *e)
                                   e->value + M_SQRT2 * (i.high - e->value)};
 }
 
-/* What learning does is part of what is not known: an estimate moves on by about as much as it has
- * moved since the decisions were made, to either side. before: the same by what was known then. */
-static void widen(struct whatif_number *n, const struct whatif_number *before)
+/* What learning does is part of what is not known: an estimate moves on by about as much (by) as it
+ * has moved since the decisions were made, to either side. before: the same by what was known then.
+ * It was made without the label, so where its residuals are larger they are the honest ones: those
+ * of rows that have been learned from are too small. */
+static void widen(struct whatif_number *n, const struct whatif_number *before, double by)
 {
-    double moved = fabs(n->value - before->value);
-    if (isfinite(moved)) {
-        n->low -= moved;
-        n->high += moved;
-    }
+    double up = fmax(n->high - n->value, before->high - before->value),
+           down = fmax(n->value - n->low, before->value - before->low);
+    n->low = n->value - down - by;
+    n->high = n->value + up + by;
 }
 
+static double moved(const struct whatif_number *n, const struct whatif_number *before)
+{
+    double by = fabs(n->value - before->value);
+    return isfinite(by) ? by : 0;
+}
+
+/* Of a difference, too, though in it most of that cancels: from the change on both sides learn
+ * apart, so what each of them has moved by counts as of two independent ones. */
 static void widen_line(struct whatif_line *l, const struct whatif_line *before)
 {
-    widen(&l->now, &before->now);
-    widen(&l->then, &before->then);
-    widen(&l->change, &before->change);
+    double apart = hypot(moved(&l->now, &before->now), moved(&l->then, &before->then));
+    double change = moved(&l->change, &before->change) + apart;
+    widen(&l->now, &before->now, moved(&l->now, &before->now));
+    widen(&l->then, &before->then, moved(&l->then, &before->then));
+    widen(&l->change, &before->change, change);
 }
 
 /* The effective sample among rows with labels. */
