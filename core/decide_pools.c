@@ -20,24 +20,25 @@ enum { WAIT_MS_MIN = 1000, WAIT_MS_MAX = 3600 * 1000 };
 /* An average has no window that ends: prices or models must change. */
 enum { AVERAGE_WAIT_MS = 60 * 1000 };
 
-static struct pool_labels labels_of(const struct router *r, const struct event_decided *d, int arm)
+void decide_path(const struct pools *p, const struct catalog *c, int64_t now_ms,
+                 const struct event_decided *d, int arm, struct pool_path *out)
 {
     const struct labels *l = &d->labels;
-    return (struct pool_labels){{[POOL_TENANT] = l->tenant,
-                                 [POOL_USER] = l->user,
-                                 [POOL_TASK] = l->task,
-                                 [POOL_DOMAIN] = l->domain,
-                                 [POOL_USER_TIER] = l->user_tier,
-                                 [POOL_GROUP] = l->group,
-                                 [POOL_SESSION] = l->session,
-                                 [POOL_MODEL] = r->params.catalog.model[arm].name}};
+    struct pool_labels labels = {{[POOL_TENANT] = l->tenant,
+                                  [POOL_USER] = l->user,
+                                  [POOL_TASK] = l->task,
+                                  [POOL_DOMAIN] = l->domain,
+                                  [POOL_USER_TIER] = l->user_tier,
+                                  [POOL_GROUP] = l->group,
+                                  [POOL_SESSION] = l->session,
+                                  [POOL_MODEL] = c->model[arm].name}};
+    pools_path(p, &labels, now_ms, out);
 }
 
 void router_path(const struct router *r, int64_t now_ms, const struct event_decided *d, int arm,
                  struct pool_path *out)
 {
-    struct pool_labels labels = labels_of(r, d, arm);
-    pools_path(&r->pools, &labels, now_ms, out);
+    decide_path(&r->pools, &r->params.catalog, now_ms, d, arm, out);
 }
 
 /* ---- what a model may cost ---- */

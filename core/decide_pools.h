@@ -18,6 +18,9 @@
  */
 struct router;
 
+/* decide_path gives the pools of p that a decision for a model would be charged to. */
+void decide_path(const struct pools *p, const struct catalog *c, int64_t now_ms,
+                 const struct event_decided *d, int arm, struct pool_path *out);
 /* decide_afford takes models out of d->eligible that do not fit the pools. price holds their asks.
  * BUDGET_EXHAUSTED, THROTTLED, OVERLOADED or BAD_REQUEST when none is left; d->charge.pool then
  * names the pool, as far as one is to blame. */

@@ -2,6 +2,7 @@
 #include "core/whatif_pools.h"
 
 #include <string.h>
+#include "core/decide_pools.h"
 
 /* Expected dollars and tokens of so much of a choice. */
 static void expect(const struct event_decided *d, int arm, double share, double to[POOL_UNITS])
@@ -22,21 +23,6 @@ static struct pool_ask ask_for(const double expected[POOL_UNITS])
     return ask;
 }
 
-static void path_of(const struct pools *p, const struct catalog *c, int64_t now_ms,
-                    const struct event_decided *d, int arm, struct pool_path *out)
-{
-    const struct labels *l = &d->labels;
-    struct pool_labels labels = {{[POOL_TENANT] = l->tenant,
-                                  [POOL_USER] = l->user,
-                                  [POOL_TASK] = l->task,
-                                  [POOL_DOMAIN] = l->domain,
-                                  [POOL_USER_TIER] = l->user_tier,
-                                  [POOL_GROUP] = l->group,
-                                  [POOL_SESSION] = l->session,
-                                  [POOL_MODEL] = c->model[arm].name}};
-    pools_path(p, &labels, now_ms, out);
-}
-
 void whatif_pools_limit(const struct pools *p, const struct catalog *c, int64_t now_ms,
                         struct event_decided *d)
 {
@@ -44,7 +30,7 @@ void whatif_pools_limit(const struct pools *p, const struct catalog *c, int64_t 
         int a = __builtin_ctzll(m);
         double expected[POOL_UNITS] = {0};
         struct pool_path path;
-        path_of(p, c, now_ms, d, a, &path);
+        decide_path(p, c, now_ms, d, a, &path);
         expect(d, a, 1, expected);
         struct pool_ask ask = ask_for(expected);
         if (!pools_admitted(pools_admit(p, &path, &ask).action))
@@ -71,7 +57,7 @@ void whatif_pools_charge(struct pools *p, const struct catalog *c, int64_t now_m
         expect(d, a, d->view[a].pmf, expected);
         if (!p->by_model && (m & (m - 1)) != 0)
             continue; /* all on one path: once, with the last */
-        path_of(p, c, now_ms, d, a, &path);
+        decide_path(p, c, now_ms, d, a, &path);
         charge(p, &path, expected, now_ms, seq);
         memset(expected, 0, sizeof expected);
     }

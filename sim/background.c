@@ -6,7 +6,7 @@
  *
  * That is not enough: beside an endless loop of idle priority, too, the 99th percentile of a
  * service's latency nearly doubles on two virtual processors (whose host has other things to do
- * when they sleep), and beside one that runs for 1 ms in 5 it does not move. So a timer's handler
+ * when they sleep), and beside one that runs for 1 ms in 5 it hardly moves. So a timer's handler
  * rests. It may do so anywhere, also within a read transaction: those are short, and what a commit
  * may not use again meanwhile it uses later. Rests in the loops themselves would have to be in all
  * of them.
