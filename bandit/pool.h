@@ -2,7 +2,7 @@
 #ifndef PURSER_BANDIT_POOL_H
 #define PURSER_BANDIT_POOL_H
 
-#include "bandit/ridge.h"
+#include "bandit/ridge/ridge.h"
 
 /*
  * What n ridges have in common (empirical Bayes): theta_a ~ N(theta_0 + level_a e_0, Lambda^-1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/commands.h"
 
-#include "sim/run.h"
+#include "sim/run/run.h"
 #include "sim/scenario/scenario.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #define PURSER_SIM_COMMANDS_H
 
 #include "core/status.h"
-#include "sim/crew.h"
+#include "sim/run/crew.h"
 #include "sim/options.h"
 
 /* Commands of purser-sim that play experiments and scenarios, and what all commands share. Each

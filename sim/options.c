@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "bandit/policy.h"
-#include "core/lens.h"
-#include "sim/fintech.h"
-#include "sim/replay.h"
+#include "bandit/policy/policy.h"
+#include "core/features/lens.h"
+#include "sim/scenario/fintech.h"
+#include "sim/replay/replay.h"
 
 static const char commands[] =
     "usage: purser-sim replay DIR|FILE.csv [options]   play a full-information table\n"

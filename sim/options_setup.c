@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/options_setup.h"
 
-#include "core/config.h"
+#include "core/config/config.h"
 
-#include "sim/fintech.h"
+#include "sim/scenario/fintech.h"
 #include "sim/setup.h"
 
 #include <stdio.h>

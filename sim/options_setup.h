@@ -2,9 +2,9 @@
 #ifndef PURSER_SIM_OPTIONS_SETUP_H
 #define PURSER_SIM_OPTIONS_SETUP_H
 
-#include "core/params.h"
+#include "core/config/params.h"
 #include "sim/options.h"
-#include "sim/table.h"
+#include "sim/tables/table.h"
 
 /* From the command line to what is played. */
 

@@ -2,8 +2,8 @@
 #ifndef PURSER_SIM_REPORT_H
 #define PURSER_SIM_REPORT_H
 
-#include "core/text.h"
-#include "sim/replay.h"
+#include "core/encoding/text.h"
+#include "sim/replay/replay.h"
 
 /* report_json writes one JSON object; the keys are a contract (docs/man/purser-sim.1). base and
  * shocks may be NULL. */

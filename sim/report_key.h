@@ -2,9 +2,9 @@
 #ifndef PURSER_SIM_REPORT_KEY_H
 #define PURSER_SIM_REPORT_KEY_H
 
-#include "core/text.h"
-#include "sim/hull.h"
-#include "sim/recovery.h"
+#include "core/encoding/text.h"
+#include "sim/tables/hull.h"
+#include "sim/replay/recovery.h"
 
 /* Members of a JSON object that a report is writing: each puts the comma it needs. Numbers have 9
  * digits; what is NaN is null. An interval is {"mean","low","high"}. */

@@ -10,7 +10,7 @@
  */
 #include "sim/score.h"
 
-#include "core/rules.h"
+#include "core/router/rules.h"
 
 #include <assert.h>
 #include <errno.h>

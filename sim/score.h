@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "core/params.h"
-#include "core/text.h"
-#include "sim/hull.h"
-#include "sim/table.h"
+#include "core/config/params.h"
+#include "core/encoding/text.h"
+#include "sim/tables/hull.h"
+#include "sim/tables/table.h"
 
 /* Choices of a running service on a table's rows (as `purser play` records them), weighed against
  * what else could have been done with the same requests. */

@@ -8,8 +8,8 @@
  */
 #include "sim/setup.h"
 
-#include "core/config.h"
-#include "core/text.h"
+#include "core/config/config.h"
+#include "core/encoding/text.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -2,9 +2,9 @@
 #ifndef PURSER_SIM_SETUP_H
 #define PURSER_SIM_SETUP_H
 
-#include "core/params.h"
+#include "core/config/params.h"
 #include "core/status.h"
-#include "sim/table.h"
+#include "sim/tables/table.h"
 
 /*
  * From a table and the command line to the engine's params. Each function patches params in place,

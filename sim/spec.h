@@ -2,7 +2,7 @@
 #ifndef PURSER_SIM_SPEC_H
 #define PURSER_SIM_SPEC_H
 
-#include "core/fields.h"
+#include "core/encoding/fields.h"
 #include "core/status.h"
 
 /* Documents of the simulator: worlds and experiments. Found by name or path, read strictly. */

@@ -2,8 +2,8 @@
 #ifndef PURSER_STORE_BATCH_INSIDE_H
 #define PURSER_STORE_BATCH_INSIDE_H
 
-#include "core/meter.h"
-#include "core/snapshot.h"
+#include "core/meter/meter.h"
+#include "core/router/snapshot.h"
 #include "store/batch.h"
 
 /* The body of a batch: for batch.c, which fills it, and db_commit.c, which walks it. */

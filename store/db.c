@@ -18,7 +18,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "core/bytes.h"
+#include "core/event/bytes.h"
 
 enum { NO_GENERATION = 255, READERS = 512 };
 static const uint64_t gib = 1u << 30;

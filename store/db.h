@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/generations.h"
-#include "core/event.h"
-#include "core/router.h"
+#include "core/router/generations.h"
+#include "core/event/event.h"
+#include "core/router/router.h"
 #include "core/status.h"
 #include "store/batch.h"
 

@@ -4,7 +4,7 @@
 
 #include <lmdb.h>
 #include <stdatomic.h>
-#include "core/generations.h"
+#include "core/router/generations.h"
 #include "store/db.h"
 
 /*

@@ -14,7 +14,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/snapshot.h"
+#include "core/router/snapshot.h"
 
 typedef bool (*visit_fn)(void *ctx, const struct event *e);
 

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/whatif.h"
+#include "core/whatif/whatif.h"
 #include "store/db.h"
 
 /*

@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include "core/snapshot.h"
+#include "core/router/snapshot.h"
 #include "store/copies.h"
 #include "store/db_inside.h"
 #include "store/pages.h"

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "core/bytes.h"
-#include "core/meter.h"
-#include "core/snapshot.h"
+#include "core/event/bytes.h"
+#include "core/meter/meter.h"
+#include "core/router/snapshot.h"
 #include "store/batch.h"
 #include "store/copies.h"
 #include "store/salvage.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rollups on disk. A key is a kind, the hour and the labels (core/meter.h), so an hour's rows stand
- * together and a range of time is a range of keys; a value is the sums. Each commit adds what its
- * batch has gathered to what is there: reading, adding and writing a few hundred neighbouring rows
- * costs little beside the sync. How many keys an hour has is a row of its own, so the bound holds
- * over restarts and costs no memory. Whole hours become days, oldest first, one a commit.
+ * Rollups on disk. A key is a kind, the hour and the labels (core/meter/meter.h), so an hour's rows
+ * stand together and a range of time is a range of keys; a value is the sums. Each commit adds what
+ * its batch has gathered to what is there: reading, adding and writing a few hundred neighbouring
+ * rows costs little beside the sync. How many keys an hour has is a row of its own, so the bound
+ * holds over restarts and costs no memory. Whole hours become days, oldest first, one a commit.
  * Rejected: sums in memory, written now and then (not the log's after a crash, or a replay at each
  * start); small numbers for labels (a second table and its bounds, to save bytes).
  */

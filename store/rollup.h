@@ -3,7 +3,7 @@
 #define PURSER_STORE_ROLLUP_H
 
 #include <stdint.h>
-#include "core/meter.h"
+#include "core/meter/meter.h"
 #include "core/status.h"
 #include "store/db.h"
 

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/meter_fold.h"
+#include "core/meter/meter_fold.h"
 #include "store/db_inside.h"
 #include "store/rollup.h"
 

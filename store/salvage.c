@@ -12,8 +12,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/bytes.h"
-#include "core/snapshot.h"
+#include "core/event/bytes.h"
+#include "core/router/snapshot.h"
 
 enum { OPEN_AT_FIRST = 64, FIRST_ROOM = 4096 };
 

@@ -2,7 +2,7 @@
 #ifndef PURSER_STORE_SALVAGE_H
 #define PURSER_STORE_SALVAGE_H
 
-#include "core/router.h"
+#include "core/router/router.h"
 #include "store/db_inside.h"
 #include "store/pages.h"
 

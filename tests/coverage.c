@@ -14,14 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bandit/anytime.h"
-#include "bandit/ope.h"
+#include "bandit/ope/anytime.h"
+#include "bandit/ope/ope.h"
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "sim/crew.h"
-#include "sim/play.h"
+#include "core/config/config.h"
+#include "sim/run/crew.h"
+#include "sim/play/play.h"
 #include "sim/setup.h"
-#include "sim/world.h"
+#include "sim/world/world.h"
 
 enum { TARGETS_N = 2, INTERVALS = 5, ROWS_PURPOSE = 0x636f76 };
 static const double ALPHA = 0.05;

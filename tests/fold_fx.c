@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/decision_id.h"
+#include "core/event/decision_id.h"
 
 static const char CONFIG[] =
     "{\"models\":["

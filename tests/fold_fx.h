@@ -2,9 +2,9 @@
 #ifndef PURSER_TESTS_FOLD_FX_H
 #define PURSER_TESTS_FOLD_FX_H
 
-#include "core/config.h"
-#include "core/router.h"
-#include "core/snapshot.h"
+#include "core/config/config.h"
+#include "core/router/router.h"
+#include "core/router/snapshot.h"
 
 /* A host that keeps the log in memory, as encoded records, and can fold it again. */
 enum { FOLD_LOG_MAX = 40000 };

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/config.h"
-#include "sim/experiment.h"
+#include "core/config/config.h"
+#include "sim/run/experiment.h"
 
 enum { DOC_CAP = 1 << 20 };
 static const char marker[] = "<!-- generated: reference --write docs/configuration.md -->\n\n";

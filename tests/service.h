@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "transport/client.h"
+#include "transport/client/client.h"
 
 enum { SERVICE_PORTS = 7 };
 

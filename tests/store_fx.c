@@ -2,8 +2,8 @@
 /* The host of store_fx.h: what purserd does around router and store, without sockets. */
 #include "store_fx.h"
 
-#include "core/config.h"
-#include "core/decision_id.h"
+#include "core/config/config.h"
+#include "core/event/decision_id.h"
 
 static const char CONFIG[] =
     "{\"models\":["

@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "core/meter.h"
-#include "core/snapshot.h"
+#include "core/meter/meter.h"
+#include "core/router/snapshot.h"
 #include "store/db_inside.h"
 #include "store/maintain.h"
 

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "bandit/policy.h"
+#include "bandit/policy/policy.h"
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "core/decision_id.h"
-#include "core/emit.h"
-#include "core/router.h"
-#include "core/wire.h"
+#include "core/config/config.h"
+#include "core/event/decision_id.h"
+#include "core/encoding/emit.h"
+#include "core/router/router.h"
+#include "core/wire/wire.h"
 
 static long calls;
 static bool counting;

@@ -3,12 +3,12 @@
  * The numeric layer against independent answers: libm, a dense GSL solve built row by row, the
  * known answers of each policy, and golden bits that pin the fold on every machine.
  */
-#include "bandit/pmf.h"
-#include "bandit/policy.h"
+#include "bandit/policy/pmf.h"
+#include "bandit/policy/policy.h"
 #include "bandit/repro.h"
 #include "bandit/pool.h"
-#include "bandit/ridge.h"
-#include "bandit/ridge_inside.h"
+#include "bandit/ridge/ridge.h"
+#include "bandit/ridge/ridge_inside.h"
 #include "bandit/rng.h"
 
 #include <gsl/gsl_errno.h>

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/pools.h"
-#include "core/wire.h"
+#include "core/budget/pools.h"
+#include "core/wire/wire.h"
 #include "tests/fold_fx.h"
 
 static struct fold *f;
@@ -385,7 +385,7 @@ static void step(struct rng *g, int *refused)
     } else if (what < 95 && open[at].seq && open[at].reports++ < 6) {
         struct feedback r =
             tokens(open[at].seq, (int64_t)rng_below(g, (uint64_t)open[at].spent + 1));
-        open[at].spent = r.output_tokens; /* amended downwards only: see core/pools.h */
+        open[at].spent = r.output_tokens; /* amended downwards only: see core/budget/pools.h */
         feed(r);
         if (rng_below(g, 3) == 0)
             feed(r);

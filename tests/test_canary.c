@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "bandit/pmf.h"
+#include "bandit/policy/pmf.h"
 #include "bandit/rng.h"
-#include "core/canary.h"
+#include "core/guard/canary.h"
 #include "tests/fold_fx.h"
 
 enum { ARMS = 3 };

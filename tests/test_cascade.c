@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "core/config.h"
+#include "core/config/config.h"
 #include "sim/scenario/cascade.h"
 
 static void test_documents(void **state)

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "core/config.h"
-#include "sim/fintech.h"
-#include "sim/replay.h"
+#include "core/config/config.h"
+#include "sim/scenario/fintech.h"
+#include "sim/replay/replay.h"
 #include "sim/report.h"
 #include "sim/setup.h"
 

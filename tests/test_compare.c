@@ -11,9 +11,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "core/config.h"
-#include "sim/compare.h"
-#include "sim/fintech.h"
+#include "core/config/config.h"
+#include "sim/replay/compare.h"
+#include "sim/scenario/fintech.h"
 #include "sim/setup.h"
 
 enum { ROWS = 600 };

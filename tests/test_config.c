@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <jansson.h>
-#include "core/config.h"
+#include "core/config/config.h"
 
 #define M_A                                                                                        \
     "{\"name\":\"a\",\"tier\":\"small\",\"usd_per_mtok_in\":0.0375,\"usd_per_mtok_out\":0.15}"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "core/config_pools.h"
+#include "core/config/config_pools.h"
 
 static struct pool_config config;
 static struct problem problem;

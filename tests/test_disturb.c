@@ -14,8 +14,8 @@
 
 #include "sim/disturb/channel.h"
 #include "sim/disturb/course.h"
-#include "sim/experiment.h"
-#include "sim/run.h"
+#include "sim/run/experiment.h"
+#include "sim/run/run.h"
 #include "sim/scenario/scenario.h"
 
 static void near(double got, double want, double tolerance)

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 #include "bandit/rng.h"
 #include "core/limits.h"
-#include "core/meter.h"
-#include "core/wire.h"
+#include "core/meter/meter.h"
+#include "core/wire/wire.h"
 #include "tests/fold_fx.h"
 
 enum { HOUR = 3600000, SMALL = 0, MID = 1, BIG = 2 };

@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "bandit/rng.h"
-#include "core/event.h"
-#include "core/event_valid.h"
-#include "core/text.h"
+#include "core/event/event.h"
+#include "core/event/event_valid.h"
+#include "core/encoding/text.h"
 
 static uint8_t bytes[EVENT_BYTES_MAX], other[EVENT_BYTES_MAX];
 

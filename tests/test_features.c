@@ -9,9 +9,9 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "core/features.h"
-#include "core/shape.h"
+#include "core/config/config.h"
+#include "core/features/features.h"
+#include "core/features/shape.h"
 
 /* Where the blocks begin with the default dimensions, and entries of shape that have a meaning of
  * their own. */

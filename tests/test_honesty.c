@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "core/config.h"
-#include "sim/honesty.h"
+#include "core/config/config.h"
+#include "sim/honesty/honesty.h"
 #include "sim/setup.h"
-#include "sim/world.h"
+#include "sim/world/world.h"
 
 enum { CHANGES = 40, ROWS = 700 };
 

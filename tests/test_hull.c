@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "bandit/confseq.h"
-#include "bandit/pmf.h"
+#include "bandit/ope/confseq.h"
+#include "bandit/policy/pmf.h"
 #include "bandit/rng.h"
-#include "core/hull_guard.h"
+#include "core/guard/hull_guard.h"
 #include "tests/fold_fx.h"
 
 /* ---- bounds ---- */

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/influence.h"
-#include "core/suspicion.h"
+#include "core/learn/influence.h"
+#include "core/learn/suspicion.h"
 #include "tests/fold_fx.h"
 
 static struct feedback usage(const struct fold *f, uint64_t seq, int64_t tokens, double ms)

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "tests/service.h"
-#include "transport/control.h"
+#include "transport/control/control.h"
 #include "transport/gate.h"
 
 static const enum purser_client_door R = PURSER_CLIENT_ROUTE, F = PURSER_CLIENT_FEEDBACK,

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/imports.h"
-#include "core/learned.h"
+#include "core/learn/imports.h"
+#include "core/learn/learned.h"
 #include "tests/fold_fx.h"
 
 enum { ARMS = 3, TASKS = 3 };

@@ -12,10 +12,10 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "core/decision_id.h"
-#include "core/router.h"
-#include "core/snapshot.h"
+#include "core/config/config.h"
+#include "core/event/decision_id.h"
+#include "core/router/router.h"
+#include "core/router/snapshot.h"
 
 static const char CONFIG[] =
     "{\"models\":["

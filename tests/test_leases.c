@@ -12,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/pools.h"
+#include "core/budget/pools.h"
 #include "tests/fold_fx.h"
 #include "transport/leases.h"
 

@@ -10,18 +10,18 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/repro.h"
-#include "bandit/ridge.h"
+#include "bandit/ridge/ridge.h"
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "core/decision_id.h"
-#include "core/features.h"
-#include "core/lens.h"
-#include "core/router.h"
-#include "core/snapshot.h"
-#include "core/text.h"
-#include "core/wire.h"
-#include "sim/lens_fit.h"
-#include "sim/lens_svd.h"
+#include "core/config/config.h"
+#include "core/event/decision_id.h"
+#include "core/features/features.h"
+#include "core/features/lens.h"
+#include "core/router/router.h"
+#include "core/router/snapshot.h"
+#include "core/encoding/text.h"
+#include "core/wire/wire.h"
+#include "sim/lens/lens_fit.h"
+#include "sim/lens/lens_svd.h"
 
 /* ---- learning ---- */
 

@@ -3,10 +3,10 @@
  * Off-policy estimators and intervals against numbers worked out elsewhere: an eight-row log to
  * nine places, intervals of Vowpal Wabbit's estimators and of the package confseq, and identities.
  */
-#include "bandit/anytime.h"
-#include "bandit/confseq.h"
-#include "bandit/ope.h"
-#include "bandit/ope_gate.h"
+#include "bandit/ope/anytime.h"
+#include "bandit/ope/confseq.h"
+#include "bandit/ope/ope.h"
+#include "bandit/ope/ope_gate.h"
 #include "bandit/rng.h"
 
 #include <math.h>

@@ -16,7 +16,7 @@
  * Not compared, since they follow the course of events by intent: the running label rate (it
  * scales pending rows in widths), the drift test's sums and when an alarm is raised, the end of a
  * quota, the pacer's multiplier. Alarms act through logged facts only: here these are part of
- * the backbone. Fewer than TUNE_FROM labels (core/learner.c) keep the scales of the priors as
+ * the backbone. Fewer than TUNE_FROM labels (core/learn/learner.c) keep the scales of the priors as
  * they are: these are tuned in steps, where labels have doubled.
  */
 #include <math.h>
@@ -27,11 +27,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "bandit/ridge_inside.h"
+#include "bandit/ridge/ridge_inside.h"
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "core/decision_id.h"
-#include "core/router_state.h"
+#include "core/config/config.h"
+#include "core/event/decision_id.h"
+#include "core/router/router_state.h"
 
 static const char CONFIG[] =
     "{\"policy\":{\"name\":\"uniform\"},\"budget\":{\"usd_per_request\":0.01},"

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/pacer.h"
-#include "core/params.h"
-#include "core/pool_pacer.h"
+#include "core/budget/pacer.h"
+#include "core/config/params.h"
+#include "core/budget/pool_pacer.h"
 #include "tests/fold_fx.h"
 
 enum { MODELS = 3, WINDOW = 200, REQUESTS = 1500, LATE = 100 };

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/base64.h"
-#include "core/emit.h"
-#include "core/wire.h"
+#include "core/encoding/base64.h"
+#include "core/encoding/emit.h"
+#include "core/wire/wire.h"
 
 enum { CAP = 1 << 16 };
 

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/forecast.h"
-#include "core/pools.h"
+#include "core/budget/forecast.h"
+#include "core/budget/pools.h"
 #include "tests/fold_fx.h"
 
 enum { HOUR = 3600000, DAY = 24, WEEK = 7 * DAY, MODELS = 3 };

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "core/pools.h"
+#include "core/budget/pools.h"
 
 static const int64_t second = 1000, hour = 3600000, usd = 1000000000, cent = 10000000;
 static const int64_t t0 = 1767225600000; /* 2026-01-01T00:00:00Z */

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/pools.h"
+#include "core/budget/pools.h"
 
 enum { OPS = 100000, TENANTS = 3, USERS = 5, CAP = OPS };
 enum { ORG, TENANTS_POOL, USERS_POOL, GOLD, FREE, BIG, POOLS };

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "core/window.h"
+#include "core/budget/window.h"
 #include "tests/fold_fx.h"
 
 #define MID "{\"models\":[{\"name\":\"mid\","

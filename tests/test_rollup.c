@@ -5,9 +5,9 @@
  * bound on keys, with hours that have become days, and after a restart from a snapshot.
  */
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "core/credit.h"
-#include "core/decision_id.h"
+#include "core/config/config.h"
+#include "core/router/credit.h"
+#include "core/event/decision_id.h"
 #include "store/rollup.h"
 #include "tests/store_fx.h"
 

@@ -8,15 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "bandit/pmf.h"
-#include "bandit/policy.h"
+#include "bandit/policy/pmf.h"
+#include "bandit/policy/policy.h"
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "core/decision_id.h"
-#include "core/pacer.h"
-#include "core/pool_pacer.h"
-#include "core/router.h"
-#include "core/snapshot.h"
+#include "core/config/config.h"
+#include "core/event/decision_id.h"
+#include "core/budget/pacer.h"
+#include "core/budget/pool_pacer.h"
+#include "core/router/router.h"
+#include "core/router/snapshot.h"
 
 static const char CONFIG[] =
     "{\"models\":["

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "sim/score.h"
 #include "sim/setup.h"
 

@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bandit/rng.h"
-#include "core/decision_id.h"
-#include "core/snapshot.h"
+#include "core/event/decision_id.h"
+#include "core/router/snapshot.h"
 #include "store/batch_inside.h"
 #include "store/db_inside.h"
 #include "transport/server_state.h"

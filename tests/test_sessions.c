@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/sessions.h"
+#include "core/router/sessions.h"
 #include "tests/fold_fx.h"
 
 enum { MODELS = 3 };

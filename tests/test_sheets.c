@@ -13,10 +13,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "sim/csv.h"
+#include "sim/tables/csv.h"
 #include "sim/metrics/curve.h"
 #include "sim/metrics/measure.h"
-#include "sim/run.h"
+#include "sim/run/run.h"
 #include "sim/sheet.h"
 
 enum { TEXT_CAP = 1 << 21 };

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/deadlines.h"
+#include "core/router/deadlines.h"
 #include "core/limits.h"
 #include "tests/fold_fx.h"
 

@@ -14,17 +14,17 @@
 #include <cmocka.h>
 
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "sim/crew.h"
-#include "sim/fintech.h"
-#include "sim/hull.h"
-#include "sim/flight.h"
-#include "sim/replay.h"
-#include "sim/tally.h"
+#include "core/config/config.h"
+#include "sim/run/crew.h"
+#include "sim/scenario/fintech.h"
+#include "sim/tables/hull.h"
+#include "sim/play/flight.h"
+#include "sim/replay/replay.h"
+#include "sim/play/tally.h"
 #include "sim/report.h"
 #include "sim/setup.h"
-#include "sim/table.h"
-#include "sim/worth.h"
+#include "sim/tables/table.h"
+#include "sim/worth/worth.h"
 
 static void near(double got, double want, double tolerance)
 {

@@ -16,11 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bandit/bradley_terry.h"
-#include "core/config.h"
-#include "core/decision_id.h"
-#include "core/router.h"
-#include "core/snapshot.h"
-#include "core/wire.h"
+#include "core/config/config.h"
+#include "core/event/decision_id.h"
+#include "core/router/router.h"
+#include "core/router/snapshot.h"
+#include "core/wire/wire.h"
 #include "tests/service.h"
 
 /* ---- Bradley-Terry ---- */

@@ -11,11 +11,11 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/catalog.h"
-#include "core/decimal.h"
-#include "core/decision_id.h"
+#include "core/config/catalog.h"
+#include "core/encoding/decimal.h"
+#include "core/event/decision_id.h"
 #include "core/status.h"
-#include "core/text.h"
+#include "core/encoding/text.h"
 
 static const uint8_t sip_key[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 

@@ -13,14 +13,14 @@
 #include <cmocka.h>
 
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "sim/csv.h"
-#include "sim/experiment.h"
-#include "sim/flight.h"
-#include "sim/replay.h"
+#include "core/config/config.h"
+#include "sim/tables/csv.h"
+#include "sim/run/experiment.h"
+#include "sim/play/flight.h"
+#include "sim/replay/replay.h"
 #include "sim/setup.h"
-#include "sim/table.h"
-#include "sim/trace.h"
+#include "sim/tables/table.h"
+#include "sim/tables/trace.h"
 
 /* Short decimals go another way than through strtod; to the same bits. */
 static void numbers(void **state)

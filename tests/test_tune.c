@@ -2,7 +2,7 @@
 /* Trying configurations on a log: where its beginning is gone, and what points are drawn. What the
  * command finds: tests/tune/run. */
 #include <math.h>
-#include "core/config.h"
+#include "core/config/config.h"
 #include "sim/tune/tune.h"
 #include "tests/store_fx.h"
 

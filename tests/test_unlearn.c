@@ -19,10 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "core/credit.h"
+#include "core/config/config.h"
+#include "core/router/credit.h"
 #include "core/moment.h"
-#include "core/router.h"
+#include "core/router/router.h"
 #include "store/db.h"
 #include "tests/service.h"
 

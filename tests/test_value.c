@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
-#include "core/value.h"
+#include "core/router/value.h"
 #include "tests/fold_fx.h"
 
 static const char TABLES[] =

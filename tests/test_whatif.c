@@ -13,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/whatif_rows.h"
+#include "core/whatif/whatif_rows.h"
 #include "tests/fold_fx.h"
 
 /* Of small, mid and big: the chance of a good answer, by group; dollars are of 100 and 200 tokens.

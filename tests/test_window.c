@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/window.h"
+#include "core/budget/window.h"
 
 static const int64_t minute = 60000, hour = 3600000, day = 86400000;
 

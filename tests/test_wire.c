@@ -11,8 +11,8 @@
 #include <cmocka.h>
 #include <jansson.h>
 #include "bandit/rng.h"
-#include "core/decision_id.h"
-#include "core/wire.h"
+#include "core/event/decision_id.h"
+#include "core/wire/wire.h"
 
 #define HEAD "{\"v\":1,\"op\":\"route\""
 #define FB "{\"v\":1,\"op\":\"feedback\",\"decision_id\":\"1-2-0123456789abcdef\""

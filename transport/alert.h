@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/pool_spec.h"
-#include "core/text.h"
+#include "core/budget/pool_spec.h"
+#include "core/encoding/text.h"
 
 /*
  * What somebody should know at once: one line in the process log and one to everybody who reads

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/json.h"
-#include "core/text.h"
+#include "core/encoding/json.h"
+#include "core/encoding/text.h"
 #include "store/audit.h"
 #include "transport/keyring.h"
 

@@ -2,7 +2,7 @@
 #ifndef PURSER_TRANSPORT_AUDIT_DIFF_H
 #define PURSER_TRANSPORT_AUDIT_DIFF_H
 
-#include "core/json.h"
+#include "core/encoding/json.h"
 
 /* Differences of two documents as a list of {"path","from","to"}, and back. Paths are JSON pointers
  * (RFC 6901), but for elements of lists that have names (`name` or `tenant`): those go by name,

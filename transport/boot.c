@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bandit/rng.h"
-#include "core/snapshot.h"
+#include "core/router/snapshot.h"
 #include "transport/log.h"
 
 enum status server_load(const char *path, struct params *params, struct settings *settings,

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/config.h"
-#include "core/wire.h"
+#include "core/config/config.h"
+#include "core/wire/wire.h"
 #include "transport/keyring.h"
 
 /*

@@ -18,7 +18,7 @@
 #include <math.h>
 #include <string.h>
 #include "bandit/bradley_terry.h"
-#include "transport/cli.h"
+#include "transport/cli/cli.h"
 
 static const double pair_base = 0.5;  /* evidence in one side of a preference */
 static const double pair_prior = 0.5; /* wins and losses against an average model, per model */

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "core/json.h"
+#include "core/encoding/json.h"
 #include "core/limits.h"
 
 /*

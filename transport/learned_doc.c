@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/base64.h"
-#include "core/bytes.h"
-#include "core/learned.h"
+#include "core/encoding/base64.h"
+#include "core/event/bytes.h"
+#include "core/learn/learned.h"
 
 static const char FORMAT[] = "purser-learned-state";
 static const char *const head_name[RIDGE_BLOCK_HEAD] = {"rows", "weight", "weight_squared",

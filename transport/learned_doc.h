@@ -7,7 +7,8 @@
 
 /*
  * The open form of learned state (docs/schemas/learned-state.schema.json) from and to the pieces of
- * core/learned.h in base64. Doubles are written with 17 digits, so nothing is lost on the way.
+ * core/learn/learned.h in base64. Doubles are written with 17 digits, so nothing is lost on the
+ * way.
  */
 enum { LEARNED_DOC_VERSION = 1 };
 

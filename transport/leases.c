@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "core/pools.h"
+#include "core/budget/pools.h"
 
 /* Of an instance; by number of the batch, odd and even. */
 struct lease {

@@ -4,14 +4,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/router.h"
+#include "core/router/router.h"
 
 /*
  * Which replies may leave ahead of the disk (store.durability relaxed): those whose spending, with
  * all that left early and is not durable yet, stays within the leases of their strict pools
- * (core/pools.h). Batches are numbered as they are filled; at most two are not durable. Not state:
- * after a start nothing is known, and the first decision of each pool waits for the disk. Memory:
- * 80 bytes per pool slot, when first asked. Loop thread.
+ * (core/budget/pools.h). Batches are numbered as they are filled; at most two are not durable. Not
+ * state: after a start nothing is known, and the first decision of each pool waits for the disk.
+ * Memory: 80 bytes per pool slot, when first asked. Loop thread.
  */
 struct leases;
 struct leases *leases_new(void); /* NULL when memory is short */

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "core/text.h"
+#include "core/encoding/text.h"
 
 static atomic_bool as_json;
 

@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include "core/pools.h"
+#include "core/budget/pools.h"
 #include "transport/usage.h"
 
 enum { FAMILY_BYTES = 64 * 1024 }; /* room for any one family: 257 samples of 250 bytes */

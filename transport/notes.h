@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/event.h"
+#include "core/event/event.h"
 
 /*
  * What happened lately that somebody may want to know: changes of the configuration, models found

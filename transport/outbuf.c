@@ -7,7 +7,7 @@
 #include "transport/outbuf.h"
 
 #include <stdlib.h>
-#include "core/emit.h"
+#include "core/encoding/emit.h"
 
 bool outbuf_reserve(struct outbuf *o, size_t n)
 {

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "core/text.h"
+#include "core/encoding/text.h"
 
 /*
  * The bytes of one reply: a text that grows between items, never within one, so that renderers stay

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/pools.h"
+#include "core/budget/pools.h"
 
 enum { TOUCHED_MOST = 64 };
 

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/router.h"
+#include "core/router/router.h"
 #include "transport/alert.h"
 
 /*

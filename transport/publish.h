@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/status.h"
-#include "core/text.h"
+#include "core/encoding/text.h"
 #include "transport/endpoint.h"
 
 /* A PUB socket: what has become durable, one line of JSON an event. Loop thread. */

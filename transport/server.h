@@ -2,7 +2,7 @@
 #ifndef PURSER_TRANSPORT_SERVER_H
 #define PURSER_TRANSPORT_SERVER_H
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "core/status.h"
 
 /* Exit codes of purserd (sysexits.h where it has a word for it). */

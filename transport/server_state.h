@@ -3,10 +3,10 @@
 #define PURSER_TRANSPORT_SERVER_STATE_H
 
 #include <uv.h>
-#include "core/config.h"
+#include "core/config/config.h"
 #include "store/writer.h"
-#include "transport/control.h"
-#include "transport/desk.h"
+#include "transport/control/control.h"
+#include "transport/desk/desk.h"
 #include "transport/gate.h"
 #include "transport/http/http.h"
 #include "transport/intake.h"

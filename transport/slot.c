@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "transport/slot.h"
 
-#include "core/doc.h"
+#include "core/encoding/doc.h"
 
 void arrival_read(struct arrival *r, const void *bytes, size_t n)
 {

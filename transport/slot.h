@@ -2,7 +2,7 @@
 #ifndef PURSER_TRANSPORT_SLOT_H
 #define PURSER_TRANSPORT_SLOT_H
 
-#include "core/wire.h"
+#include "core/wire/wire.h"
 #include "transport/outbuf.h"
 
 /*

@@ -2,7 +2,7 @@
 #ifndef PURSER_TRANSPORT_USAGE_H
 #define PURSER_TRANSPORT_USAGE_H
 
-#include "core/meter.h"
+#include "core/meter/meter.h"
 
 /* What was metered since the start of the process, for /metrics: by model, and by tenant for as
  * many as are asked for. What the store keeps is in store/rollup.h. */

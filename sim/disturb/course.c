@@ -9,7 +9,7 @@
 #include "sim/disturb/course.h"
 
 #include "bandit/rng.h"
-#include "sim/trace.h"
+#include "sim/tables/trace.h"
 
 #include <assert.h>
 #include <math.h>

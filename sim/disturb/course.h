@@ -3,9 +3,9 @@
 #define PURSER_SIM_DISTURB_COURSE_H
 
 #include "core/request.h"
-#include "sim/change.h"
+#include "sim/replay/change.h"
 #include "sim/disturb/disturbance.h"
-#include "sim/world.h"
+#include "sim/world/world.h"
 
 /*
  * What one seed meets: the counted requests in their order, with every model's outcome under the

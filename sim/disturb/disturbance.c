@@ -5,7 +5,7 @@
  */
 #include "sim/disturb/disturbance.h"
 
-#include "core/fields.h"
+#include "core/encoding/fields.h"
 #include "sim/spec.h"
 
 #include <math.h>

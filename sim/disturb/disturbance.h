@@ -4,15 +4,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/json.h"
-#include "sim/table.h"
+#include "core/encoding/json.h"
+#include "sim/tables/table.h"
 
 /*
  * What happens to a world while it is played. A disturbance is a kind and its knobs; an experiment
  * has a list of them, applied one after another. Three places are touched: the course (what models
  * do, who asks, when: course.h), the channel (what is heard of it: channel.h), and the router's own
- * host (restarts, memory: sim/play.h). Times are shares of the counted requests, so an experiment
- * keeps its meaning at another length.
+ * host (restarts, memory: sim/play/play.h). Times are shares of the counted requests, so an
+ * experiment keeps its meaning at another length.
  */
 enum disturbance_kind {
     /* of the course */

@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/text.h"
+#include "core/encoding/text.h"
 #include "sim/metrics/curve.h"
-#include "sim/csv.h"
+#include "sim/tables/csv.h"
 #include "sim/sheet.h"
 
 static const char help[] =

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "sim/hull.h"
+#include "sim/tables/hull.h"
 
 /*
  * What a router that can be turned (a threshold, a willingness to pay) is worth: numbers over its

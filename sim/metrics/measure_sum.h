@@ -2,9 +2,9 @@
 #ifndef PURSER_SIM_METRICS_MEASURE_SUM_H
 #define PURSER_SIM_METRICS_MEASURE_SUM_H
 
-#include "core/text.h"
+#include "core/encoding/text.h"
 #include "sim/metrics/measure.h"
-#include "sim/recovery.h"
+#include "sim/replay/recovery.h"
 #include "sim/sheet.h"
 
 /* Measures over seeds. */

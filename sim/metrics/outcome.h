@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "sim/table.h"
+#include "sim/tables/table.h"
 
 /*
  * What choices came to: against every outcome of the same rows, against a budget, against what was

@@ -2,7 +2,7 @@
 #ifndef PURSER_SIM_OPE_EVALUATE_H
 #define PURSER_SIM_OPE_EVALUATE_H
 
-#include "bandit/ope_gate.h"
+#include "bandit/ope/ope_gate.h"
 #include "sim/ope/rows.h"
 #include "sim/ope/target.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bandit/rng.h"
-#include "sim/csv.h"
+#include "sim/tables/csv.h"
 #include "sim/ope/read.h"
 
 enum column {

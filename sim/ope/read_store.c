@@ -8,9 +8,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/config.h"
-#include "core/credit.h"
-#include "sim/bookshelf.h"
+#include "core/config/config.h"
+#include "core/router/credit.h"
+#include "sim/refold/bookshelf.h"
 #include "sim/ope/read.h"
 #include "store/db.h"
 

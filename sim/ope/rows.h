@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/event.h"
+#include "core/event/event.h"
 #include "core/status.h"
 #include "sim/ope/names.h"
 

@@ -2,7 +2,7 @@
 #ifndef PURSER_SIM_OPE_SLICE_H
 #define PURSER_SIM_OPE_SLICE_H
 
-#include "bandit/ope.h"
+#include "bandit/ope/ope.h"
 #include "sim/ope/rows.h"
 
 /* The rows that have a label of one aim, for both sides of a comparison, packed. */

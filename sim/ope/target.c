@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "bandit/policy.h"
+#include "bandit/policy/policy.h"
 
 bool target_parse(const char *s, struct ope_target *out)
 {

@@ -8,7 +8,7 @@
 #include "sim/scenario/bandits.h"
 
 #include "sim/report_key.h"
-#include "sim/run.h"
+#include "sim/run/run.h"
 #include "sim/scenario/show.h"
 
 #include <gsl/gsl_cdf.h>

@@ -10,9 +10,9 @@
 #include "sim/scenario/cascade.h"
 
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "core/decision_id.h"
-#include "core/router.h"
+#include "core/config/config.h"
+#include "core/event/decision_id.h"
+#include "core/router/router.h"
 #include "sim/setup.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef PURSER_SIM_SCENARIO_CASCADE_H
 #define PURSER_SIM_SCENARIO_CASCADE_H
 
-#include "sim/recovery.h"
+#include "sim/replay/recovery.h"
 #include "sim/scenario/cascade_world.h"
 #include "sim/scenario/scenario.h"
 

@@ -11,8 +11,8 @@
 #include "sim/scenario/cascade_world.h"
 
 #include "bandit/rng.h"
-#include "core/catalog.h"
-#include "core/text.h"
+#include "core/config/catalog.h"
+#include "core/encoding/text.h"
 
 #include <math.h>
 

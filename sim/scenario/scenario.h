@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/text.h"
-#include "sim/crew.h"
+#include "core/encoding/text.h"
+#include "sim/run/crew.h"
 
 /*
  * Scenarios: questions with an answer that ships, `purser-sim scenario NAME`. To add one, write an

@@ -3,7 +3,7 @@
  * seeds, and the table that all of them share. */
 #include "sim/scenario/shipped.h"
 
-#include "sim/run.h"
+#include "sim/run/run.h"
 #include "sim/scenario/show.h"
 #include "sim/spec.h"
 

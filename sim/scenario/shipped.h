@@ -2,7 +2,7 @@
 #ifndef PURSER_SIM_SCENARIO_SHIPPED_H
 #define PURSER_SIM_SCENARIO_SHIPPED_H
 
-#include "sim/experiment.h"
+#include "sim/run/experiment.h"
 #include "sim/scenario/scenario.h"
 
 /* Scenarios that are an experiment among the shipped documents. */

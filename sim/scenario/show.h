@@ -2,7 +2,7 @@
 #ifndef PURSER_SIM_SCENARIO_SHOW_H
 #define PURSER_SIM_SCENARIO_SHOW_H
 
-#include "sim/run.h"
+#include "sim/run/run.h"
 #include "sim/scenario/scenario.h"
 
 /* What the tables of scenarios have in common: means with half their 95% interval over seeds. */

@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include "sim/series/series.h"
 
-/* Series in a journal's line (sim/journal.h), read back exactly. */
+/* Series in a journal's line (sim/run/journal.h), read back exactly. */
 
 /* series_put writes the members of a job of n requests; series_get gives false when they are not
  * there. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/series/series.h"
 
-#include "bandit/ope.h"
+#include "bandit/ope/ope.h"
 
 #include <math.h>
 #include <stdlib.h>

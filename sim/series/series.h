@@ -2,10 +2,10 @@
 #ifndef PURSER_SIM_SERIES_SERIES_H
 #define PURSER_SIM_SERIES_SERIES_H
 
-#include "core/event.h"
-#include "core/text.h"
-#include "sim/recovery.h"
-#include "sim/table.h"
+#include "core/event/event.h"
+#include "core/encoding/text.h"
+#include "sim/replay/recovery.h"
+#include "sim/tables/table.h"
 
 /*
  * How a run went, step by step, in as many numbers as a picture needs: even pieces of the counted

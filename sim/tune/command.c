@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "core/config.h"
+#include "core/config/config.h"
 #include "sim/background.h"
 #include "sim/commands.h"
 #include "sim/setup.h"

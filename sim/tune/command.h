@@ -2,9 +2,9 @@
 #ifndef PURSER_SIM_TUNE_COMMAND_H
 #define PURSER_SIM_TUNE_COMMAND_H
 
-#include "core/params.h"
+#include "core/config/params.h"
 #include "sim/options.h"
-#include "sim/table.h"
+#include "sim/tables/table.h"
 
 /* tune_table_command tunes params on a table, tune_store_command those in force in a store. Both
  * give the exit status: EXIT_GATE when nothing is better. */

@@ -11,8 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/config.h"
-#include "core/router.h"
+#include "core/config/config.h"
+#include "core/router/router.h"
 #include "sim/ope/read.h"
 #include "sim/ope/slice.h"
 #include "sim/tune/tune.h"

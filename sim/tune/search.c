@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "sim/hull.h"
+#include "sim/tables/hull.h"
 
 static const double share_of[RUNGS] = {0.25, 0.5, 1};
 

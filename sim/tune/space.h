@@ -3,8 +3,8 @@
 #define PURSER_SIM_TUNE_SPACE_H
 
 #include <stdint.h>
-#include "core/params.h"
-#include "core/text.h"
+#include "core/config/params.h"
+#include "core/encoding/text.h"
 
 /* What is searched over: the settings that shape learning, exploring and spending. */
 enum tune_knob {

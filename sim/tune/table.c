@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "sim/disturb/course.h"
-#include "sim/play.h"
-#include "sim/replay.h"
+#include "sim/play/play.h"
+#include "sim/replay/replay.h"
 #include "sim/tune/tune.h"
 
 /* Mean cost of the dearest model. */

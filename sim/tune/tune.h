@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "sim/crew.h"
-#include "sim/flight.h"
-#include "sim/table.h"
+#include "sim/run/crew.h"
+#include "sim/play/flight.h"
+#include "sim/tables/table.h"
 #include "sim/tune/space.h"
 
 /*

@@ -15,13 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "bandit/ridge.h"
+#include "bandit/ridge/ridge.h"
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "core/decision_id.h"
-#include "core/features.h"
-#include "core/router.h"
-#include "core/wire.h"
+#include "core/config/config.h"
+#include "core/event/decision_id.h"
+#include "core/features/features.h"
+#include "core/router/router.h"
+#include "core/wire/wire.h"
 #include "tests/bench/bench.h"
 
 enum { REQUESTS = 64, MESSAGE = 406, D_MOST = 128, K_MOST = 32 };

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 #include "bandit/rng.h"
-#include "core/config.h"
-#include "core/decision_id.h"
-#include "core/router.h"
-#include "core/text.h"
+#include "core/config/config.h"
+#include "core/event/decision_id.h"
+#include "core/router/router.h"
+#include "core/encoding/text.h"
 #include "tests/bench/bench.h"
 
 struct point {

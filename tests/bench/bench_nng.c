@@ -30,7 +30,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
-#include "core/emit.h"
+#include "core/encoding/emit.h"
 #include "tests/bench/bench.h"
 #include "transport/mailbox.h"
 

@@ -6,8 +6,8 @@
  * product of 26 entries a target, as plain loops. In CPU time of the thread.
  */
 #include <stdio.h>
-#include "bandit/pmf.h"
-#include "bandit/policy.h"
+#include "bandit/policy/pmf.h"
+#include "bandit/policy/policy.h"
 #include "bandit/rng.h"
 #include "tests/bench/bench.h"
 

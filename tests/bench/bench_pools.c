@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "bandit/rng.h"
-#include "core/pools.h"
+#include "core/budget/pools.h"
 #include "tests/bench/bench.h"
 
 enum { TENANTS = 100, USERS = 10000, HELD = 4096 };

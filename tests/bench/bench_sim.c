@@ -7,10 +7,10 @@
 #include <gsl/gsl_errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "core/features.h"
+#include "core/features/features.h"
 #include "sim/disturb/course.h"
-#include "sim/experiment.h"
-#include "sim/play.h"
+#include "sim/run/experiment.h"
+#include "sim/play/play.h"
 #include "tests/bench/bench.h"
 
 static const char *const policies[] = {"greedy", "igw", "lints"};

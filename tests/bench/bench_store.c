@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "core/config.h"
-#include "core/meter.h"
-#include "core/router.h"
+#include "core/config/config.h"
+#include "core/meter/meter.h"
+#include "core/router/router.h"
 #include "store/db.h"
 #include "tests/bench/bench.h"
 

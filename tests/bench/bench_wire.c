@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "bandit/rng.h"
-#include "core/base64.h"
-#include "core/emit.h"
-#include "core/wire.h"
+#include "core/encoding/base64.h"
+#include "core/encoding/emit.h"
+#include "core/wire/wire.h"
 #include "tests/bench/bench.h"
 
 enum { REQUESTS = 64, MESSAGE = 406, LONG = 8192, FLOATS = 384 };

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Decodes log records, from the layout in core/event.h and core/event.c, with a CRC-32C of its own. A
+Decodes log records, from the layout in core/event/event.h and core/event/event.c, with a CRC-32C of its own. A
 record is [u32 crc32c of what follows][u8 version][u8 kind][u16 0][u64 seq][i64 time] and the fields
 of its kind, little-endian, strings with a length byte. Anything else is Bad: the test then fails.
 """

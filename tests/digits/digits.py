@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The digits known answers: LinUCB over bandit/ridge.h against figures found independently, and the
+"""The digits known answers: LinUCB over bandit/ridge/ridge.h against figures found independently, and the
 example of Open Bandit Pipeline's README: digits as a bandit's log, a forest evaluated on it.
 
     digits.py --write FILE     the 1797 examples in the order of RandomState(0).permutation(1797),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * LinUCB with disjoint arms (Li, Chu, Langford, Schapire 2010, algorithm 1) on a table of examples,
- * over bandit/ridge.h: the known answer for the second-order statistics that every policy stands
- * on.
+ * over bandit/ridge/ridge.h: the known answer for the second-order statistics that every policy
+ * stands on.
  *
  *     linucb FILE ALPHA...
  *
@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "bandit/ridge.h"
+#include "bandit/ridge/ridge.h"
 
 enum { ARMS = 10, PIXELS = 64, D = PIXELS + 1, ROWS_MAX = 4096 };
 

@@ -4,7 +4,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
-#include "core/config.h"
+#include "core/config/config.h"
 
 #define MODELS                                                                                     \
     "\"models\":[{\"name\":\"a\",\"tier\":\"small\",\"usd_per_mtok_in\":0.1,"                      \

@@ -7,8 +7,8 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
-#include "core/bytes.h"
-#include "core/text.h"
+#include "core/event/bytes.h"
+#include "core/encoding/text.h"
 #include "tests/fold_fx.h"
 
 enum { CRC_LEN = 4 };

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 #include <string.h>
-#include "core/wire.h"
+#include "core/wire/wire.h"
 #include "transport/http/routes.h"
 
 size_t fuzz_seed(int i, uint8_t *out, size_t cap)

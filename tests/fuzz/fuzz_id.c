@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include "core/decision_id.h"
+#include "core/event/decision_id.h"
 
 size_t fuzz_seed(int i, uint8_t *out, size_t cap)
 {

@@ -7,7 +7,7 @@
 
 #include <string.h>
 #include <unistd.h>
-#include "transport/cli_import_pools.h"
+#include "transport/cli/cli_import_pools.h"
 
 size_t fuzz_seed(int i, uint8_t *out, size_t cap)
 {

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 #include <string.h>
-#include "core/json.h"
+#include "core/encoding/json.h"
 
 static const struct doc_bounds bounds = {
     .bytes = 1 << 16, .item_bytes = 1 << 16, .elements = 1 << 16, .items = 1 << 16};

@@ -8,7 +8,7 @@
 
 #include <msgpack.h>
 #include <string.h>
-#include "core/emit.h"
+#include "core/encoding/emit.h"
 
 enum { CAP = 1 << 16 };
 static const struct doc_bounds bounds = {

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "sim/table.h"
-#include "sim/trace.h"
+#include "sim/tables/table.h"
+#include "sim/tables/trace.h"
 
 size_t fuzz_seed(int i, uint8_t *out, size_t cap)
 {

@@ -3,9 +3,9 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
-#include "core/decision_id.h"
-#include "core/emit.h"
-#include "core/wire.h"
+#include "core/event/decision_id.h"
+#include "core/encoding/emit.h"
+#include "core/wire/wire.h"
 
 /* The same in MessagePack. */
 static size_t packed(const char *const *texts, int i, uint8_t *out, size_t cap)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include "core/wire.h"
+#include "core/wire/wire.h"
 #include "transport/http/verdict.h"
 
 enum { FREE_MOST = 256 };

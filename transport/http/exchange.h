@@ -3,7 +3,7 @@
 #define PURSER_TRANSPORT_HTTP_EXCHANGE_H
 
 #include "core/limits.h"
-#include "core/text.h"
+#include "core/encoding/text.h"
 #include "transport/http/engine.h"
 #include "transport/http/http.h"
 #include "transport/http/page.h"

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
-#include "core/event.h"
+#include "core/event/event.h"
 #include "core/status.h"
 #include "transport/http/listen.h"
 #include "transport/slot.h"

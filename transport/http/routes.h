@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include "core/limits.h"
 #include "core/status.h"
-#include "core/text.h"
+#include "core/encoding/text.h"
 #include "transport/outbuf.h"
 #include "transport/slot.h"
 

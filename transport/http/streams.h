@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "core/event.h"
+#include "core/event/event.h"
 #include "transport/http/engine.h"
 
 /*

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "core/doc.h"
+#include "core/encoding/doc.h"
 #include "core/status.h"
 
 enum { SECOND_MS = 1000 };

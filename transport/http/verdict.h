@@ -2,7 +2,7 @@
 #ifndef PURSER_TRANSPORT_HTTP_VERDICT_H
 #define PURSER_TRANSPORT_HTTP_VERDICT_H
 
-#include "core/text.h"
+#include "core/encoding/text.h"
 
 /* verdict_of gives the HTTP status of a reply and when to come again (0: no hint): of the error
  * object it is, or 200. */

@@ -3,7 +3,7 @@
  * Mutant: what changes a label that is already there is not metered. The sums are then those of the
  * first reports. Linked with --wrap=meter_feedback.
  */
-#include "core/meter.h"
+#include "core/meter/meter.h"
 
 bool __real_meter_feedback(struct meter *m, const struct event *decided,
                            const struct label_book *before, const struct label_book *after,

@@ -4,7 +4,7 @@
  * watermark: here by metering the first decision of each life twice. Linked with
  * --wrap=meter_decided.
  */
-#include "core/meter.h"
+#include "core/meter/meter.h"
 
 bool __real_meter_decided(struct meter *m, const struct event *decided, int64_t most,
                           struct meter_sums *delta);

@@ -4,8 +4,8 @@
  * restart the same feedback counts again. Linked with --wrap=snapshot_write and --wrap=book_put.
  * Loop thread only.
  */
-#include "core/book.h"
-#include "core/snapshot.h"
+#include "core/router/book.h"
+#include "core/router/snapshot.h"
 
 void __wrap_snapshot_write(struct router *r, int g, item_sink sink, void *ctx);
 void __real_snapshot_write(struct router *r, int g, item_sink sink, void *ctx);

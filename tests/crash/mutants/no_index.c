@@ -4,7 +4,7 @@
  * second decision. Linked with --wrap=pending_reindex (the call from snapshot_done; the one inside
  * pending.c stays).
  */
-#include "core/pending.h"
+#include "core/router/pending.h"
 
 void __wrap_pending_reindex(struct pending *p);
 

@@ -3,7 +3,7 @@
  * Mutant: one route reply in fifty tells another propensity than the one recorded. Linked with
  * --wrap=reply_decision. Loop thread only.
  */
-#include "core/wire.h"
+#include "core/wire/wire.h"
 
 void __wrap_reply_decision(struct text *t, const struct event *decided,
                            const struct catalog *catalog, const uint8_t mac_key[16],

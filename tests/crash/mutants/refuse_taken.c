@@ -3,7 +3,7 @@
  * Mutant: one answer in fifty to feedback that was taken is a refusal. Linked with
  * --wrap=reply_answer. Loop thread only.
  */
-#include "core/wire.h"
+#include "core/wire/wire.h"
 
 void __wrap_reply_answer(struct text *t, enum feedback_result result, const char *decision_id);
 void __real_reply_answer(struct text *t, enum feedback_result result, const char *decision_id);

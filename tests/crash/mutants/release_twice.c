@@ -3,7 +3,7 @@
  * Mutant: one reservation in four is given back twice when its decision is settled, and what it
  * cost is booked twice. Linked with --wrap=pools_settle.
  */
-#include "core/pools.h"
+#include "core/budget/pools.h"
 
 bool __real_pools_settle(struct pools *p, struct pool_hold *hold, uint64_t seq, int64_t time_ms,
                          const int64_t actual[POOL_UNITS], int64_t now_ms);
