@@ -234,6 +234,11 @@ int64_t ridge_count(const struct ridge *r)
     return r->count;
 }
 
+int64_t ridge_pending(const struct ridge *r)
+{
+    return r->pending;
+}
+
 const double *ridge_theta(const struct ridge *r)
 {
     return r->theta;
