@@ -221,9 +221,7 @@ static void seed_job(void *ctx, int i, void *result)
         s = play_measured(&seed, number, out, step, measured, series);
     else
         out->problem = problem;
-    if (s == STATUS_OK)
-        s = sheet_end(&sheet, &out->problem);
-    out->status = s;
+    out->status = sheet_end(&sheet, s, &out->problem);
 }
 
 /* The dearest (sign 1) or cheapest (sign -1) model by list price; on ties the better one. */
@@ -364,6 +362,7 @@ enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
         measures_sum(measured, sizeof *measured, r->seeds, work, &out->measures);
         s = replay_sheets(r, out, result, measured, problem);
     }
+    sheet_clear(&r->sheets, "steps", r->seeds);
     if (s == STATUS_OK && shocks != NULL) {
         struct traces t = {.change = r->change,
                            .n_changes = r->n_changes,

@@ -289,6 +289,16 @@ API FILE *fopen(const char *path, const char *mode)
     return f;
 }
 
+API FILE *fdopen(int fd, const char *mode)
+{
+    FILE *(*real)(int, const char *);
+    REAL(fdopen);
+    FILE *f = real(fd, mode);
+    if (f && strpbrk(mode, "wa+") && chosen("stream", ENOSPC))
+        spoil(f);
+    return f;
+}
+
 API DIR *opendir(const char *path)
 {
     DIR *(*real)(const char *);
