@@ -9,6 +9,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static struct whole *begun; /* drafts that are not in their place yet */
+
+static void forget(const struct whole *w)
+{
+    struct whole **at = &begun;
+    while (*at != NULL && *at != w)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = w->next;
+}
+
+void whole_abandon(void)
+{
+    for (const struct whole *w = begun; w != NULL; w = w->next)
+        if (w->process == (long)getpid())
+            unlink(w->draft);
+}
+
 static enum status failed(const struct whole *w, struct problem *problem)
 {
     const char *why = strerror(errno);
@@ -51,8 +69,12 @@ enum status whole_begin(struct whole *w, const char *path, struct problem *probl
     if (fd >= 0 && there)
         (void)!fchmod(fd, st.st_mode & 07777);
     w->f = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (w->f != NULL)
+    if (w->f != NULL) {
+        w->process = (long)getpid();
+        w->next = begun;
+        begun = w;
         return STATUS_OK;
+    }
     enum status s = failed(w, problem);
     if (fd >= 0) {
         close(fd);
@@ -73,6 +95,7 @@ enum status whole_end(struct whole *w, enum status so_far, struct problem *probl
     w->f = NULL;
     if (w->draft[0] == '\0')
         return so_far == STATUS_OK && !ok ? failed(w, problem) : so_far;
+    forget(w);
     ok = so_far == STATUS_OK && ok && rename(w->draft, w->path) == 0;
     if (ok)
         return STATUS_OK;

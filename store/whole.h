@@ -13,6 +13,8 @@
  */
 struct whole {
     FILE *f; /* NULL: not begun */
+    struct whole *next;
+    long process;
     char path[PATH_MAX], draft[PATH_MAX + 32];
 };
 
@@ -22,5 +24,8 @@ MUST_CHECK enum status whole_begin(struct whole *w, const char *path, struct pro
  * not, and the answer is so_far, or that it cannot be written. Of what was not begun it gives
  * so_far. */
 MUST_CHECK enum status whole_end(struct whole *w, enum status so_far, struct problem *problem);
+/* whole_abandon removes the drafts that this process has begun, for one that ends at once. Only
+ * programs of one thread may use it. */
+void whole_abandon(void);
 
 #endif

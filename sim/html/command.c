@@ -179,7 +179,8 @@ static int write_page(const char *out, const char *title, const struct results *
     draw_all(&page, r, m);
     page_end(&page);
     free(m);
-    int code = fclose(page.out) == 0 ? EXIT_SUCCESS : fail(out, "out of memory");
+    bool whole_text = ferror(page.out) == 0;
+    int code = fclose(page.out) == 0 && whole_text ? EXIT_SUCCESS : fail(out, "out of memory");
     if (code == EXIT_SUCCESS && page.status != STATUS_OK)
         code = fail(out, problem.text);
     struct whole file = {.f = NULL};

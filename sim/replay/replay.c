@@ -187,13 +187,12 @@ static enum status play_measured(struct seed *s, uint64_t seed, struct play_resu
         return problem_set(&result->problem, STATUS_INTERNAL, "", "out of memory");
     }
     play_seed(&play, seed, result, step);
-    if (series != NULL)
-        series_close(&s->series);
+    bool closed = series == NULL || series_close(&s->series);
     if (series != NULL && h->phases->n > 1) /* there is no one truth for estimates to be held to */
         memset(series->ope, 0, sizeof series->ope);
     enum status status = result->status;
     double budget = h->replay->params->budget.usd_per_request;
-    if (status == STATUS_OK && !recorder_result(s->recorder, budget, measured))
+    if (status == STATUS_OK && (!closed || !recorder_result(s->recorder, budget, measured)))
         status = problem_set(&result->problem, STATUS_INTERNAL, "", "out of memory");
     recorder_free(s->recorder);
     return status;

@@ -317,6 +317,12 @@ static int told(int code)
     return CLI_REFUSED;
 }
 
+/* Makes a store beside its place, and clears it away itself when memory is short. */
+static bool copies(int (*command)(struct cli *c))
+{
+    return command == cli_backup || command == cli_restore || command == cli_repair;
+}
+
 static int run(struct cli *c, int which)
 {
     c->command = commands[which].name;
@@ -326,6 +332,8 @@ static int run(struct cli *c, int which)
         return told(CLI_OK);
     }
     c->json = cli_flag(c, "--json");
+    if (!copies(commands[which].run))
+        cli_memory();
     if (commands[which].online) {
         int code = cli_connect(c);
         if (code != CLI_OK)

@@ -75,7 +75,7 @@ static void read_wish(void)
 /* ---- ways through the program ---- */
 
 enum { DEEP = 64, SEEN_MAX = 1 << 16 };
-static uintptr_t program_from, program_to;
+static uintptr_t program_from, program_to, program_base;
 static uint64_t seen[SEEN_MAX];
 static int inside; /* what looks at a call makes calls itself */
 
@@ -85,6 +85,7 @@ static int find_program(struct dl_phdr_info *info, size_t size, void *ctx)
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *p = &info->dlpi_phdr[i];
         if (p->p_type == PT_LOAD && p->p_flags & PF_X) {
+            program_base = info->dlpi_addr;
             program_from = info->dlpi_addr + p->p_vaddr;
             program_to = program_from + p->p_memsz;
         }
@@ -131,7 +132,7 @@ static void note_site(long n, const void *caller)
         way = (way ^ (at - program_from)) * 1099511628211u;
         if (len < 900)
             len += snprintf(line + len, sizeof line - (size_t)len, " %lx",
-                            (unsigned long)(at - program_from));
+                            (unsigned long)(at - program_base));
     }
     line[len++] = '\n';
     if (own > 0 && new_way(way ? way : 1) && write(fd, line, (size_t)len) != len)
