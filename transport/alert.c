@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Alerts as text. A line begins with its kind, so that an NNG subscriber gets alerts alone by the
- * prefix that README names. Considered: events of the log. Most follow from the books, which replay
- * makes again, and a refusal is no fact: the log would say the same thing twice.
+ * prefix that docs/operating.md names. Considered: events of the log. Most follow from the books,
+ * which replay makes again, and a refusal is no fact: the log would say the same thing twice.
  */
 #include "transport/alert.h"
 

@@ -19,6 +19,7 @@
 #include <string.h>
 #include "bandit/rng.h"
 #include "core/router/snapshot.h"
+#include "transport/hands.h"
 #include "transport/log.h"
 
 enum status server_load(const char *path, struct params *params, struct settings *settings,
@@ -69,6 +70,10 @@ static enum status open_store(struct server *s, struct problem *problem)
     s->router = router_new(&init);
     if (!s->router)
         return problem_set(problem, STATUS_UNAVAILABLE, "", "no memory for the engine");
+    int threads = s->settings.engine_threads > 0 ? (int)s->settings.engine_threads
+                                                 : hands_wanted((int)uv_available_parallelism());
+    s->hands = threads > 1 ? hands_new(threads) : NULL;
+    router_parallel(s->router, s->hands ? hands_parallel(s->hands) : NULL);
     st = db_recover(s->db, GENERATION_CURRENT, 0, s->router, progress, NULL, problem);
     if (st != STATUS_OK)
         s->exit_code = EXIT_CODE_IO;

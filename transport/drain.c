@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "transport/hands.h"
 #include "transport/log.h"
 
 enum { GRACE_MS = 50, CLOSE_SECONDS = 10 };
@@ -194,6 +195,7 @@ void drain_close(struct server *s)
     desk_free(s->desk);
     gate_close(s->gate);
     router_free(s->router);
+    hands_free(s->hands);
     nng_fini();
     alarm(0);
 }

@@ -24,6 +24,7 @@ struct server {
     struct params params; /* scratch: of the file last read */
     struct settings settings;
     struct db *db;
+    struct hands *hands; /* of the router; NULL = the loop's thread alone */
     struct router *router;
     struct desk *desk;
     struct gate *gate;

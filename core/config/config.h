@@ -25,6 +25,7 @@ struct settings {
     int64_t max_open;        /* decisions kept in memory for feedback, default 65536 */
     int64_t route_slots, feedback_slots; /* requests inside at once, default 256 each */
     int64_t max_connections;             /* per listener, default 1024 */
+    int64_t engine_threads;              /* that a decision may use, default 0: by the machine */
     int64_t idle_ms;                     /* of an NNG connection, default 120000 */
     int64_t drain_ms;                    /* bound on a graceful stop, default 10000 */
     int64_t send_timeout_ms;             /* for a client that does not read, default 500 */

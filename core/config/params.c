@@ -118,6 +118,9 @@ static const struct field table[] = {
     INT("limits/connections", S(max_connections), 1, 1e6, 1024, "per address"),
     INT("limits/idle_ms", S(idle_ms), 1000, 86400000, 120000,
         "of a connection (NNG) without a request, or half-way through one: then it is closed"),
+    INT("limits/engine_threads", S(engine_threads), 0, 16, 0,
+        "threads that share out a decision among many models and numbers; 0 = all processors but "
+        "two, 4 at most"),
     INT("limits/drain_ms", S(drain_ms), 0, 600000, 10000, "bound on a graceful stop"),
     INT("limits/send_timeout_ms", S(send_timeout_ms), 1, 600000, 500,
         "for a client that does not read"),

@@ -23,6 +23,14 @@
 #include "core/router/rules.h"
 #include "core/router/sticky.h"
 
+/* Multiplications of a decision from which on threads are worth waking: some 20 us. */
+enum { SHARED_WORK = 200000 };
+
+void router_parallel(struct router *r, struct parallel *parallel)
+{
+    r->parallel = parallel;
+}
+
 /* What the lens says of the prompt. A declared task needs no guess. */
 static void note_view(const struct lens *lens, const struct lens_view *v, struct event_decided *d)
 {
@@ -61,14 +69,32 @@ static void describe(const struct router *r, const struct request *req, struct e
     d->baseline = (uint8_t)(baseline >= 0 ? baseline : 0);
 }
 
+struct predicting {
+    const struct learner *learner;
+    const struct model *model;
+    const struct event_decided *decided;
+    const double *x;
+    struct prediction *out;
+};
+
+static void predict_one(void *arg, int a)
+{
+    const struct predicting *p = arg;
+    learner_predict(p->learner, &p->model[a], a, p->x, p->decided, &p->out[a]);
+}
+
 static void predict_all(const struct router *r, struct event_decided *d, struct prediction *out)
 {
-    const struct learner *l = router_learner(r, d->learner);
     double x[DIM_MAX];
     for (int i = 0; i < d->d; i++)
         x[i] = (double)d->x[i];
-    for (int a = 0; a < r->params.catalog.n; a++)
-        learner_predict(l, &r->params.catalog.model[a], a, x, d, &out[a]);
+    struct predicting p = {router_learner(r, d->learner), r->params.catalog.model, d, x, out};
+    int n = r->params.catalog.n;
+    if (r->parallel && n * d->d * d->d >= SHARED_WORK)
+        r->parallel->each(r->parallel, n, predict_one, &p);
+    else
+        for (int a = 0; a < n; a++)
+            predict_one(&p, a);
 }
 
 /* What one dollar-sized unit is: configured, or the mean cost of the dearest model so far. */

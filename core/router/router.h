@@ -7,6 +7,7 @@
 #include "core/event/event.h"
 #include "core/config/params.h"
 #include "core/request.h"
+#include "core/router/parallel.h"
 #include "core/status.h"
 
 /*
@@ -30,6 +31,9 @@ struct router_init {
  */
 struct router *router_new(const struct router_init *init);
 void router_free(struct router *r);
+
+/* router_parallel has threads (borrowed; NULL: none) share in work that is worth it. */
+void router_parallel(struct router *r, struct parallel *parallel);
 
 /* router_on_evict sets the sink for label books that leave memory (or belong to rows not in
  * memory): the host stores them under the decision's sequence number. Called from within

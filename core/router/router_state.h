@@ -39,6 +39,7 @@ enum { MEAN_OF = 256 }; /* decisions that a running mean looks back on */
 
 struct router {
     struct router_init init;
+    struct parallel *parallel; /* NULL = none */
     uint64_t seq;
     int64_t clock_ms;
     uint32_t epoch;
