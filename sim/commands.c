@@ -3,7 +3,9 @@
 
 #include "sim/run/run.h"
 #include "sim/scenario/scenario.h"
+#include "store/whole.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,23 @@ int command_fail(const struct problem *p)
 {
     fprintf(stderr, "purser-sim: %s%s%s\n", p->path, p->path[0] != '\0' ? ": " : "", p->text);
     return EXIT_FAILURE;
+}
+
+/* Workers share what their parent has not yet written to stdout: hence no exit(). */
+static void *tree_memory(size_t n)
+{
+    static const char what[] = "purser-sim: out of memory\n";
+    void *p = malloc(n);
+    if (p != NULL)
+        return p;
+    whole_abandon();
+    (void)!write(STDERR_FILENO, what, sizeof what - 1);
+    _exit(EXIT_FAILURE);
+}
+
+void command_memory(void)
+{
+    json_set_alloc_funcs(tree_memory, free);
 }
 
 /* Time left: jobs are taken to last alike. The first call starts the clock. */

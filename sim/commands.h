@@ -18,6 +18,9 @@ int command_scenario(const struct options *o, const char *name);
 
 /* command_crew gives the processes asked for, with progress where somebody looks. */
 struct crew command_crew(const struct options *o);
+/* command_memory has the trees of JSON end the program when there is no memory for them: a member
+ * that is missing would be a wrong answer that looks right. */
+void command_memory(void);
 /* command_fail says what went wrong. */
 int command_fail(const struct problem *p);
 

@@ -28,6 +28,7 @@
 #include "sim/whatif_command.h"
 #include "sim/worth/worth.h"
 
+#include <errno.h>
 #include <gsl/gsl_errno.h>
 #include <math.h>
 #include <stdbool.h>
@@ -44,13 +45,13 @@ static void show_step(void *ctx, const char *what)
     fprintf(stderr, "purser-sim: %s\n", what);
 }
 
-static void tell(const struct options *o, const struct replay *r,
-                 const struct replay_report *report, const struct baselines *base,
-                 const struct shocks *shocks)
+static enum status tell(const struct options *o, const struct replay *r,
+                        const struct replay_report *report, const struct baselines *base,
+                        const struct shocks *shocks, struct problem *problem)
 {
     char *room = malloc(REPORT_CAP);
     if (room == NULL)
-        return;
+        return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     struct text text = text_over(room, REPORT_CAP);
     if (o->json)
         report_json(&text, r, report, base, shocks);
@@ -58,6 +59,7 @@ static void tell(const struct options *o, const struct replay *r,
         report_table(&text, r, report, base, shocks);
     fputs(text.at, stdout);
     free(room);
+    return STATUS_OK;
 }
 
 /* As many requests as rows count, or as asked for. */
@@ -114,7 +116,7 @@ static enum status play(const struct options *o, const struct table *t, const st
     if (s == STATUS_OK)
         s = replay_baselines(&r, report.spend.mean, &base, problem);
     if (s == STATUS_OK)
-        tell(o, &r, &report, &base, shocks);
+        s = tell(o, &r, &report, &base, shocks, problem);
     free(r.series);
     free(shocks);
     free(lens);
@@ -443,7 +445,7 @@ static int run(struct options *o, const char *command, char **rest, int n)
     return replay_command(o);
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
     struct options o = {.budget = -1,
                         .seeds = 20,
@@ -455,7 +457,6 @@ int main(int argc, char **argv)
                         .clusters = 12,
                         .buckets = 4096,
                         .whiten = 0};
-    gsl_set_error_handler_off();
     if (argc > 1 && strcmp(argv[1], "metrics") == 0)
         return metrics_command(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "convert") == 0)
@@ -469,8 +470,18 @@ int main(int argc, char **argv)
         return status;
     if (optind >= argc)
         return options_refuse("which command?", NULL);
-    status = run(&o, argv[optind], argv + optind + 1, argc - optind - 1);
-    if (fflush(stdout) != 0 && status == EXIT_SUCCESS)
-        status = EXIT_FAILURE;
-    return status;
+    return run(&o, argv[optind], argv + optind + 1, argc - optind - 1);
+}
+
+int main(int argc, char **argv)
+{
+    gsl_set_error_handler_off();
+    command_memory();
+    int status = dispatch(argc, argv);
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || status == EXIT_FAILURE)
+        return status;
+    fprintf(stderr, "purser-sim: standard output cannot be written: %s\n",
+            strerror(errno != 0 ? errno : ENOSPC));
+    return EXIT_FAILURE;
 }

@@ -96,7 +96,7 @@ static enum status read_lines(FILE *f, const char *path, const struct table *t,
         json_decref(o);
     }
     free(text);
-    if (s == STATUS_OK && ferror(f))
+    if (s == STATUS_OK && !feof(f)) /* getline also stops for want of memory */
         s = problem_set(problem, STATUS_BAD_REQUEST, "", "%s: cannot be read", path);
     if (s == STATUS_OK && c->n == 0)
         s = problem_set(problem, STATUS_BAD_REQUEST, "", "%s: no choices in it", path);

@@ -22,12 +22,12 @@ static enum status begin(struct sheet *s, const struct sheet_place *to, const ch
     *s = (struct sheet){.jsonl = to->jsonl};
     if (to->dir == NULL)
         return STATUS_OK;
-    if (snprintf(s->path, sizeof s->path, "%s/%s", to->dir, file) >= (int)sizeof s->path)
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/%s", to->dir, file) >= (int)sizeof path)
         return problem_set(problem, STATUS_BAD_REQUEST, "", "the folder's name is too long");
-    s->f = fopen(s->path, "we");
-    return s->f != NULL
-               ? STATUS_OK
-               : problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", s->path, strerror(errno));
+    enum status status = whole_begin(&s->file, path, problem);
+    s->f = s->file.f;
+    return status;
 }
 
 enum status sheet_begin(struct sheet *s, const struct sheet_place *to, const char *name,
@@ -151,16 +151,13 @@ void sheet_count(struct sheet *s, int64_t value)
     behind(s);
 }
 
-enum status sheet_end(struct sheet *s, struct problem *problem)
+enum status sheet_end(struct sheet *s, enum status so_far, struct problem *problem)
 {
     if (s->f == NULL)
-        return STATUS_OK;
+        return so_far;
     header(s);
-    bool ok = ferror(s->f) == 0;
-    ok = fclose(s->f) == 0 && ok;
     s->f = NULL;
-    return ok ? STATUS_OK
-              : problem_set(problem, STATUS_INTERNAL, "", "%s: cannot be written", s->path);
+    return whole_end(&s->file, so_far, problem);
 }
 
 static bool copy(FILE *from, FILE *to)
@@ -183,13 +180,24 @@ enum status sheet_join(struct sheet *s, const struct sheet_place *to, const char
         part_file(file, name, i);
         snprintf(path, sizeof path, "%s/%s", to->dir, file);
         FILE *f = fopen(path, "re");
-        if (f == NULL)
+        if (f == NULL && errno == ENOENT)
             continue;
+        if (f == NULL)
+            return problem_set(problem, STATUS_INTERNAL, "", "%s: %s", path, strerror(errno));
         bool ok = copy(f, s->f);
         fclose(f);
-        unlink(path);
         if (!ok)
             return problem_set(problem, STATUS_INTERNAL, "", "%s: cannot be copied", path);
     }
     return STATUS_OK;
+}
+
+void sheet_clear(const struct sheet_place *to, const char *name, int parts)
+{
+    char file[128], path[4352];
+    for (int i = 0; to->dir != NULL && i < parts; i++) {
+        part_file(file, name, i);
+        snprintf(path, sizeof path, "%s/%s", to->dir, file);
+        unlink(path);
+    }
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "core/status.h"
+#include "store/whole.h"
 
 /*
  * Rows for other programs, one file a sheet: DIR/NAME.csv with a header, or DIR/NAME.jsonl with an
@@ -24,7 +25,7 @@ struct sheet {
     const char *column[SHEET_COLUMNS_MAX];
     int n, at;
     bool jsonl, begun; /* begun: the header is written, or is not to be */
-    char path[4096];
+    struct whole file;
 };
 
 /* sheet_place_ready makes the folder. */
@@ -37,15 +38,17 @@ void sheet_columns(struct sheet *s, const char *const *name, int n);
 void sheet_text(struct sheet *s, const char *value);
 void sheet_number(struct sheet *s, double value);
 void sheet_count(struct sheet *s, int64_t value);
-/* sheet_end closes it and says whether all of it was written. */
-MUST_CHECK enum status sheet_end(struct sheet *s, struct problem *problem);
+/* sheet_end closes it. The file is there when so_far is OK and all of it was written, else it is
+ * not, and the answer is why. */
+MUST_CHECK enum status sheet_end(struct sheet *s, enum status so_far, struct problem *problem);
 
 /* A sheet whose rows are written in parts, by processes: sheet_part opens part i of it, without a
- * header; sheet_join appends parts 0 .. parts-1 to the sheet, in this order, and removes them. A
- * part that is not there is passed over. */
+ * header; sheet_join appends parts 0 .. parts-1 to the sheet, in this order. A part that is not
+ * there is passed over. sheet_clear removes the parts, joined or not. */
 MUST_CHECK enum status sheet_part(struct sheet *s, const struct sheet_place *to, const char *name,
                                   int i, struct problem *problem);
 MUST_CHECK enum status sheet_join(struct sheet *s, const struct sheet_place *to, const char *name,
                                   int parts, struct problem *problem);
+void sheet_clear(const struct sheet_place *to, const char *name, int parts);
 
 #endif

@@ -132,6 +132,8 @@ static enum status read_state(struct db *db, struct params *now, struct whatif_q
         *clock_ms = router_clock(r);
         q->seed = init.seed;
         q->known = *known_today = router_known(r);
+        if (q->known == NULL)
+            s = problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
         for (int a = 0; router_learner_stats(r, 0, &known) && a < now->catalog.n; a++)
             q->labels += known.quality_labels[a];
     }
@@ -163,17 +165,19 @@ static enum status ask(const struct options *o, struct db *db, struct params sid
     return s;
 }
 
-static void tell(const struct options *o, const struct whatif_report *r)
+static enum status tell(const struct options *o, const struct whatif_report *r,
+                        struct problem *problem)
 {
     char *room = malloc(ROOM);
     if (!room)
-        return;
+        return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
     struct text t = text_over(room, ROOM);
     (o->json ? whatif_json : whatif_table)(&t, r);
     fputs(room, stdout);
     if (o->json)
         putchar('\n');
     free(room);
+    return STATUS_OK;
 }
 
 int whatif_command(const struct options *o)
@@ -194,11 +198,12 @@ int whatif_command(const struct options *o)
                         : db_open(o->store, &(struct db_options){.read_only = true}, &db, &problem);
     if (s == STATUS_OK)
         s = ask(o, db, side, report, &problem);
+    if (s == STATUS_OK)
+        s = tell(o, report, &problem);
     int code = EXIT_FAILURE;
-    if (s == STATUS_OK) {
-        tell(o, report);
+    if (s == STATUS_OK)
         code = report->floor == WHATIF_BROKEN ? EXIT_GATE : EXIT_SUCCESS;
-    } else
+    else
         fprintf(stderr, "purser-sim: %s: %s%s%s\n", o->store, problem.path,
                 problem.path[0] ? ": " : "", problem.text);
     db_close(db);

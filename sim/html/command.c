@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "sim/html/draw.h"
 #include "sim/options.h"
+#include "store/whole.h"
 
 enum { RESULTS_MAX = 4096 };
 
@@ -178,17 +179,16 @@ static int write_page(const char *out, const char *title, const struct results *
     draw_all(&page, r, m);
     page_end(&page);
     free(m);
-    int code = fclose(page.out) == 0 ? EXIT_SUCCESS : fail(out, "out of memory");
+    bool whole_text = ferror(page.out) == 0;
+    int code = fclose(page.out) == 0 && whole_text ? EXIT_SUCCESS : fail(out, "out of memory");
     if (code == EXIT_SUCCESS && page.status != STATUS_OK)
         code = fail(out, problem.text);
-    FILE *f = code == EXIT_SUCCESS ? fopen(out, "we") : NULL;
-    if (code == EXIT_SUCCESS && f == NULL)
-        code = fail(out, strerror(errno));
-    if (f != NULL) {
-        bool ok = fwrite(text, 1, len, f) == len;
-        if (fclose(f) != 0 || !ok)
-            code = fail(out, "cannot be written");
-    }
+    struct whole file = {.f = NULL};
+    enum status s = code == EXIT_SUCCESS ? whole_begin(&file, out, &problem) : STATUS_OK;
+    if (file.f != NULL)
+        fwrite(text, 1, len, file.f);
+    if (whole_end(&file, s, &problem) != STATUS_OK)
+        code = fail("--out", problem.text);
     free(text);
     return code;
 }

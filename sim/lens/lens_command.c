@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "store/whole.h"
 
 static void tell_table(const struct lens *l, const struct lens_report *r, size_t bytes)
 {
@@ -46,12 +47,11 @@ static void tell_json(const struct lens *l, const struct lens_report *r, size_t 
 static enum status write_file(const char *path, const uint8_t *bytes, size_t n,
                               struct problem *problem)
 {
-    FILE *f = fopen(path, "wb");
-    bool ok = f && fwrite(bytes, 1, n, f) == n;
-    if (f && fclose(f) != 0)
-        ok = false;
-    return ok ? STATUS_OK
-              : problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", path, strerror(errno));
+    struct whole file;
+    enum status s = whole_begin(&file, path, problem);
+    if (s == STATUS_OK)
+        fwrite(bytes, 1, n, file.f);
+    return whole_end(&file, s, problem);
 }
 
 enum status lens_read(const char *path, uint8_t **bytes, size_t *n, struct problem *problem)
@@ -61,7 +61,10 @@ enum status lens_read(const char *path, uint8_t **bytes, size_t *n, struct probl
         return problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", path, strerror(errno));
     *bytes = malloc(LENS_BYTES_MAX + 1);
     *n = *bytes ? fread(*bytes, 1, LENS_BYTES_MAX + 1, f) : 0;
+    bool failed = ferror(f) != 0;
     fclose(f);
+    if (failed)
+        return problem_set(problem, STATUS_BAD_REQUEST, "", "%s: cannot be read", path);
     return *bytes ? STATUS_OK : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
 }
 

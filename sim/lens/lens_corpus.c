@@ -129,6 +129,8 @@ static enum status read_lines(struct corpus *c, FILE *f, const char *path, doubl
             s = problem_set(problem, STATUS_INTERNAL, "", "out of memory");
         json_decref(root);
     }
+    if (s == STATUS_OK && !feof(f)) /* getline also stops for want of memory */
+        s = problem_set(problem, STATUS_BAD_REQUEST, "", "%s: cannot be read", path);
     free(line);
     return s;
 }

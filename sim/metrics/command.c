@@ -220,10 +220,10 @@ static enum status begin_sheets(const struct wish *w, bool pair, struct told *to
     return s;
 }
 
-static enum status end_sheets(struct told *to, struct problem *problem)
+static enum status end_sheets(struct told *to, enum status s, struct problem *problem)
 {
-    enum status s = sheet_end(&to->numbers, problem), t = sheet_end(&to->curve, problem);
-    return s != STATUS_OK ? s : t;
+    s = sheet_end(&to->numbers, s, problem);
+    return sheet_end(&to->curve, s, problem);
 }
 
 static int tell(const struct wish *w, const struct columns *c)
@@ -237,24 +237,22 @@ static int tell(const struct wish *w, const struct columns *c)
     to.text = text_over(room, ROOM);
     text_put(&to.text, w->json ? "{" : "");
     bool pair = c->at[0] && c->at[1] && c->at[2], curve = c->at[3] && c->at[4];
-    int code = EXIT_FAILURE;
+    enum status s = STATUS_OK;
     if (!pair && !curve)
-        fail(w->path, 1, "expected columns score,weak,strong or cost,quality");
-    else if (begin_sheets(w, pair, &to, &problem) != STATUS_OK)
-        fail(w->path, 0, problem.text);
-    else if (pair ? !tell_deferral(w, c, &to) : !tell_curve(w, c, &to))
-        fail(w->path, 0, "no memory");
-    else if (to.text.full)
-        fail(w->path, 0, "more points than can be told");
-    else if (end_sheets(&to, &problem) != STATUS_OK)
-        fail(w->path, 0, problem.text);
-    else
-        code = EXIT_SUCCESS;
+        s = problem_set(&problem, STATUS_BAD_REQUEST, "",
+                        "expected columns score,weak,strong or cost,quality");
+    if (s == STATUS_OK)
+        s = begin_sheets(w, pair, &to, &problem);
+    if (s == STATUS_OK && (pair ? !tell_deferral(w, c, &to) : !tell_curve(w, c, &to)))
+        s = problem_set(&problem, STATUS_INTERNAL, "", "no memory");
     text_put(&to.text, w->json ? "}\n" : "");
-    if (code == EXIT_SUCCESS)
+    if (s == STATUS_OK && to.text.full)
+        s = problem_set(&problem, STATUS_BAD_REQUEST, "", "more points than can be told");
+    s = end_sheets(&to, s, &problem);
+    if (s == STATUS_OK)
         fputs(to.text.at, stdout);
     free(room);
-    return code;
+    return s == STATUS_OK ? EXIT_SUCCESS : fail(w->path, !pair && !curve ? 1 : 0, problem.text);
 }
 
 /* False: told on stderr. */

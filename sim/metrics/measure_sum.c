@@ -134,8 +134,8 @@ void measures_rows_put(struct measures_rows *r, const char *policy, int64_t seed
     }
 }
 
-enum status measures_rows_end(struct measures_rows *r, struct problem *problem)
+enum status measures_rows_end(struct measures_rows *r, enum status s, struct problem *problem)
 {
-    enum status s = sheet_end(&r->curve, problem), t = sheet_end(&r->bins, problem);
-    return s != STATUS_OK ? s : t;
+    s = sheet_end(&r->curve, s, problem);
+    return sheet_end(&r->bins, s, problem);
 }

@@ -32,6 +32,7 @@ MUST_CHECK enum status measures_rows_begin(struct measures_rows *r, const struct
                                            struct problem *problem);
 void measures_rows_put(struct measures_rows *r, const char *policy, int64_t seed,
                        const struct measures *m);
-MUST_CHECK enum status measures_rows_end(struct measures_rows *r, struct problem *problem);
+MUST_CHECK enum status measures_rows_end(struct measures_rows *r, enum status s,
+                                         struct problem *problem);
 
 #endif

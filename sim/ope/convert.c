@@ -17,6 +17,7 @@
 #include "sim/background.h"
 #include "sim/options.h"
 #include "sim/sheet.h"
+#include "store/whole.h"
 
 enum { OBP_SEGMENTS = 3 };
 static const char *const label_name[AIM_UTILITY] = {"quality", "cost_usd", "latency_ms", "failure"};
@@ -338,18 +339,18 @@ static enum status convert(const struct wish *w, struct problem *problem)
 {
     struct ope_rows rows = {0};
     enum ope_format format = FORMAT_STORE;
-    FILE *f = stdout;
+    struct whole file = {.f = NULL};
     if (!format_parse(w->as, &format) || format == FORMAT_STORE)
         return problem_set(problem, STATUS_BAD_REQUEST, "", "--as takes csv, jsonl, obp or dsjson");
     if (w->store && !w->full_speed)
         background_run(w->source.path); /* a live service comes first */
     enum status s = ope_read(&w->source, &rows, problem);
-    if (s == STATUS_OK && w->out != NULL && (f = fopen(w->out, "we")) == NULL)
-        s = problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", w->out, strerror(errno));
+    if (s == STATUS_OK && w->out != NULL)
+        s = whole_begin(&file, w->out, problem);
     if (s == STATUS_OK)
-        s = convert_write(&rows, format, strcmp(w->as, "obp") == 0, f, problem);
-    if (f != NULL && (f == stdout ? fflush(f) : fclose(f)) != 0 && s == STATUS_OK)
-        s = problem_set(problem, STATUS_UNAVAILABLE, "", "%s", strerror(errno));
+        s = convert_write(&rows, format, strcmp(w->as, "obp") == 0,
+                          w->out != NULL ? file.f : stdout, problem);
+    s = whole_end(&file, s, problem);
     rows_fini(&rows);
     return s;
 }

@@ -64,7 +64,7 @@ struct sheet {
 };
 
 /* Columns that are one per arm: prefix_ARM. */
-static bool arm_column(struct sheet *c, int i, const char *name)
+static bool arm_column(struct sheet *c, int i, const char *name, bool *memory)
 {
     static const struct {
         const char *prefix;
@@ -76,6 +76,7 @@ static bool arm_column(struct sheet *c, int i, const char *name)
             continue;
         c->column[i] = per_arm[k].column;
         c->which[i] = (int)rows_arm(c->r, name + len);
+        *memory = *memory && c->which[i] >= 0;
         return true;
     }
     return false;
@@ -83,7 +84,7 @@ static bool arm_column(struct sheet *c, int i, const char *name)
 
 static enum status read_header(struct sheet *c)
 {
-    bool seen[COL_CATEGORY + 1] = {false};
+    bool seen[COL_CATEGORY + 1] = {false}, memory = true;
     char text[64];
     for (int i = 0; i < c->csv.n; i++) {
         const char *name = c->csv.name[i];
@@ -93,7 +94,7 @@ static enum status read_header(struct sheet *c)
                 c->which[i] = alias[k].which;
             }
         }
-        if (c->column[i] == COL_SKIP && !arm_column(c, i, name)) {
+        if (c->column[i] == COL_SKIP && !arm_column(c, i, name, &memory)) {
             if (strncmp(name, "x_", 2) == 0)
                 c->column[i] = COL_X;
             else if (strncmp(name, "user_feature_", 13) == 0)
@@ -103,6 +104,8 @@ static enum status read_header(struct sheet *c)
             c->which[i] = c->r->d++;
         seen[c->column[i]] = true;
     }
+    if (!memory)
+        return problem_set(c->csv.problem, STATUS_UNAVAILABLE, "", "out of memory");
     if (c->r->d == 0 && seen[COL_CATEGORY])
         c->r->d = CATEGORIES;
     c->r->lost = c->s->lost;

@@ -224,6 +224,8 @@ enum status read_json(const struct ope_source *s, struct ope_rows *rows, struct 
         if (s->progress && j.number % 65536 == 0)
             s->progress(s->path, j.number, 0);
     }
+    if (status == STATUS_OK && !feof(in)) /* getline also stops for want of memory */
+        status = problem_set(problem, STATUS_BAD_REQUEST, "", "cannot be read");
     free(line);
     fclose(in);
     return status;

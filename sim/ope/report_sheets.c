@@ -122,10 +122,9 @@ enum status ope_report_sheets(const struct sheet_place *to, const struct ope_tol
     enum status status = sheet_place_ready(to, problem);
     for (int i = 0; status == STATUS_OK && to->dir != NULL && i < COUNT(all); i++) {
         status = sheet_begin(&s, to, all[i].name, problem);
-        if (status != STATUS_OK)
-            break;
-        all[i].write(&s, t);
-        status = sheet_end(&s, problem);
+        if (status == STATUS_OK)
+            all[i].write(&s, t);
+        status = sheet_end(&s, status, problem);
     }
     return status;
 }

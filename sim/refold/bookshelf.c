@@ -23,7 +23,7 @@ static struct shelf_slot *find(const struct bookshelf *s, uint64_t seq)
 
 static bool grow(struct bookshelf *s)
 {
-    struct bookshelf next = {.cap = s->cap ? 2 * s->cap : 1024, .n = s->n};
+    struct bookshelf next = {.cap = s->cap ? 2 * s->cap : 1024, .n = s->n, .failed = s->failed};
     next.slot = calloc(next.cap, sizeof *next.slot);
     if (!next.slot)
         return false;

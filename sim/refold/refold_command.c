@@ -106,12 +106,12 @@ static void put_fold(struct text *t, const struct router *r)
     text_put(t, "]");
 }
 
-static void tell_json(const struct refold *f)
+static bool tell_json(const struct refold *f)
 {
     enum { ROOM = 2 * MODELS_MAX * (TARGETS * DIM_MAX * 28 + 1024) + 1024 };
     char *room = malloc(ROOM);
     if (!room)
-        return;
+        return false;
     struct text t = text_over(room, ROOM);
     text_printf(&t,
                 "{\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64 ",\"from_seq\":%" PRIu64
@@ -129,6 +129,7 @@ static void tell_json(const struct refold *f)
     text_put(&t, "}");
     puts(room);
     free(room);
+    return true;
 }
 
 int refold_command(const struct options *o)
@@ -152,7 +153,10 @@ int refold_command(const struct options *o)
     }
     int code = f.own ? EXIT_SUCCESS : EXIT_FAILURE;
     if (o->json) {
-        tell_json(&f);
+        if (!tell_json(&f)) {
+            fputs("purser-sim: out of memory\n", stderr);
+            code = EXIT_FAILURE;
+        }
     } else {
         tell_scope(o, &f);
         tell_models(&f);

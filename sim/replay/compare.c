@@ -19,6 +19,7 @@
 #include "bandit/policy/policy.h"
 #include "bandit/rng.h"
 #include "core/config/config.h"
+#include "store/whole.h"
 
 enum { CELL_TEXT_CAP = 4096, TABLE_TEXT_CAP = 1 << 16 };
 static const double LEAST_FACTOR = 1.1;
@@ -33,7 +34,8 @@ struct run {
     struct replay_report survey;
     struct cell *cell; /* of the table: the ceilings, then by history, policy and budget */
     char *known;       /* lines of the file to resume from */
-    FILE *journal, *csv;
+    FILE *journal;
+    struct whole csv;
     char *room;
     double started;       /* seconds */
     int dir, done, cells; /* of the whole grid */
@@ -259,10 +261,10 @@ static enum status tell_cell(struct run *r, const struct cell *c, bool known,
         (fprintf(r->journal, "%s\n", text.at) < 0 || fflush(r->journal) != 0))
         return problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", r->grid->resume,
                            strerror(errno));
-    if (r->csv != NULL) {
+    if (r->csv.f != NULL) {
         text = text_over(r->room, CELL_TEXT_CAP);
         cell_csv(&text, c);
-        fputs(text.at, r->csv);
+        fputs(text.at, r->csv.f);
     }
     return STATUS_OK;
 }
@@ -394,12 +396,12 @@ static enum status open_run(struct run *r, struct problem *problem)
     if (r->params == NULL || r->work == NULL || r->cell == NULL || r->room == NULL)
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     if (g->csv != NULL) {
-        r->csv = fopen(g->csv, "wb");
-        if (r->csv == NULL)
-            return problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", g->csv, strerror(errno));
+        enum status s = whole_begin(&r->csv, g->csv, problem);
+        if (s != STATUS_OK)
+            return s;
         struct text text = text_over(r->room, TABLE_TEXT_CAP);
         cell_csv(&text, NULL);
-        fputs(text.at, r->csv);
+        fputs(text.at, r->csv.f);
     }
     r->started = seconds();
     return open_journal(r, problem);
@@ -413,8 +415,7 @@ enum status grid_run(const struct grid *g, struct problem *problem)
         s = run_table(&r, problem);
     if (r.journal != NULL)
         fclose(r.journal);
-    if (r.csv != NULL && fclose(r.csv) != 0 && s == STATUS_OK)
-        s = problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", g->csv, strerror(errno));
+    s = whole_end(&r.csv, s, problem);
     free(r.known);
     free(r.room);
     free(r.cell);

@@ -187,13 +187,12 @@ static enum status play_measured(struct seed *s, uint64_t seed, struct play_resu
         return problem_set(&result->problem, STATUS_INTERNAL, "", "out of memory");
     }
     play_seed(&play, seed, result, step);
-    if (series != NULL)
-        series_close(&s->series);
+    bool closed = series == NULL || series_close(&s->series);
     if (series != NULL && h->phases->n > 1) /* there is no one truth for estimates to be held to */
         memset(series->ope, 0, sizeof series->ope);
     enum status status = result->status;
     double budget = h->replay->params->budget.usd_per_request;
-    if (status == STATUS_OK && !recorder_result(s->recorder, budget, measured))
+    if (status == STATUS_OK && (!closed || !recorder_result(s->recorder, budget, measured)))
         status = problem_set(&result->problem, STATUS_INTERNAL, "", "out of memory");
     recorder_free(s->recorder);
     return status;
@@ -221,9 +220,7 @@ static void seed_job(void *ctx, int i, void *result)
         s = play_measured(&seed, number, out, step, measured, series);
     else
         out->problem = problem;
-    if (s == STATUS_OK)
-        s = sheet_end(&sheet, &out->problem);
-    out->status = s;
+    out->status = sheet_end(&sheet, s, &out->problem);
 }
 
 /* The dearest (sign 1) or cheapest (sign -1) model by list price; on ties the better one. */
@@ -364,6 +361,7 @@ enum status replay_run_shocks(const struct replay *r, struct replay_report *out,
         measures_sum(measured, sizeof *measured, r->seeds, work, &out->measures);
         s = replay_sheets(r, out, result, measured, problem);
     }
+    sheet_clear(&r->sheets, "steps", r->seeds);
     if (s == STATUS_OK && shocks != NULL) {
         struct traces t = {.change = r->change,
                            .n_changes = r->n_changes,

@@ -43,7 +43,7 @@ static enum status write_seeds(const struct replay *r, const struct replay_repor
         for (int m = 0; m < report->n_models; m++)
             sheet_number(&s, (double)p->chosen[m] / (double)report->n);
     }
-    return status == STATUS_OK ? sheet_end(&s, problem) : status;
+    return sheet_end(&s, status, problem);
 }
 
 static enum status join_steps(const struct replay *r, struct problem *problem)
@@ -53,14 +53,14 @@ static enum status join_steps(const struct replay *r, struct problem *problem)
     steps_columns(&s);
     if (status == STATUS_OK)
         status = sheet_join(&s, &r->sheets, "steps", r->seeds, problem);
-    return status == STATUS_OK ? sheet_end(&s, problem) : status;
+    return sheet_end(&s, status, problem);
 }
 
 enum status replay_sheets(const struct replay *r, const struct replay_report *report,
                           const struct play_result *result, const struct measures *measured,
                           struct problem *problem)
 {
-    struct measures_rows rows;
+    struct measures_rows rows = {.curve.f = NULL};
     if (r->sheets.dir == NULL)
         return STATUS_OK;
     enum status s = join_steps(r, problem);
@@ -70,5 +70,5 @@ enum status replay_sheets(const struct replay *r, const struct replay_report *re
         s = measures_rows_begin(&rows, &r->sheets, problem);
     for (int i = 0; s == STATUS_OK && i < r->seeds; i++)
         measures_rows_put(&rows, r->params->policy.name, (int64_t)r->first_seed + i, &measured[i]);
-    return s == STATUS_OK ? measures_rows_end(&rows, problem) : s;
+    return measures_rows_end(&rows, s, problem);
 }

@@ -217,7 +217,7 @@ enum status journal_recall(const char *path, const struct experiment *e, struct 
     while (digest != NULL && getline(&line, &cap, f) > 0)
         take_line(line, e, digest, job);
     enum status s = digest == NULL ? problem_set(problem, STATUS_INTERNAL, "", "out of memory")
-                    : ferror(f)
+                    : !feof(f)
                         ? problem_set(problem, STATUS_BAD_REQUEST, "", "%s: cannot be read", path)
                         : STATUS_OK;
     free(digest);

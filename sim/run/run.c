@@ -30,10 +30,9 @@ static void play_steps(const struct jobs *j, int number, int policy, uint64_t se
     steps_columns(&steps);
     if (s == STATUS_OK)
         run_job_play(j->e, policy, seed, j->sheets->dir != NULL ? &steps : NULL, out);
-    if (s == STATUS_OK)
-        s = sheet_end(&steps, &out->problem);
-    if (s != STATUS_OK)
+    else
         out->status = s;
+    out->status = sheet_end(&steps, out->status, &out->problem);
 }
 
 /* May run in another process: the journal is told from there. */
@@ -129,6 +128,8 @@ enum status run_plan_play(const struct experiment *e, const struct run_plan *pla
         s = run_sum_up(e, job, out, problem);
     if (*complete && s == STATUS_OK)
         s = run_sheets(e, job, &plan->sheets, problem);
+    if (s == STATUS_OK ? *complete : plan->journal == NULL) /* else for those who go on with it */
+        sheet_clear(&plan->sheets, "steps", n);
     free(job);
     free(jobs.todo);
     return s;

@@ -3,22 +3,19 @@
  * for, CSV; or a shard of it into a journal. */
 #include "sim/run/run.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include "store/whole.h"
 
 enum { REPORT_CAP = 1 << 24 }; /* 32 policies of 64 models with long names take 13 MB */
 
 static enum status write_csv(const char *path, const struct text *t, struct problem *problem)
 {
-    FILE *f = fopen(path, "w");
-    if (f == NULL)
-        return problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", path, strerror(errno));
-    bool ok = fputs(t->at, f) != EOF;
-    if (fclose(f) != 0 || !ok)
-        return problem_set(problem, STATUS_INTERNAL, "", "%s: cannot be written", path);
-    return STATUS_OK;
+    struct whole file;
+    enum status s = whole_begin(&file, path, problem);
+    if (s == STATUS_OK)
+        fputs(t->at, file.f);
+    return whole_end(&file, s, problem);
 }
 
 static enum status tell(const struct run_command *c, const struct experiment *e,

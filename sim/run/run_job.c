@@ -220,9 +220,11 @@ static void play_job(const struct experiment *e, int policy, uint64_t seed, stru
     };
     set_host(e, &host, &play);
     play_seed(&play, seed, &result, NULL);
-    series_close(&w->series);
+    bool closed = series_close(&w->series);
     w->out->status = result.status;
     w->out->problem = result.problem;
+    if (!closed && result.status == STATUS_OK)
+        w->out->status = problem_set(&w->out->problem, STATUS_INTERNAL, "", "out of memory");
     free(learn);
 }
 

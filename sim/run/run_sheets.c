@@ -116,7 +116,7 @@ static enum status write_one(const struct kind *k, struct writer *w, const struc
     for (int p = 0; s == STATUS_OK && p < w->e->n_policies; p++)
         for (int i = 0; i < w->e->seeds; i++)
             k->rows(w, &job[p * w->e->seeds + i], p, w->e->first_seed + i);
-    return s == STATUS_OK ? sheet_end(&w->sheet, problem) : s;
+    return sheet_end(&w->sheet, s, problem);
 }
 
 static enum status write_measures(const struct experiment *e, const struct run_job *job,
@@ -128,7 +128,7 @@ static enum status write_measures(const struct experiment *e, const struct run_j
         for (int i = 0; i < e->seeds; i++)
             measures_rows_put(&rows, e->policy[p].name, e->first_seed + i,
                               &job[p * e->seeds + i].measured);
-    return s == STATUS_OK ? measures_rows_end(&rows, problem) : s;
+    return measures_rows_end(&rows, s, problem);
 }
 
 enum status run_sheets(const struct experiment *e, const struct run_job *job,
@@ -144,8 +144,7 @@ enum status run_sheets(const struct experiment *e, const struct run_job *job,
     steps_columns(&w.sheet);
     if (s == STATUS_OK)
         s = sheet_join(&w.sheet, to, "steps", e->n_policies * (int)e->seeds, problem);
-    if (s == STATUS_OK)
-        s = sheet_end(&w.sheet, problem);
+    s = sheet_end(&w.sheet, s, problem);
     for (size_t k = 0; s == STATUS_OK && k < sizeof kind / sizeof *kind; k++)
         s = write_one(&kind[k], &w, job, to, problem);
     return s == STATUS_OK ? write_measures(e, job, to, problem) : s;

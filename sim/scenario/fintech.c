@@ -13,6 +13,7 @@
 #include "bandit/rng.h"
 #include "core/config/catalog.h"
 #include "sim/scenario/fintech_text.h"
+#include "store/whole.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -192,13 +193,11 @@ static enum status write_file(const char *dir, const char *name,
     char path[4096];
     if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
         return problem_set(problem, STATUS_BAD_REQUEST, "", "the folder's name is too long");
-    FILE *f = fopen(path, "w");
-    if (f == NULL)
-        return problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", path, strerror(errno));
-    bool ok = write(f, t);
-    if (fclose(f) != 0 || !ok)
-        return problem_set(problem, STATUS_INTERNAL, "", "%s: cannot be written", path);
-    return STATUS_OK;
+    struct whole file;
+    enum status s = whole_begin(&file, path, problem);
+    if (s == STATUS_OK && !write(file.f, t))
+        s = problem_set(problem, STATUS_INTERNAL, "", "%s: cannot be written", path);
+    return whole_end(&file, s, problem);
 }
 
 enum status fintech_write(const char *dir, const struct table *t, struct problem *problem)

@@ -50,8 +50,7 @@ bool series_open(struct series_watch *w, const struct table *judged, size_t n, s
     if (w->kept.p && w->kept.label && w->kept.row && w->kept.model && w->kept.q)
         return true;
     w->n_kept = 0;
-    series_close(w);
-    return false;
+    return !series_close(w); /* with nothing to judge it only frees */
 }
 
 static void keep(struct series_watch *w, uint32_t row, const struct event_decided *d,
@@ -156,7 +155,7 @@ static void judge(const struct series_watch *w, int m, struct columns *c, struct
         *out = (struct series_ope){0};
 }
 
-void series_close(struct series_watch *w)
+bool series_close(struct series_watch *w)
 {
     size_t n = w->n_kept;
     double *room = n > 0 ? malloc(4 * n * sizeof *room) : NULL;
@@ -164,6 +163,7 @@ void series_close(struct series_watch *w)
         struct columns c = {room, room + n, room + 2 * n, room + 3 * n};
         judge(w, m, &c, &w->out->ope[m]);
     }
+    bool ok = n == 0 || room != NULL;
     free(room);
     free(w->kept.p);
     free(w->kept.label);
@@ -171,4 +171,5 @@ void series_close(struct series_watch *w)
     free(w->kept.model);
     free(w->kept.q);
     memset(&w->kept, 0, sizeof w->kept);
+    return ok;
 }

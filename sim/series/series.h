@@ -58,7 +58,7 @@ struct series_watch {
 /* series_open starts it (out zeroed by it); false without memory. series_close makes the estimates
  * and frees; out is borrowed until then. */
 bool series_open(struct series_watch *w, const struct table *judged, size_t n, struct series *out);
-void series_close(struct series_watch *w);
+MUST_CHECK bool series_close(struct series_watch *w);
 /* series_saw takes the record of the i-th request's decision, model by catalog slot (-1: none of
  * the table); series_chose what it came to, -1 = refused. */
 void series_saw(struct series_watch *w, size_t i, uint32_t row, const struct event_decided *d,

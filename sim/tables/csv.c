@@ -159,6 +159,8 @@ enum status csv_open(struct csv *c, const char *path, struct problem *problem)
         return problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
     if (!next_text(c, &s)) {
         c->line = 1;
+        if (s == STATUS_OK && !feof(c->in))
+            return problem_set(problem, STATUS_BAD_REQUEST, "", "%s: cannot be read", path);
         return s == STATUS_OK ? csv_fault(c, -1, "no header") : s;
     }
     c->head = c->text;
@@ -186,7 +188,7 @@ bool csv_next(struct csv *c, enum status *s)
     char text[80];
     *s = STATUS_OK;
     if (!next_text(c, s)) {
-        if (*s == STATUS_OK && ferror(c->in))
+        if (*s == STATUS_OK && !feof(c->in)) /* getline also stops for want of memory */
             *s = problem_set(c->problem, STATUS_BAD_REQUEST, "", "%s: cannot be read", c->path);
         return false;
     }

@@ -179,7 +179,7 @@ static enum status read_rows(const char *path, struct table *t, struct problem *
         at.line++;
         s = read_line(&at, line, (size_t)n, t);
     }
-    if (s == STATUS_OK && ferror(f))
+    if (s == STATUS_OK && !feof(f)) /* getline also stops for want of memory */
         s = problem_set(problem, STATUS_BAD_REQUEST, "", "%s: cannot be read", path);
     if (s == STATUS_OK && t->n == 0)
         s = problem_set(problem, STATUS_BAD_REQUEST, "", "%s: no rows", path);

@@ -15,6 +15,7 @@
 #include "sim/commands.h"
 #include "sim/setup.h"
 #include "sim/tune/tune.h"
+#include "store/whole.h"
 
 enum { ROOM = 1 << 22, PATCH = 4096, SEEDS = 2, TRIALS = 32, BAR = 24 };
 static const double SPLIT = 0.7;
@@ -77,15 +78,12 @@ static enum status write_config(const struct options *o, const struct params *cu
     tune_point_patch(&t, p, point, &r->trial[0].point);
     char *text = o->config ? patched(o->config, patch, problem) : rendered(p, problem);
     free(p);
-    FILE *f = text != NULL ? fopen(o->write, "we") : NULL;
-    enum status s = f != NULL ? STATUS_OK : STATUS_BAD_REQUEST;
-    if (text != NULL && f == NULL)
-        s = problem_set(problem, STATUS_BAD_REQUEST, "", "%s: %s", o->write, strerror(errno));
-    if (f != NULL) {
-        bool ok = fprintf(f, "%s\n", text) > 0;
-        if (fclose(f) != 0 || !ok)
-            s = problem_set(problem, STATUS_INTERNAL, "", "%s: cannot be written", o->write);
-    }
+    struct whole file;
+    enum status s = text != NULL ? whole_begin(&file, o->write, problem) : STATUS_BAD_REQUEST;
+    if (s == STATUS_OK)
+        fprintf(file.f, "%s\n", text);
+    if (text != NULL)
+        s = whole_end(&file, s, problem);
     free(text);
     return s;
 }

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "core/encoding/json.h"
+#include "store/whole.h"
 
 bool cli_flag(struct cli *c, const char *name)
 {
@@ -136,6 +138,22 @@ int cli_problem(const struct cli *c, const char *where, const struct problem *p,
     fprintf(stderr, ": %s: %s%s%s\n", status_code(p->code), p->path, p->path[0] ? ": " : "",
             p->text);
     return code;
+}
+
+static void *tree_memory(size_t n)
+{
+    static const char what[] = "purser: out of memory\n";
+    void *p = malloc(n);
+    if (p)
+        return p;
+    whole_abandon();
+    (void)!write(STDERR_FILENO, what, sizeof what - 1);
+    _exit(CLI_REFUSED);
+}
+
+void cli_memory(void)
+{
+    json_set_alloc_funcs(tree_memory, free);
 }
 
 json_t *cli_value(const char *s)

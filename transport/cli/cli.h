@@ -57,6 +57,9 @@ int cli_problem(const struct cli *c, const char *where, const struct problem *p,
 const char *cli_text(const json_t *o, const char *name);
 double cli_real(const json_t *o, const char *name);
 
+/* cli_memory has the trees of JSON end the program when there is no memory for them: a member that
+ * is missing would be a wrong answer that looks right. */
+void cli_memory(void);
 /* cli_value reads a JSON value where it is one, else text: 5, true, null, quantile. */
 json_t *cli_value(const char *s);
 

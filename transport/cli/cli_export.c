@@ -8,11 +8,11 @@
  *   otel   JSON lines with the attribute names of OpenTelemetry's conventions for generative AI.
  *   csv    what the rollups hold, field by field.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "core/meter/meter.h"
+#include "store/whole.h"
 #include "transport/cli/cli_spend.h"
 
 enum { DAY_MS = 24 * HOUR_MS };
@@ -227,22 +227,23 @@ static bool set_format(struct export *x, const char *format)
 static int write_file(struct export *x, const char *path)
 {
     bool to_stdout = strcmp(path, "-") == 0;
-    x->out = to_stdout ? stdout : fopen(path, "we");
-    if (!x->out) {
-        fprintf(stderr, "purser export: %s: %s\n", path, strerror(errno));
+    struct whole file = {.f = NULL};
+    struct problem problem = {0};
+    if (!to_stdout && whole_begin(&file, path, &problem) != STATUS_OK) {
+        fprintf(stderr, "purser export: %s\n", problem.text);
         return CLI_REFUSED;
     }
+    x->out = to_stdout ? stdout : file.f;
     if (x->row == focus_row)
         fputs(focus_head, x->out);
     else if (x->row == csv_row)
         csv_head(x->out);
     int code = write_all(x);
-    bool failed = fflush(x->out) != 0 || ferror(x->out);
-    if (!to_stdout)
-        failed = fclose(x->out) != 0 || failed;
-    if (failed)
-        fprintf(stderr, "purser export: %s: %s\n", path, strerror(errno));
-    return failed ? CLI_REFUSED : code;
+    enum status s = code == CLI_OK ? STATUS_OK : STATUS_UNAVAILABLE; /* told already */
+    if (whole_end(&file, s, &problem) == s)
+        return code;
+    fprintf(stderr, "purser export: %s\n", problem.text);
+    return CLI_REFUSED;
 }
 
 static void tell(const struct export *x, const char *path)

@@ -154,6 +154,6 @@ void price_row_read(const struct price_list *l, struct price_row *row, const cha
                     bool free_too, struct import_report *r);
 /* price_list_agree leaves of several usable rows with one target one if their prices are the same,
  * none if they are not. */
-void price_list_agree(struct price_list *l, struct import_report *r);
+MUST_CHECK bool price_list_agree(struct price_list *l, struct import_report *r);
 
 #endif

@@ -202,8 +202,10 @@ static char *replaced(const char *s, struct import_span gone, const char *a, int
     if (!f)
         return NULL;
     fprintf(f, "%.*s%.*s%s%s%s%s", (int)gone.from, s, a_n, a, b, c, d, s + gone.from + gone.n);
-    fclose(f);
-    return out;
+    if (fclose(f) == 0)
+        return out;
+    free(out);
+    return NULL;
 }
 
 /* Adds behind the last entry, with the white space that stands before that one. */

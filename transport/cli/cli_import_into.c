@@ -3,9 +3,11 @@
  * What is imported goes into a configuration that people wrote: members are put into its text, all
  * else stays as it stands. What would not be a configuration is not written.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "core/config/config.h"
 #include "transport/cli/cli_import.h"
 
@@ -13,10 +15,8 @@ int import_into_open(struct cli *c, const char *path, struct import_file *f)
 {
     struct problem p = {0};
     *f = (struct import_file){0};
-    FILE *in = strcmp(path, "-") != 0 ? fopen(path, "re") : NULL;
-    if (!in)
-        return CLI_OK;
-    fclose(in);
+    if (strcmp(path, "-") == 0 || (access(path, F_OK) != 0 && errno == ENOENT))
+        return CLI_OK; /* a new one */
     if (import_open(path, f, &p) != STATUS_OK)
         return cli_problem(c, path, &p, CLI_CONFIG);
     if (json_is_object(f->root))

@@ -98,23 +98,25 @@ static void miss_all(struct import *im)
     }
 }
 
-static void read_rows(struct import *im)
+static bool read_rows(struct import *im)
 {
     for (int i = 0; i < im->list.n; i++) {
         struct price_row *row = &im->list.row[i];
         if (row->wanted)
             price_row_read(&im->list, row, im->as_of, im->free_too, &im->report);
     }
-    price_list_agree(&im->list, &im->report);
+    if (!price_list_agree(&im->list, &im->report))
+        return false;
     for (int i = 0; i < im->list.n; i++)
         im->usable += im->list.row[i].wanted && im->list.row[i].usable;
+    return true;
 }
 
-void import_choose(struct import *im)
+bool import_choose(struct import *im)
 {
     choose(im);
     miss_all(im);
-    read_rows(im);
+    return read_rows(im);
 }
 
 /* ---- models of a configuration */

@@ -237,7 +237,10 @@ static int import(struct import *im, enum price_format format)
     if (price_list_open(im->path, format, &im->list, &im->report, &p) != STATUS_OK)
         return cli_problem(im->cli, im->path, &p, CLI_REFUSED);
     int unreadable = im->report.count[IMPORT_REFUSED]; /* rows that nobody may have asked for */
-    import_choose(im);
+    if (!import_choose(im)) {
+        (void)problem_set(&p, STATUS_UNAVAILABLE, "", "out of memory");
+        return cli_problem(im->cli, im->path, &p, CLI_REFUSED);
+    }
     import_merge(im);
     size_t n = json_array_size(im->there) + (size_t)count(im, "new");
     if (im->into && n > MODELS_MAX) {

@@ -21,8 +21,9 @@ struct import {
 };
 
 /* import_choose marks the rows that are wanted and reads their prices; import_merge makes of them
- * new and changed models. Both tell what stands against it. */
-void import_choose(struct import *im);
+ * new and changed models. Both tell what stands against it.
+ * import_choose: false without memory. */
+MUST_CHECK bool import_choose(struct import *im);
 void import_merge(struct import *im);
 /* import_find_model gives (borrowed) the model of that name, NULL if there is none. */
 json_t *import_find_model(const json_t *models, const char *name);

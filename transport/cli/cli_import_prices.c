@@ -480,15 +480,16 @@ static void settle_group(struct price_row **row, int n, struct import_report *r)
         row[i]->usable = false;
 }
 
-void price_list_agree(struct price_list *l, struct import_report *r)
+bool price_list_agree(struct price_list *l, struct import_report *r)
 {
     struct price_row **by = calloc((size_t)l->n + 1, sizeof *by);
     int n = 0;
-    for (int i = 0; by && i < l->n; i++)
+    if (!by)
+        return false;
+    for (int i = 0; i < l->n; i++)
         if (l->row[i].wanted && l->row[i].usable)
             by[n++] = &l->row[i];
-    if (by)
-        qsort(by, (size_t)n, sizeof *by, by_target);
+    qsort(by, (size_t)n, sizeof *by, by_target);
     for (int i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && strcmp(by[i]->target, by[end]->target) == 0;)
             end++;
@@ -496,4 +497,5 @@ void price_list_agree(struct price_list *l, struct import_report *r)
             settle_group(by + i, end - i, r);
     }
     free(by);
+    return true;
 }

@@ -14,6 +14,7 @@
 #include "core/encoding/json.h"
 #include "core/router/router.h"
 #include "store/db.h"
+#include "store/whole.h"
 #include "transport/cli/cli.h"
 #include "transport/control/control_learned.h"
 #include "transport/learned_doc.h"
@@ -105,20 +106,21 @@ static int gather(struct source *s, const char *tenant, json_t **doc)
 static int write_out(const struct cli *c, const char *path, const json_t *doc)
 {
     bool to_stdout = !path || strcmp(path, "-") == 0;
-    FILE *f = to_stdout ? stdout : fopen(path, "we");
-    bool ok = f && json_dumpf(doc, f, JSON_COMPACT) == 0 && fputc('\n', f) != EOF;
-    int error = errno;
-    if (f && !to_stdout && fclose(f) != 0 && ok) {
-        ok = false;
-        error = errno;
-    }
-    if (!ok)
-        fprintf(stderr, "purser %s: %s: %s\n", c->command, path ? path : "-", strerror(error));
+    struct whole file = {.f = NULL};
+    struct problem problem = {0};
+    enum status s = to_stdout ? STATUS_OK : whole_begin(&file, path, &problem);
+    FILE *f = to_stdout ? stdout : file.f;
+    if (s == STATUS_OK && (json_dumpf(doc, f, JSON_COMPACT) != 0 || fputc('\n', f) == EOF))
+        s = problem_set(&problem, STATUS_INTERNAL, "", "%s: cannot be written: %s",
+                        to_stdout ? "standard output" : path, strerror(errno));
+    s = whole_end(&file, s, &problem);
+    if (s != STATUS_OK)
+        fprintf(stderr, "purser %s: %s\n", c->command, problem.text);
     else if (!to_stdout)
         fprintf(stderr, "%s: %zu models as of record %" PRId64 "\n", path,
                 json_array_size(json_object_get(doc, "models")),
                 (int64_t)json_integer_value(json_object_get(doc, "seq")));
-    return ok ? CLI_OK : CLI_REFUSED;
+    return s == STATUS_OK ? CLI_OK : CLI_REFUSED;
 }
 
 static int export(struct cli *c)

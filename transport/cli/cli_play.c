@@ -293,7 +293,8 @@ static bool plan(struct table_play *p, size_t limit, uint64_t seed)
     size_t cap = 0, room = 0;
     bool ok = true;
     long at = 0;
-    for (ssize_t n; ok && (n = getline(&line, &cap, p->rows)) > 0; at += n) {
+    ssize_t n = 1;
+    for (; ok && (n = getline(&line, &cap, p->rows)) > 0; at += n) {
         if (strspn(line, " \t\r\n") == (size_t)n)
             continue;
         if (p->n == room) {
@@ -314,7 +315,7 @@ static bool plan(struct table_play *p, size_t limit, uint64_t seed)
         p->at[j] = t;
     }
     p->n = limit > 0 && limit < p->n ? limit : p->n;
-    return ok && p->n > 0;
+    return ok && (n > 0 || feof(p->rows)) && p->n > 0;
 }
 
 static int cannot(const struct cli *c, const char *path, const char *what)

@@ -245,8 +245,9 @@ static int each_row(struct train *t,
     size_t cap = 0;
     long number = 0, rows = 0;
     int code = CLI_OK;
+    ssize_t n = 1;
     rewind(t->file);
-    for (ssize_t n; code == CLI_OK && (n = getline(&line, &cap, t->file)) > 0;) {
+    while (code == CLI_OK && (n = getline(&line, &cap, t->file)) > 0) {
         number++;
         if (strspn(line, " \t\r\n") == (size_t)n)
             continue;
@@ -255,7 +256,8 @@ static int each_row(struct train *t,
         code = f(t, number, line, (size_t)n);
     }
     free(line);
-    return ferror(t->file) ? cannot(t, t->path, "cannot be read to its end") : code;
+    bool end = n > 0 || feof(t->file); /* getline also stops for want of memory */
+    return end ? code : cannot(t, t->path, "cannot be read to its end");
 }
 
 /* The first pass: how much there is. What cannot be read is told of in the second. */

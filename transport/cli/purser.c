@@ -3,6 +3,7 @@
  * purser: one command line for applications' requests, operators' questions and the store's care.
  * A table of commands; the work is in cli_*.c. Commands that need no service never connect.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -305,23 +306,40 @@ static void close_client(struct cli *c, int code)
     alarm(0);
 }
 
+/* What was said must have arrived. */
+static int told(int code)
+{
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code != CLI_OK)
+        return code;
+    fprintf(stderr, "purser: standard output cannot be written: %s\n",
+            strerror(errno ? errno : ENOSPC));
+    return CLI_REFUSED;
+}
+
+/* Makes a store beside its place, and clears it away itself when memory is short. */
+static bool copies(int (*command)(struct cli *c))
+{
+    return command == cli_backup || command == cli_restore || command == cli_repair;
+}
+
 static int run(struct cli *c, int which)
 {
     c->command = commands[which].name;
     c->help = commands[which].help;
     if (cli_flag(c, "--help")) {
         printf("usage: purser %s\n\n%s\n", c->help, commands[which].what);
-        return CLI_OK;
+        return told(CLI_OK);
     }
     c->json = cli_flag(c, "--json");
+    if (!copies(commands[which].run))
+        cli_memory();
     if (commands[which].online) {
         int code = cli_connect(c);
         if (code != CLI_OK)
             return code;
     }
-    int code = commands[which].run(c);
-    if (fflush(stdout) != 0 && code == CLI_OK)
-        code = CLI_REFUSED;
+    int code = told(commands[which].run(c));
     close_client(c, code);
     return code;
 }
@@ -358,12 +376,12 @@ int main(int argc, char **argv)
     if (argc < 2)
         return usage(stderr, CLI_USAGE);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
-        return usage(stdout, CLI_OK);
+        return told(usage(stdout, CLI_OK));
     if (strcmp(argv[1], "completion") == 0)
-        return completion();
+        return told(completion());
     if (strcmp(argv[1], "--version") == 0) {
         printf("purser %s\n", PURSER_VERSION);
-        return CLI_OK;
+        return told(CLI_OK);
     }
     int words, which = find(argc, argv, &words);
     struct cli c = {.argc = argc - 1 - words, .argv = argv + 1 + words};

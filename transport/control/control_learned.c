@@ -76,9 +76,9 @@ static bool put_features(struct outbuf *out, const struct router *r)
     size_t n = doc ? config_render(router_params(r), doc, CONFIG_MAX) : 0;
     json_t *root = n ? json_loadb(doc, n, 0, NULL) : NULL;
     char *features = json_dumps(json_object_get(root, "features"), JSON_COMPACT | JSON_SORT_KEYS);
-    bool ok = outbuf_reserve(out, OUTBUF_ITEM);
+    bool ok = features && outbuf_reserve(out, OUTBUF_ITEM);
     if (ok)
-        text_put(&out->text, features ? features : "{}");
+        text_put(&out->text, features);
     free(features);
     json_decref(root);
     free(doc);

@@ -2,14 +2,24 @@
 /*
  * LD_PRELOAD: the k-th call of one kind fails. PURSER_FAULT=KIND:K[:ERRNO], where KIND is alloc
  * (malloc, calloc, realloc and their like), write (pwrite, writev to files), short (such a write
- * that ends half-way), sync, open, grow (ftruncate) or thread; ERRNO a number, else what is usual
- * for the call. With KIND slow each fdatasync takes K milliseconds longer. Calls are counted from
- * the process's start, over all threads. With PURSER_FAULT_COUNT naming a file, nothing fails, and
- * the number of calls of the kind is kept in that file, as a long.
+ * that ends half-way), sync, open (files, also by fopen; folders, renaming), grow (ftruncate),
+ * thread, process (fork, pipe), read (a file that was opened is read: EIO), stream (a stream that
+ * is opened for writing has failed when it is asked), flush (fclose, fflush); ERRNO a number, else
+ * what is usual for the call. With KIND slow each fdatasync takes K milliseconds longer. Calls are
+ * counted from the process's start, over all threads. With PURSER_FAULT_COUNT naming a file,
+ * nothing fails, and the number of calls of the kind is kept in that file, as a long.
+ *
+ * PURSER_FAULT_SITES=FILE counts only calls of the first thread, and of a process on its own behind
+ * each fork. With PURSER_FAULT_COUNT too, FILE gets a line for each way through the program
+ * (the calls that stand on the stack) by which a call came first: its number, the library that
+ * called last, and the program's addresses.
  */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -18,6 +28,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -29,6 +40,7 @@ static char kind[16]; /* "" = not read yet */
 static long at_call, error_number;
 static atomic_long own_count, *calls = &own_count;
 static int counting;
+static const char *sites; /* NULL: all calls count */
 
 /* The count lives in the file, since the process may end without a word. */
 static void share_count(const char *path)
@@ -47,6 +59,7 @@ static void read_wish(void)
     const char *count_into = getenv("PURSER_FAULT_COUNT");
     strcpy(kind, "none"); /* what follows calls us again */
     counting = count_into != NULL;
+    sites = getenv("PURSER_FAULT_SITES");
     if (counting)
         share_count(count_into);
     if (!colon || (size_t)(colon - wish) >= sizeof kind)
@@ -56,6 +69,92 @@ static void read_wish(void)
     at_call = strtol(colon + 1, NULL, 10);
     const char *second = strchr(colon + 1, ':');
     error_number = second ? strtol(second + 1, NULL, 10) : 0;
+    unsetenv("PURSER_FAULT"); /* programs that this one starts are not meant */
+}
+
+/* ---- ways through the program ---- */
+
+enum { DEEP = 64, SEEN_MAX = 1 << 16 };
+static uintptr_t program_from, program_to, program_base;
+static uint64_t seen[SEEN_MAX];
+static int inside; /* what looks at a call makes calls itself */
+
+static int find_program(struct dl_phdr_info *info, size_t size, void *ctx)
+{
+    (void)size, (void)ctx;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        if (p->p_type == PT_LOAD && p->p_flags & PF_X) {
+            program_base = info->dlpi_addr;
+            program_from = info->dlpi_addr + p->p_vaddr;
+            program_to = program_from + p->p_memsz;
+        }
+    }
+    return 1; /* the first is the program itself */
+}
+
+static int new_way(uint64_t way)
+{
+    uint64_t at = way % SEEN_MAX;
+    for (int i = 0; i < SEEN_MAX && seen[at] != 0; i++, at = (at + 1) % SEEN_MAX)
+        if (seen[at] == way)
+            return 0;
+    seen[at] = way;
+    return 1;
+}
+
+/* Nothing counts any more once the program has ended: what comes then is not its own. */
+static void end_count(void)
+{
+    strcpy(kind, "none");
+}
+
+static void note_site(long n, const void *caller)
+{
+    static int fd = -1;
+    void *frame[DEEP];
+    char line[1024];
+    Dl_info who = {0};
+    uint64_t way = 14695981039346656037u;
+    int own = 0, len, depth = backtrace(frame, DEEP);
+    if (program_to == 0) {
+        dl_iterate_phdr(find_program, NULL);
+        fd = openat(AT_FDCWD, sites, O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600);
+    }
+    (void)dladdr(caller, &who);
+    const char *lib = who.dli_fname ? strrchr(who.dli_fname, '/') : NULL;
+    len = snprintf(line, sizeof line, "%ld %.80s", n, lib ? lib + 1 : "?");
+    for (int i = 0; i < depth; i++) {
+        uintptr_t at = (uintptr_t)frame[i];
+        if (at < program_from || at >= program_to)
+            continue;
+        own++;
+        way = (way ^ (at - program_from)) * 1099511628211u;
+        if (len < 900)
+            len += snprintf(line + len, sizeof line - (size_t)len, " %lx",
+                            (unsigned long)(at - program_base));
+    }
+    line[len++] = '\n';
+    if (own > 0 && new_way(way ? way : 1) && write(fd, line, (size_t)len) != len)
+        abort();
+}
+
+/* A site's call: also its number. Zero when it does not count. */
+static long own_call(const void *caller)
+{
+    static int ends;
+    if (inside || syscall(SYS_gettid) != getpid())
+        return 0;
+    inside = 1;
+    if (!ends) {
+        ends = 1;
+        atexit(end_count);
+    }
+    long n = atomic_fetch_add(&own_count, 1) + 1;
+    if (counting)
+        note_site(n, caller);
+    inside = 0;
+    return n;
 }
 
 /* Whether this call is the one. */
@@ -65,8 +164,8 @@ static int chosen_by(const char *what, int usual, const void *caller)
         read_wish();
     if (strcmp(what, kind) != 0)
         return 0;
-    long n = atomic_fetch_add(calls, 1) + 1;
-    if (counting || n != at_call)
+    long n = sites ? own_call(caller) : atomic_fetch_add(calls, 1) + 1;
+    if (counting || n != at_call || n == 0)
         return 0;
     /* Who asked: the service's log tells ours from what a library makes of it. */
     Dl_info who = {0};
@@ -169,4 +268,148 @@ API int pthread_create(pthread_t *out, const pthread_attr_t *a, void *(*run)(voi
     int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     REAL(pthread_create);
     return chosen("thread", EAGAIN) ? errno : real(out, a, run, arg);
+}
+
+/* ---- streams and folders, for programs that use them ---- */
+
+/* glibc's mark of a stream that has failed; there is no call that sets it. */
+static void spoil(FILE *f)
+{
+    f->_flags |= 0x20;
+}
+
+API FILE *fopen(const char *path, const char *mode)
+{
+    FILE *(*real)(const char *, const char *);
+    REAL(fopen);
+    if (chosen("open", EMFILE))
+        return NULL;
+    FILE *f = real(path, mode);
+    if (f && strpbrk(mode, "wa+") && chosen("stream", ENOSPC))
+        spoil(f);
+    return f;
+}
+
+API FILE *fdopen(int fd, const char *mode)
+{
+    FILE *(*real)(int, const char *);
+    REAL(fdopen);
+    FILE *f = real(fd, mode);
+    if (f && strpbrk(mode, "wa+") && chosen("stream", ENOSPC))
+        spoil(f);
+    return f;
+}
+
+API DIR *opendir(const char *path)
+{
+    DIR *(*real)(const char *);
+    REAL(opendir);
+    return chosen("open", EMFILE) ? NULL : real(path);
+}
+
+API int mkdir(const char *path, mode_t mode)
+{
+    int (*real)(const char *, mode_t);
+    REAL(mkdir);
+    return chosen("open", ENOSPC) ? -1 : real(path, mode);
+}
+
+API int rename(const char *from, const char *to)
+{
+    int (*real)(const char *, const char *);
+    REAL(rename);
+    return chosen("open", ENOSPC) ? -1 : real(from, to);
+}
+
+/* Only what is written: what a stream was read from does not mind. */
+API int fclose(FILE *f)
+{
+    int (*real)(FILE *);
+    REAL(fclose);
+    int writes = (fcntl(fileno(f), F_GETFL) & O_ACCMODE) != O_RDONLY;
+    int fails = writes && chosen("flush", ENOSPC), error = errno, result = real(f);
+    if (fails)
+        errno = error;
+    return fails ? EOF : result;
+}
+
+API int fflush(FILE *f)
+{
+    int (*real)(FILE *);
+    REAL(fflush);
+    if (!chosen("flush", ENOSPC))
+        return real(f);
+    if (f)
+        spoil(f);
+    return EOF;
+}
+
+API ssize_t getline(char **line, size_t *room, FILE *f)
+{
+    ssize_t (*real)(char **, size_t *, FILE *);
+    REAL(getline);
+    if (!chosen("read", EIO))
+        return real(line, room, f);
+    spoil(f);
+    return -1;
+}
+
+API size_t fread(void *to, size_t size, size_t n, FILE *f)
+{
+    size_t (*real)(void *, size_t, size_t, FILE *);
+    REAL(fread);
+    if (!chosen("read", EIO))
+        return real(to, size, n, f);
+    spoil(f);
+    return 0;
+}
+
+API size_t __fread_chk(void *to, size_t room, size_t size, size_t n, FILE *f)
+{
+    return size * n <= room ? fread(to, size, n, f) : (abort(), 0);
+}
+
+API char *fgets(char *to, int n, FILE *f)
+{
+    char *(*real)(char *, int, FILE *);
+    REAL(fgets);
+    if (!chosen("read", EIO))
+        return real(to, n, f);
+    spoil(f);
+    return NULL;
+}
+
+API ssize_t read(int fd, void *to, size_t n)
+{
+    ssize_t (*real)(int, void *, size_t);
+    REAL(read);
+    return is_file(fd) && chosen("read", EIO) ? -1 : real(fd, to, n);
+}
+
+API ssize_t pread(int fd, void *to, size_t n, off_t at)
+{
+    ssize_t (*real)(int, void *, size_t, off_t);
+    REAL(pread);
+    return is_file(fd) && chosen("read", EIO) ? -1 : real(fd, to, n, at);
+}
+
+API ssize_t write(int fd, const void *bytes, size_t n)
+{
+    ssize_t (*real)(int, const void *, size_t);
+    REAL(write);
+    return sites && !inside && is_file(fd) && chosen("write", ENOSPC) ? -1 : real(fd, bytes, n);
+}
+
+API pid_t fork(void)
+{
+    pid_t (*real)(void);
+    REAL(fork);
+    return chosen("process", EAGAIN) ? -1 : real();
+}
+
+API int pipe(int fd[2])
+{
+    int (*real)(int[2]);
+    REAL(pipe);
+    return chosen("process", EMFILE) ? -1 : real(fd);
 }
