@@ -29,7 +29,7 @@ static void test_envelope(void **state)
     const struct point a[] = {{1, .5}, {2, .4}, {3, .9}, {5, .8}},
                        b[] = {{1, .6}, {2, .5}, {3, .4}};
     const struct point want[] = {{1, .5}, {2, .7}, {3, .9}};
-    struct point out[4];
+    struct point out[4], hull[4];
     assert_int_equal(curve_envelope(a, 4, out), 3);
     for (int i = 0; i < 3; i++) {
         near(out[i].cost, want[i].cost, 0);
@@ -38,9 +38,9 @@ static void test_envelope(void **state)
     assert_int_equal(curve_envelope(b, 3, out), 1);
     near(out[0].cost, 1, 0);
     near(out[0].quality, .6, 0);
-    near(curve_aiq(a, 4, 1, 5), (1.4 + 1.8) / 4, 1e-12); /* .5 to .9 over 2, then .9 over 2 */
-    near(curve_aiq(b, 3, 1, 3), .6, 1e-12);
-    assert_true(isnan(curve_aiq(b, 3, 1, 1)));
+    near(curve_aiq(a, 4, 1, 5, hull), (1.4 + 1.8) / 4, 1e-12); /* .5 to .9 over 2, then .9 over 2 */
+    near(curve_aiq(b, 3, 1, 3, hull), .6, 1e-12);
+    assert_true(isnan(curve_aiq(b, 3, 1, 1, hull)));
 }
 
 /* Rows of RouterArena's leaderboard: accuracy, USD per 1000 requests, score. */

@@ -85,14 +85,14 @@ static void forms(void **state)
         sheet_columns(&s, column, 3);
         sheet_text(&s, "plain"), sheet_count(&s, -7), sheet_number(&s, 0.1);
         sheet_text(&s, "x,\"y\"\nz"), sheet_count(&s, 9007199254740993), sheet_number(&s, NAN);
-        assert_int_equal(sheet_end(&s, &p), STATUS_OK);
+        assert_int_equal(sheet_end(&s, STATUS_OK, &p), STATUS_OK);
         assert_string_equal(slurp(f, k ? "x.jsonl" : "x.csv", 0), want[k]);
     }
     struct sheet none;
     assert_int_equal(sheet_begin(&none, &(struct sheet_place){NULL, false}, "x", &p), STATUS_OK);
     sheet_columns(&none, column, 3);
     sheet_text(&none, "nowhere");
-    assert_int_equal(sheet_end(&none, &p), STATUS_OK);
+    assert_int_equal(sheet_end(&none, STATUS_OK, &p), STATUS_OK);
     assert_int_not_equal(
         sheet_begin(&none, &(struct sheet_place){"/nowhere/at/all", false}, "x", &p), STATUS_OK);
 }

@@ -164,33 +164,21 @@ static int write_page(const char *out, const char *title, const struct results *
 {
     struct problem problem = {0};
     struct matrix *m = calloc(1, sizeof *m);
-    char *text = NULL;
-    size_t len = 0;
-    struct page page = {.out = open_memstream(&text, &len), .problem = &problem};
-    if (m == NULL || page.out == NULL) {
-        free(m);
-        if (page.out != NULL)
-            fclose(page.out);
-        free(text);
+    struct whole file;
+    if (m == NULL)
         return fail(out, "out of memory");
+    enum status s = whole_begin(&file, out, &problem);
+    if (s == STATUS_OK) {
+        struct page page = {.out = file.f, .problem = &problem};
+        matrix_init(m);
+        page_begin(&page, title);
+        draw_all(&page, r, m);
+        page_end(&page);
+        s = page.status;
     }
-    matrix_init(m);
-    page_begin(&page, title);
-    draw_all(&page, r, m);
-    page_end(&page);
     free(m);
-    bool whole_text = ferror(page.out) == 0;
-    int code = fclose(page.out) == 0 && whole_text ? EXIT_SUCCESS : fail(out, "out of memory");
-    if (code == EXIT_SUCCESS && page.status != STATUS_OK)
-        code = fail(out, problem.text);
-    struct whole file = {.f = NULL};
-    enum status s = code == EXIT_SUCCESS ? whole_begin(&file, out, &problem) : STATUS_OK;
-    if (file.f != NULL)
-        fwrite(text, 1, len, file.f);
-    if (whole_end(&file, s, &problem) != STATUS_OK)
-        code = fail("--out", problem.text);
-    free(text);
-    return code;
+    s = whole_end(&file, s, &problem);
+    return s == STATUS_OK ? EXIT_SUCCESS : fail("--out", problem.text);
 }
 
 int report_command(int argc, char **argv)

@@ -175,7 +175,7 @@ static int by_cost(const void *a, const void *b)
 static bool tell_curve(const struct wish *w, const struct columns *c, struct told *to)
 {
     struct text *t = &to->text;
-    struct point *p = calloc(2 * c->n, sizeof *p), *hull = p ? p + c->n : NULL;
+    struct point *p = calloc(3 * c->n, sizeof *p), *hull = p ? p + c->n : NULL;
     int n = (int)c->n, vertices = -1;
     for (int i = 0; p && i < n; i++)
         p[i] = (struct point){c->at[3][i], c->at[4][i]};
@@ -188,7 +188,7 @@ static bool tell_curve(const struct wish *w, const struct columns *c, struct tol
         double quality = isnan(w->quality) ? p[n - 1].quality : w->quality;
         put(to, w->json, "aiq", "mean quality of the hull over the range of costs",
             curve_aiq(p, n, isnan(w->low) ? p[0].cost : w->low,
-                      isnan(w->high) ? p[n - 1].cost : w->high));
+                      isnan(w->high) ? p[n - 1].cost : w->high, hull + n));
         put(to, w->json, "audc", "area under quality over cost / unit", curve_area(p, n, unit));
         put(to, w->json, "qnc", "least cost / unit at which that quality is reached",
             curve_neutral_cost(p, n, quality, unit));

@@ -63,14 +63,11 @@ static double area_between(const struct point *p, int n, double low, double high
     return area + (high - from) * (at + value_at(p, n, high)) / 2;
 }
 
-double curve_aiq(const struct point *points, int n, double low, double high)
+double curve_aiq(const struct point *points, int n, double low, double high, struct point *hull)
 {
-    struct point *hull = n > 0 && high > low ? malloc((size_t)n * sizeof *hull) : NULL;
-    if (hull == NULL)
+    if (n <= 0 || !(high > low))
         return NAN;
-    double area = area_between(hull, hull_build(points, n, hull), low, high);
-    free(hull);
-    return area / (high - low);
+    return area_between(hull, hull_build(points, n, hull), low, high) / (high - low);
 }
 
 double curve_arena(double accuracy, double usd_per_1000)

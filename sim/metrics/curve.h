@@ -16,9 +16,9 @@
  * by rising cost; gives their number (<= n). out may not be points. RouterBench's non-decreasing
  * convex hull. -1 when memory is short. */
 int curve_envelope(const struct point *points, int n, struct point *out);
-/* curve_aiq is RouterBench's AIQ: mean quality of the hull of n points over costs in [low, high].
- */
-double curve_aiq(const struct point *points, int n, double low, double high);
+/* curve_aiq is RouterBench's AIQ: mean quality of the hull of n points over costs in [low, high];
+ * hull is room for n points. */
+double curve_aiq(const struct point *points, int n, double low, double high, struct point *hull);
 
 /* curve_arena is RouterArena's score of accuracy (in [0,1], failures counted as wrong) at a cost in
  * USD per 1000 requests; costs outside 0.0044 .. 200 count as these. */

@@ -237,7 +237,7 @@ static int by_cost(const void *a, const void *b)
 
 static void curve(const struct recorder *r, const struct point *fixed, struct measures *out)
 {
-    struct point p[MEASURE_POINTS];
+    struct point p[MEASURE_POINTS], hull[MEASURE_POINTS];
     double best = 0, peak = 0;
     for (int k = 0; k < MEASURE_POINTS; k++) {
         p[k] = (struct point){r->curve[k].cost / (double)r->n, r->curve[k].quality / (double)r->n};
@@ -247,7 +247,8 @@ static void curve(const struct recorder *r, const struct point *fixed, struct me
     for (int m = 0; m < r->met.n_models; m++)
         best = fmax(best, fixed[m].quality);
     qsort(p, MEASURE_POINTS, sizeof *p, by_cost);
-    out->value[MEASURE_AIQ] = curve_aiq(p, MEASURE_POINTS, p[0].cost, p[MEASURE_POINTS - 1].cost);
+    out->value[MEASURE_AIQ] =
+        curve_aiq(p, MEASURE_POINTS, p[0].cost, p[MEASURE_POINTS - 1].cost, hull);
     out->value[MEASURE_AUDC] = curve_area(p, MEASURE_POINTS, r->unit);
     out->value[MEASURE_QNC] = curve_neutral_cost(p, MEASURE_POINTS, best, r->unit);
     out->value[MEASURE_PEAK] = peak;

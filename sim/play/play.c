@@ -256,6 +256,8 @@ static enum status restart(struct game *g, size_t i, struct problem *problem)
         if (s != STATUS_OK)
             return s;
         router_start(g->router, game_now_ms(g), g->ev);
+        if (router_seq(g->router) != g->ev->seq)
+            return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
         if (keep)
             continue;
         g->flight.len = 0;
@@ -344,6 +346,8 @@ static enum status open_game(struct game *g, uint64_t seed, struct problem *prob
         g->priced == NULL)
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     router_start(g->router, game_now_ms(g), g->ev);
+    if (router_seq(g->router) != g->ev->seq)
+        return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     if (g->play->lens)
         return router_set_lens(g->router, game_now_ms(g), g->play->lens, g->play->lens_len,
                                "simulator", g->ev, problem);

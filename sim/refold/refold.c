@@ -37,7 +37,8 @@ struct fold {
     const struct refold_filter *filter;
     struct db *db;
     struct bookshelf shelf;
-    int64_t quiet_ms; /* silence that falls due after this is left out */
+    enum status failed; /* of reading a decision */
+    int64_t quiet_ms;   /* silence that falls due after this is left out */
     struct shift *shift;
     size_t n_shifts, cap;
     void (*progress)(uint64_t done, uint64_t of);
@@ -82,7 +83,9 @@ static uint64_t renumbered(const struct fold *f, uint64_t seq)
 
 static bool of_tenant(struct fold *f, uint64_t decision)
 {
-    enum status s = db_read_event(f->db, decision, &f->decided, NULL);
+    enum status s = db_read_event(f->db, decision, &f->decided, f->problem);
+    if (s != STATUS_OK && s != STATUS_UNKNOWN_DECISION)
+        f->failed = s;
     if (s != STATUS_OK || f->decided.kind != EVENT_DECIDED) {
         f->out->unknown++;
         return false;
@@ -174,7 +177,10 @@ static enum status follow_all(struct fold *f, int64_t time_ms)
 static enum status fold_without(struct fold *f, const struct event *e)
 {
     struct router *r = f->out->without;
-    if (left_out(f, e)) {
+    bool out = left_out(f, e);
+    if (f->failed != STATUS_OK)
+        return f->failed;
+    if (out) {
         f->out->feedback_out += e->kind == EVENT_FEEDBACK;
         f->out->taught_out += e->kind == EVENT_TAUGHT;
         if (e->kind == EVENT_FEEDBACK)

@@ -87,8 +87,9 @@ void journal_line(struct text *t, const struct experiment *e, int policy, uint64
                   const struct run_job *job)
 {
     struct sizes n = sizes_of(e);
-    text_printf(t, "{\"digest\":\"%016llx\",\"policy\":",
-                (unsigned long long)experiment_job_digest(e, policy, seed));
+    uint64_t digest = experiment_job_digest(e, policy, seed);
+    t->full = t->full || digest == 0;
+    text_printf(t, "{\"digest\":\"%016llx\",\"policy\":", (unsigned long long)digest);
     text_json_string(t, e->policy[policy].name);
     text_printf(t, ",\"seed\":%llu", (unsigned long long)seed);
     put_sums(t, "whole", &job->whole, 1);
@@ -212,11 +213,14 @@ enum status journal_recall(const char *path, const struct experiment *e, struct 
     uint64_t *digest = malloc((size_t)n * sizeof *digest);
     char *line = NULL;
     size_t cap = 0;
-    for (int i = 0; digest != NULL && i < n; i++)
+    bool known = digest != NULL;
+    for (int i = 0; known && i < n; i++) {
         digest[i] = experiment_job_digest(e, i / seeds, (uint64_t)(e->first_seed + i % seeds));
-    while (digest != NULL && getline(&line, &cap, f) > 0)
+        known = digest[i] != 0;
+    }
+    while (known && getline(&line, &cap, f) > 0)
         take_line(line, e, digest, job);
-    enum status s = digest == NULL ? problem_set(problem, STATUS_INTERNAL, "", "out of memory")
+    enum status s = !known ? problem_set(problem, STATUS_INTERNAL, "", "out of memory")
                     : !feof(f)
                         ? problem_set(problem, STATUS_BAD_REQUEST, "", "%s: cannot be read", path)
                         : STATUS_OK;
@@ -251,6 +255,7 @@ enum status journal_append(int fd, const struct experiment *e, int policy, uint6
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     struct text t = text_over(room, JOURNAL_LINE_MAX);
     journal_line(&t, e, policy, seed, job);
+    errno = ENOMEM;
     bool ok = !t.full && write(fd, t.at, t.len) == (ssize_t)t.len;
     free(room);
     return ok ? STATUS_OK

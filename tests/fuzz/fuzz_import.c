@@ -57,7 +57,7 @@ static void prices(const char *path)
             price_row_read(&l, row, "2026-06-01", false, &report);
             PROMISE(!row->usable || (row->in >= 0 && row->out >= 0 && row->context >= 0));
         }
-        price_list_agree(&l, &report);
+        PROMISE(price_list_agree(&l, &report));
     } else {
         PROMISE(p.text[0] != '\0');
     }

@@ -11,8 +11,8 @@
  *
  * PURSER_FAULT_SITES=FILE counts only calls of the first thread, and of a process on its own behind
  * each fork. With PURSER_FAULT_COUNT too, FILE gets a line for each way through the program
- * (the calls that stand on the stack) by which a call came first: its number, the library that
- * called last, and the program's addresses.
+ * (the calls that stand on the stack) by which a call of a kind, or with KIND all of any, came
+ * first: the kind, its number, the library that called last, and the program's addresses.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -109,13 +109,13 @@ static void end_count(void)
     strcpy(kind, "none");
 }
 
-static void note_site(long n, const void *caller)
+static void note_site(const char *what, long n, const void *caller)
 {
     static int fd = -1;
     void *frame[DEEP];
     char line[1024];
     Dl_info who = {0};
-    uint64_t way = 14695981039346656037u;
+    uint64_t way = 14695981039346656037u ^ (uint64_t)(what[0] * 256 + what[1]);
     int own = 0, len, depth = backtrace(frame, DEEP);
     if (program_to == 0) {
         dl_iterate_phdr(find_program, NULL);
@@ -123,7 +123,7 @@ static void note_site(long n, const void *caller)
     }
     (void)dladdr(caller, &who);
     const char *lib = who.dli_fname ? strrchr(who.dli_fname, '/') : NULL;
-    len = snprintf(line, sizeof line, "%ld %.80s", n, lib ? lib + 1 : "?");
+    len = snprintf(line, sizeof line, "%s %ld %.80s", what, n, lib ? lib + 1 : "?");
     for (int i = 0; i < depth; i++) {
         uintptr_t at = (uintptr_t)frame[i];
         if (at < program_from || at >= program_to)
@@ -139,10 +139,14 @@ static void note_site(long n, const void *caller)
         abort();
 }
 
-/* A site's call: also its number. Zero when it does not count. */
-static long own_call(const void *caller)
+/* The number of a call, by kind. Zero when it does not count. */
+static long own_call(const char *what, const void *caller)
 {
+    static const char *const kinds[] = {"alloc", "write", "short",   "sync",   "open",  "grow",
+                                        "read",  "flush", "process", "stream", "thread"};
+    static long count[sizeof kinds / sizeof *kinds];
     static int ends;
+    size_t k = 0;
     if (inside || syscall(SYS_gettid) != getpid())
         return 0;
     inside = 1;
@@ -150,9 +154,11 @@ static long own_call(const void *caller)
         ends = 1;
         atexit(end_count);
     }
-    long n = atomic_fetch_add(&own_count, 1) + 1;
+    while (k + 1 < sizeof kinds / sizeof *kinds && strcmp(kinds[k], what) != 0)
+        k++;
+    long n = ++count[k];
     if (counting)
-        note_site(n, caller);
+        note_site(what, n, caller);
     inside = 0;
     return n;
 }
@@ -162,9 +168,9 @@ static int chosen_by(const char *what, int usual, const void *caller)
 {
     if (kind[0] == '\0')
         read_wish();
-    if (strcmp(what, kind) != 0)
+    if (strcmp(what, kind) != 0 && (strcmp(kind, "all") != 0 || !counting))
         return 0;
-    long n = sites ? own_call(caller) : atomic_fetch_add(calls, 1) + 1;
+    long n = sites ? own_call(what, caller) : atomic_fetch_add(calls, 1) + 1;
     if (counting || n != at_call || n == 0)
         return 0;
     /* Who asked: the service's log tells ours from what a library makes of it. */
