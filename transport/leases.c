@@ -107,6 +107,8 @@ bool leases_take(struct leases *l, const struct router *r, uint64_t seq, int64_t
     const int k = (int)(l->filling & 1);
     struct lease *lease[POOL_PATH_MAX];
     bool ahead = l->configured <= l->durable;
+    if (p->config.n == 0)
+        return ahead;
     if (!router_hold(r, seq, &hold) || !room(l, p->cap))
         return false;
     for (int i = 0; i < hold.n; i++) {

@@ -61,24 +61,22 @@ static inline void add_scaled(double *restrict y, double a, const double *restri
 
 enum { PACKED_SPARE = 8 }; /* doubles behind a vector that kernels may read or write */
 
-/* y += a x over n rounded up to eights: whole vectors, no loop for the rest. What lies behind x is
- * 0.
- */
-static inline void add_eights(double *restrict y, double a, const double *restrict x, int n)
+/* S += w row row'. The products are written first, whole vectors that run on into the next column,
+ * which then takes their place: added in place they would have each column wait for the one before
+ * it. room: packed_len(d) + PACKED_SPARE doubles; behind row there are PACKED_SPARE zeros. */
+static inline void packed_add_square(double *restrict s, int d, const double *restrict row,
+                                     double w, double *restrict room)
 {
-    for (int i = 0; i < n; i += 8)
-        for (int k = 0; k < 8; k++)
-            y[i + k] += a * x[i + k];
-}
-
-/* S += w row row'. Each column but the last runs on into the next ones, which adds zeros there. */
-static inline void packed_add_square(double *s, int d, const double *row, double w)
-{
-    int j = 0;
-    for (; d - j >= 5; s += d - j, j++) /* behind column j there are ten entries or more */
-        add_eights(s, w * row[j], row + j, d - j);
-    for (; j < d; s += d - j, j++)
-        add_scaled(s, w * row[j], row + j, d - j);
+    double *column = room;
+    size_t n = packed_len(d);
+    for (int j = 0; j < d; column += d - j, j++) {
+        double a = w * row[j];
+        for (int i = 0; i < d - j; i += 8)
+            for (int k = i; k < i + 8; k++)
+                column[k] = a * row[j + k];
+    }
+    for (size_t i = 0; i < n; i++)
+        s[i] += room[i];
 }
 
 /* Four columns at a time, in order: the same bits as four calls of add_scaled with -a, with a

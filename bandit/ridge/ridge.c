@@ -142,14 +142,14 @@ static void place(struct ridge *r)
     r->p = r->theta + d;
     r->wide = r->p + r->packed;
     r->work = r->wide + r->packed;
-    r->row = r->work + r->packed;
+    r->row = r->work + r->packed + PACKED_SPARE;
     r->product = r->row + d + PACKED_SPARE;
 }
 
 struct ridge *ridge_new(int d, int64_t half_life_ms, double sigma2_0, double nu_0)
 {
     assert(d >= 1 && d <= D_MAX);
-    size_t doubles = block_len(d) + packed_len(d) + 2 * ((size_t)d + PACKED_SPARE);
+    size_t doubles = block_len(d) + packed_len(d) + PACKED_SPARE + 2 * ((size_t)d + PACKED_SPARE);
     struct ridge *r = calloc(1, sizeof *r + doubles * sizeof r->state[0]);
     if (r == NULL)
         return NULL;
@@ -232,6 +232,11 @@ double ridge_weight(const struct ridge *r)
 int64_t ridge_count(const struct ridge *r)
 {
     return r->count;
+}
+
+int64_t ridge_pending(const struct ridge *r)
+{
+    return r->pending;
 }
 
 const double *ridge_theta(const struct ridge *r)

@@ -128,6 +128,8 @@ double ridge_sigma2(const struct ridge *r);
  * counted. */
 double ridge_weight(const struct ridge *r);
 int64_t ridge_count(const struct ridge *r);
+/* ridge_pending gives the rows that may still be labelled. */
+int64_t ridge_pending(const struct ridge *r);
 const double *ridge_theta(const struct ridge *r);
 /* ridge_total gives the weight of all rows as of now_ms, and the sum of their labels where the
  * first feature is 1 in all of them. */

@@ -7,6 +7,8 @@
 #include "bandit/ridge/packed.h"
 #include "bandit/ridge/ridge.h"
 
+#include <string.h>
+
 struct ridge {
     int d;
     size_t packed; /* d (d+1) / 2 */
@@ -31,10 +33,17 @@ struct ridge {
     double *l, *theta;     /* snapshot */
     double *p;             /* rows decided on, not yet labelled: sum x x' */
     double *wide;          /* factor for widths: of A + rate P; equals l when P is empty */
-    double *work;          /* packed, not state */
+    double *work;          /* packed, and PACKED_SPARE; not state */
     double *row, *product; /* d + PACKED_SPARE each, not state */
     double state[];
 };
+
+static inline uint64_t bits_of(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
 
 /* ridge_age gives the half-lives from the epoch to t; 0 when nothing is forgotten. As a double: it
  * cannot overflow. ridge_identify names the data by what is there. */

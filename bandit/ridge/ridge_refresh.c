@@ -124,13 +124,6 @@ WIDE_CLONES static void solve(const struct ridge *r, double s, const struct loan
     packed_solve(r->work, r->d, theta);
 }
 
-static uint64_t bits_of(double v)
-{
-    uint64_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
-}
-
 /* The name of the factor of A: of all that goes into it. */
 static uint64_t factor_id(const struct ridge *r, double s, const struct loan *loan)
 {

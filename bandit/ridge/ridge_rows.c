@@ -22,9 +22,8 @@
 
 /* Weight of a row as of the epoch. The first row of all moves the epoch from 0 to its own time.
  * What fades does so by the row's time alone: rows of that very millisecond may be in the sums. */
-static double weight_of(struct ridge *r, int64_t t_ms, double v)
+static double weight_of(const struct ridge *r, int64_t t_ms, double v)
 {
-    ridge_rebase_if_old(r, t_ms);
     double w = v * repro_exp2(forgetting_age(&r->forgets, t_ms, r->epoch_ms));
     for (int i = 0; i < FADES_MAX; i++)
         if (r->fade[i] > 0 && (double)t_ms <= r->fade_ms[i])
@@ -40,61 +39,79 @@ static void widen(struct ridge *r, const float *x)
     memset(r->row + r->d, 0, PACKED_SPARE * sizeof *r->row);
 }
 
-WIDE_CLONES static void add_square(double *s, int d, const double *row, double w)
+WIDE_CLONES static void add_square(double *s, int d, const double *row, double w, double *room)
 {
-    packed_add_square(s, d, row, w);
+    packed_add_square(s, d, row, w, room);
+}
+
+/* Of a row's entries, each in its place. One after the other, as hash64 takes them, costs more than
+ * to add the row. */
+WIDE_CLONES static uint64_t row_key(const double *row, int d, int64_t t_ms, double v)
+{
+    uint64_t sum = mix64((uint64_t)t_ms ^ mix64(bits_of(v)));
+    for (int i = 0; i < d; i++)
+        sum += mix64(bits_of(row[i]) ^ (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u);
+    return sum;
 }
 
 /* What a change of a row does to the sums that have no label in them. */
-static void change_rows(struct ridge *r, const struct ridge *twin, int rows, double w, uint64_t key)
+static void change_rows(struct ridge *r, const struct ridge *twin, const struct ridge_change *c,
+                        double w, uint64_t key, const double *row)
 {
     if (twin)
         memcpy(r->s, twin->s, r->packed * sizeof *r->s);
     else
-        add_square(r->s, r->d, r->row, rows * w);
-    r->rows_id = mix64(r->rows_id ^ key);
-    r->w += rows * w;
-    r->w2 += rows * (w * w);
-    r->count += rows;
+        add_square(r->s, r->d, row, c->rows * w, r->work);
+    r->rows_id = mix64(r->rows_id ^ (key + (uint64_t)c->rows));
+    r->w += c->rows * w;
+    r->w2 += c->rows * (w * w);
+    r->count += c->rows;
 }
 
-static void change_labels(struct ridge *r, const struct ridge_change *c, double w)
+WIDE_CLONES static void change_labels(struct ridge *r, const struct ridge_change *c, double w,
+                                      const double *row)
 {
     if (c->rows <= 0) {
-        add_scaled(r->b, -(w * c->before), r->row, r->d);
+        add_scaled(r->b, -(w * c->before), row, r->d);
         r->yy -= w * c->before * c->before;
     }
     if (c->rows >= 0) {
-        add_scaled(r->b, w * c->after, r->row, r->d);
+        add_scaled(r->b, w * c->after, row, r->d);
         r->yy += w * c->after * c->after;
     }
 }
 
-/* An earlier regression of the list whose sums were and are to be the same; was: ids before. */
-static const struct ridge *find_twin(const struct ridge_change *c, int at, const uint64_t *was)
+/* An earlier regression of the list whose sums were the same, and with them how they forget; was:
+ * names before. -1: none. */
+static int find_twin(const uint64_t *was, int at)
 {
     for (int i = 0; i < at; i++)
-        if (c[i].rows == c[at].rows && was[i] == c[at].ridge->rows_id &&
-            c[i].ridge->d == c[at].ridge->d)
-            return c[i].ridge;
-    return NULL;
+        if (was[i] == was[at])
+            return i;
+    return -1;
 }
 
 void ridge_change(const struct ridge_change *c, int n, const float *x, int64_t t_ms, double v)
 {
     uint64_t was[RIDGE_CHANGES_MAX], key = 0;
+    double weight[RIDGE_CHANGES_MAX];
     assert(n <= RIDGE_CHANGES_MAX);
-    memcpy(&key, &v, sizeof v);
-    key = n > 0 ? hash64(x, (uint64_t)c[0].ridge->d * sizeof *x, (uint64_t)t_ms ^ key) : 0;
+    if (n == 0)
+        return;
+    const double *row = c[0].ridge->row; /* the same for all */
+    widen(c[0].ridge, x);
+    key = row_key(row, c[0].ridge->d, t_ms, v);
     for (int i = 0; i < n; i++) {
         struct ridge *r = c[i].ridge;
-        const struct ridge *twin = c[i].rows ? find_twin(c, i, was) : NULL;
+        assert(r->d == c[0].ridge->d);
+        ridge_rebase_if_old(r, t_ms);
         was[i] = r->rows_id;
-        double w = weight_of(r, t_ms, v);
-        widen(r, x);
+        int twin = find_twin(was, i);
+        bool alike = twin >= 0 && c[twin].rows == c[i].rows;
+        weight[i] = twin >= 0 ? weight[twin] : weight_of(r, t_ms, v);
         if (c[i].rows)
-            change_rows(r, twin, c[i].rows, w, key + (uint64_t)c[i].rows);
-        change_labels(r, &c[i], w);
+            change_rows(r, alike ? c[twin].ridge : NULL, &c[i], weight[i], key, row);
+        change_labels(r, &c[i], weight[i], row);
         r->stale++;
     }
 }
@@ -118,7 +135,7 @@ void ridge_amend(struct ridge *r, const float *x, double y_old, double y_new, in
 void ridge_pend(struct ridge *r, const float *x, int rows, double v)
 {
     widen(r, x);
-    add_square(r->p, r->d, r->row, rows * v);
+    add_square(r->p, r->d, r->row, rows * v, r->work);
     r->pending += rows;
     r->stale++;
     if (r->pending == 0) /* no rounding residue where nothing is out */

@@ -185,11 +185,14 @@ bool learner_shape(struct learner *l, const struct params *p, const struct lens 
 
 /* ---- learning ---- */
 
-/* Renew a regression often while it knows little, then every refresh_labels rows. */
-static bool due(const struct ridge *r, const struct params *p)
+enum { PENDING_AT_ONCE = 64 };
+
+/* Renew a regression often while it knows little, then every refresh_labels rows. known: the rows
+ * it has. */
+static bool due(const struct ridge *r, const struct params *p, int64_t known)
 {
     int64_t stale = ridge_stale(r);
-    return stale > 0 && (stale >= p->learner.refresh_labels || stale * 8 >= ridge_count(r));
+    return stale > 0 && (stale >= p->learner.refresh_labels || stale * 8 >= known);
 }
 
 /* How far a label lies from what the regression said when the decision was made, in deviations. */
@@ -333,7 +336,8 @@ void learner_pend(struct learner *l, const struct params *p, const struct decisi
     l->dirty[row->arm][TARGET_QUALITY] = DIRTY_ALL;
     if (rows > 0) {
         l->label_rate -= v * l->label_rate / LABEL_RATE_SPAN;
-        if (due(r, p))
+        /* Without labels a row says little: the first at once, then as the others. */
+        if (due(r, p, ridge_count(r) + ridge_pending(r) - PENDING_AT_ONCE))
             refresh(l, p, row->arm, TARGET_QUALITY, learner_clock(l));
     }
 }
@@ -355,7 +359,7 @@ static void follow(struct learner *l, const struct params *p, const struct decis
         l->label_rate += (double)row->weight * more / LABEL_RATE_SPAN;
     }
     l->dirty[row->arm][t] = DIRTY_ALL;
-    if (due(r, p))
+    if (due(r, p, ridge_count(r)))
         refresh(l, p, row->arm, t, now_ms);
     l->since_pool[t]++;
     if (pool_due(l, p, t))

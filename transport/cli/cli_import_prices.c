@@ -69,11 +69,9 @@ static void tell_lost(const char *key, const char *name, const char *detail,
                       struct import_report *r)
 {
     const char *label = "other prices"; /* one word for all: a file must not make up thousands */
-    for (size_t i = 0; i < sizeof lost / sizeof lost[0]; i++)
-        if (strstr(key, lost[i].part)) {
+    for (size_t i = sizeof lost / sizeof lost[0]; i-- > 0;) /* the first that fits */
+        if (strstr(key, lost[i].part))
             label = lost[i].label;
-            break;
-        }
     import_tell(r, IMPORT_LOST, label, name, "%s", detail);
 }
 

@@ -53,8 +53,10 @@ function range(mean, low, high) {
            h("rect", {class: "mark", x: x(Math.min(mean, .985)), y: 0, width: 1.5, height: 8}));
 }
 
+// Where there is no room for columns each cell says what it is.
 function table(heads, rows) {
-  return h("table", {}, h("thead", {}, h("tr", {}, heads.map(([text, kind]) => h("th", {scope: "col", class: kind}, text)))),
+  for (const row of rows) [...row.children].forEach((cell, i) => i > 0 && cell.setAttribute("data-head", heads[i][0]));
+  return h("table", {class: "stacks"}, h("thead", {}, h("tr", {}, heads.map(([text, kind]) => h("th", {scope: "col", class: kind}, text)))),
            h("tbody", {}, rows));
 }
 const number = (...content) => h("td", {class: "number"}, ...content);
@@ -76,14 +78,16 @@ function monthFigure(month, ahead) {
 
 export function figures(total, stats, config, baseline, month) {
   const t = total, saved = t.baseline_nano - t.cost_nano, target = config.budget.usd_per_request;
+  const unpriced = config.models.filter((m) => m.active && !m.free && !m.usd_per_mtok_in && !m.usd_per_mtok_out).map((m) => m.name);
   const out = [
     figure("spend", "Spent", nano(t.cost_nano), t.requests ? `${nano(costOf(t))} a request` : "nothing yet",
            {data: {"data-nano": t.cost_nano}}),
     monthFigure(month, stats.month),
     figure("saved", "Saved",
            t.baseline_nano > 0 ? share(saved / t.baseline_nano) : "–",
-           t.baseline_nano > 0 ? `${nano(saved)} of the ${nano(t.baseline_nano)} that always ${baseline} costs` : "nothing to compare with yet",
-           {data: {"data-nano": saved}, tone: t.baseline_nano > 0 ? (saved >= 0 ? "good" : "bad") : ""}),
+           unpriced.length ? `not to be relied on: ${unpriced.join(", ")} ${unpriced.length > 1 ? "have" : "has"} no prices`
+             : t.baseline_nano > 0 ? `${nano(saved)} of the ${nano(t.baseline_nano)} that always ${baseline} costs` : "nothing to compare with yet",
+           {data: {"data-nano": saved}, tone: t.baseline_nano > 0 && !unpriced.length ? (saved >= 0 ? "good" : "bad") : ""}),
     figure("quality", "Quality", t.quality_mean === null ? "–" : quality(t.quality_mean),
            t.quality_mean === null ? "no labels yet"
              : `${quality(t.quality_low)} to ${quality(t.quality_high)}, ${count(t.labels)} labelled`),
@@ -95,7 +99,7 @@ export function figures(total, stats, config, baseline, month) {
            {data: {"data-count": t.requests}}),
   ];
   if (target > 0)
-    out.push(figure("budget", "Budget for a request", usd(target),
+    out.push(figure("budget", "Budget a request", usd(target),
                     t.requests ? `${share(costOf(t) * 1e-9 / target)} used; a dollar counts ${stats.multiplier.toPrecision(3)} points`
                       : "paced as an average", {tone: t.requests && costOf(t) * 1e-9 > 1.05 * target ? "bad" : ""}));
   show($("figures"), out);
@@ -167,7 +171,7 @@ export function models(rows, catalog, tierNames, total) {
       number(r && r.requests ? share(r.failures / r.requests) : dash()),
       number(r ? `${tokens(r.input_tokens)} / ${tokens(r.output_tokens)}` : dash()));
   });
-  show($("models"), table([["Model"], ["Tier"], ["$ per M tokens, in / out", "number"], ["Chosen", "number"],
+  show($("models"), table([["Model"], ["Tier"], ["$ per M in / out", "number"], ["Chosen", "number"],
     ["Share", "number"], ["Spend", "number"], ["A request", "number"], ["Quality"],
     ["Latency", "number"], ["Failed", "number"], ["Tokens in / out", "number"]], body));
 }
@@ -236,9 +240,9 @@ function poolUnit(p, unit) {
 }
 
 export function pools(answer, stats) {
-  const pressed = (p) => Math.max(...["usd", "tokens"].map((u) => (p[`cap_${u}`] > 0 ? p[`used_${u}`] / p[`cap_${u}`] : 0)));
+  const pressed = (p) => (p.kill || p.fused ? Infinity : 0) || Math.max(...["usd", "tokens"].map((u) => (p[`cap_${u}`] > 0 ? p[`used_${u}`] / p[`cap_${u}`] : 0)));
   const most = 12, all = answer.pools.slice().sort((a, b) => pressed(b) - pressed(a));
-  $("pools-note").textContent = all.length > most ? `the ${most} nearest to their cap of ${count(stats.pools.instances)}` : "";
+  $("pools-note").textContent = all.length > most ? `those switched off and nearest to their cap, ${most} of ${count(stats.pools.instances)}` : "";
   if (all.length === 0) show($("pools"), none("No pools are configured: spending has no cap. \"pools\" in the configuration caps dollars or tokens by tenant, user, task or model."));
   else show($("pools"), all.slice(0, most).flatMap((p) => [poolUnit(p, "usd"), poolUnit(p, "tokens")]));
 }
