@@ -4,6 +4,7 @@
  * through the same client library that applications link, so these commands are also its first
  * test.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,11 @@ static bool put_numbers(struct cli *c, json_t *message, const char *const (*name
         bool present;
         if (!cli_number(c, (*names)[0], &v, &present))
             return false;
+        if (present && integers && !(fabs(v) < 9e15 && floor(v) == v)) {
+            char what[64];
+            snprintf(what, sizeof what, "%.40s is a whole number", (*names)[0]);
+            return cli_usage(c, what), false;
+        }
         if (present)
             json_object_set_new(message, (*names)[1],
                                 integers ? json_integer((json_int_t)v) : json_real(v));
