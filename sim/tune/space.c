@@ -23,8 +23,6 @@ static const struct knob {
     [KNOB_HALF_LIFE] = {"half-life in hours", 12, 4000, 0, 0, false, true},
     [KNOB_SHRINK] = {"precision times", 0.1, 10, 0, 0, false, false},
     [KNOB_COST] = {"cost weight", 0.2, 5, 0.003, 0.3, true, false},
-    [KNOB_LATENCY] = {"latency weight", 0.2, 5, 0, 0, true, false},
-    [KNOB_FAILURE] = {"failure weight", 0.2, 5, 0, 0, true, false},
 };
 static const char *const policies[] = {"lints", "greedy", "igw", "linucb", "softmax"};
 enum { POLICIES = sizeof policies / sizeof *policies };
@@ -39,8 +37,6 @@ void tune_point_of(const struct params *p, struct tune_point *out)
     out->knob[KNOB_HALF_LIFE] = p->learner.half_life_hours;
     out->knob[KNOB_SHRINK] = 1;
     out->knob[KNOB_COST] = p->objective.cost;
-    out->knob[KNOB_LATENCY] = p->objective.latency;
-    out->knob[KNOB_FAILURE] = p->objective.failure;
 }
 
 /* Three digits are more than is known of any of them. */
@@ -62,13 +58,11 @@ static double draw(const struct knob *k, double now, struct rng *g)
     return k->zero && zero ? 0 : rounded(low * pow(high / low, u));
 }
 
-/* Knobs that a policy does not turn stay, so that points that act alike look alike. So do weights
- * of what is worth nothing: no trial can gain by them. */
+/* Knobs that a policy does not turn stay, so that points that act alike look alike. */
 static bool idle(const struct tune_point *p, int knob)
 {
     bool lints = strcmp(p->policy, "lints") == 0 || strcmp(p->policy, "bag") == 0;
-    return ((knob == KNOB_LATENCY || knob == KNOB_FAILURE) && !(p->knob[knob] > 0)) ||
-           (knob == KNOB_WIDTH && !lints) ||
+    return (knob == KNOB_WIDTH && !lints) ||
            (knob == KNOB_GAMMA && strcmp(p->policy, "igw") != 0) ||
            (knob == KNOB_BETA && strcmp(p->policy, "linucb") != 0 &&
             strncmp(p->policy, "regcb", 5) != 0);
@@ -104,8 +98,6 @@ void tune_point_apply(const struct tune_point *point, struct params *p)
     p->policy.floor_min = fmin(p->policy.floor_min, p->policy.floor);
     p->learner.half_life_hours = point->knob[KNOB_HALF_LIFE];
     p->objective.cost = point->knob[KNOB_COST];
-    p->objective.latency = point->knob[KNOB_LATENCY];
-    p->objective.failure = point->knob[KNOB_FAILURE];
     for (size_t i = 0; i < sizeof precision / sizeof *precision; i++)
         *precision[i] = fmin(fmax(*precision[i] * point->knob[KNOB_SHRINK], 1e-6), 1e9);
 }
@@ -155,10 +147,6 @@ void tune_point_patch(struct text *t, const struct params *p, const struct tune_
     text_put(t, "},\"objective\":{");
     if (moved(point, from, KNOB_COST))
         member(t, "cost", p->objective.cost);
-    if (moved(point, from, KNOB_LATENCY))
-        member(t, "latency", p->objective.latency);
-    if (moved(point, from, KNOB_FAILURE))
-        member(t, "failure", p->objective.failure);
     text_put(t, "}}");
 }
 

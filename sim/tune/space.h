@@ -15,8 +15,6 @@ enum tune_knob {
     KNOB_HALF_LIFE, /* learner.half_life_hours */
     KNOB_SHRINK,    /* factor on every learner.precision */
     KNOB_COST,      /* objective.cost */
-    KNOB_LATENCY,   /* objective.latency */
-    KNOB_FAILURE,   /* objective.failure */
     KNOBS
 };
 
