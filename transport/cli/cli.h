@@ -55,9 +55,6 @@ void cli_print_json(const json_t *reply);
 /* cli_problem tells a problem of the store or a configuration and gives the exit code. */
 int cli_problem(const struct cli *c, const char *where, const struct problem *p, int code);
 const char *cli_text(const json_t *o, const char *name);
-/* cli_show_changes prints those of {"path","from","to"} at, below or above a path ("" = all), a
- * line each. */
-void cli_show_changes(const json_t *changes, const char *about);
 double cli_real(const json_t *o, const char *name);
 
 /* cli_memory has the trees of JSON end the program when there is no memory for them: a member that

@@ -88,6 +88,38 @@ static void forget(struct change *x)
     json_decref(x->after);
 }
 
+/* ---- shown ---- */
+
+static void show_value(const json_t *v)
+{
+    enum { SHOWN = 60 };
+    char *s = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12)) : NULL;
+    if (!v)
+        printf("(none)");
+    else if (s)
+        printf("%.*s%s", SHOWN, s, strlen(s) > SHOWN ? "..." : "");
+    free(s);
+}
+
+/* Those at, below or above a path. */
+static void show_changes(const json_t *changes, const char *about)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(changes, i, x)
+    {
+        const char *path = cli_text(x, "path");
+        size_t n = strlen(path), m = strlen(about);
+        if (strncmp(path, about, n < m ? n : m) != 0)
+            continue;
+        printf("  %s: ", path);
+        show_value(json_object_get(x, "from"));
+        printf(" -> ");
+        show_value(json_object_get(x, "to"));
+        putchar('\n');
+    }
+}
+
 static json_t *message_of(const struct change *x, const char *op)
 {
     return json_pack("{s:i,s:s,s:O,s:I}", "v", 1, "op", op, "config", x->after, "config_seq",
@@ -196,7 +228,7 @@ static int carry_out(struct cli *c, const struct change *x)
     if (none && !c->json)
         printf("nothing would change\n");
     else if (code == CLI_OK && !c->json)
-        cli_show_changes(changes, "");
+        show_changes(changes, "");
     json_decref(changes);
     if (code == CLI_OK && x->preview && !none)
         code = preview(c, x);
@@ -272,7 +304,7 @@ void cli_show_entry(const json_t *e, const char *about)
     printf("%4" JSON_INTEGER_FORMAT "  %s  %s  %s%s%s\n",
            json_integer_value(json_object_get(e, "n")), at, cli_text(e, "who"), cli_text(e, "op"),
            *cli_text(e, "why") ? ": " : "", cli_text(e, "why"));
-    cli_show_changes(json_object_get(e, "changes"), about);
+    show_changes(json_object_get(e, "changes"), about);
 }
 
 /* Calls visit for each entry about a path, page by page. */
@@ -404,7 +436,7 @@ static int show_difference(struct cli *c, double n)
     if (changes && c->json)
         cli_print_json(changes);
     else if (changes)
-        cli_show_changes(changes, "");
+        show_changes(changes, "");
     json_decref(changes);
     json_decref(then);
     forget(&x);
