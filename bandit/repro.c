@@ -8,6 +8,10 @@
  */
 #include "bandit/repro.h"
 
+#include "bandit/ridge/clones.h"
+
+#include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -71,6 +75,32 @@ double repro_exp(double x)
         return saturated;
     int k = nearest(t);
     return exp_small((x - k * ln2_hi) - k * ln2_lo) * power_of_two(k);
+}
+
+WIDE_CLONES static void exp_small_each(double r[REPRO_MOST])
+{
+    for (int i = 0; i < REPRO_MOST; i++)
+        r[i] = exp_small(r[i]);
+}
+
+void repro_exps(double *v, int natural, int n)
+{
+    double r[REPRO_MOST] = {0}, scale[REPRO_MOST];
+    assert(n <= REPRO_MOST);
+    for (int i = 0; i < n; i++) {
+        bool base_e = i < natural;
+        double t = base_e ? v[i] * log2e : v[i];
+        bool inside = t >= -1022.0 && t < 1023.0; /* outside r stays 0, and e^0 is 1 */
+        scale[i] = t >= 1023.0 ? saturated : 0;
+        if (!inside)
+            continue;
+        int k = nearest(t);
+        r[i] = base_e ? (v[i] - k * ln2_hi) - k * ln2_lo : (v[i] - k) * ln2;
+        scale[i] = power_of_two(k);
+    }
+    exp_small_each(r);
+    for (int i = 0; i < n; i++)
+        v[i] = r[i] * scale[i];
 }
 
 /* x = m * 2^k with m in [sqrt(1/2), sqrt(2)); returns ln(m) = 2 atanh((m-1)/(m+1)), whose series
