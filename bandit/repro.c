@@ -103,9 +103,8 @@ void repro_exps(double *v, int natural, int n)
         v[i] = r[i] * scale[i];
 }
 
-/* x = m * 2^k with m in [sqrt(1/2), sqrt(2)); returns ln(m) = 2 atanh((m-1)/(m+1)), whose series
- * in s^2 <= 0.0295 is cut after s^23/23 (the next term is below 1e-19). */
-static double log_small(double x, int *k)
+/* x = m * 2^k with m in [sqrt(1/2), sqrt(2)); gives m. */
+static double split(double x, int *k)
 {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -117,6 +116,13 @@ static double log_small(double x, int *k)
         m *= 0.5;
         ++*k;
     }
+    return m;
+}
+
+/* ln(m) = 2 atanh((m-1)/(m+1)), whose series in s^2 <= 0.0295 is cut after s^23/23 (the next term
+ * is below 1e-19). */
+static inline double log_mantissa(double m)
+{
     double s = (m - 1.0) / (m + 1.0);
     double z = s * s;
     double p = 1.0 / 23.0;
@@ -130,13 +136,36 @@ double repro_log2(double x)
     if (!(x >= smallest_normal))
         return -1022.0;
     int k;
-    double rest = log_small(x, &k);
+    double rest = log_mantissa(split(x, &k));
     return k + rest * log2e;
+}
+
+static double log_whole(int k, double rest)
+{
+    return k * ln2_hi + (k * ln2_lo + rest);
 }
 
 double repro_log(double x)
 {
     int k;
-    double rest = log_small(x >= smallest_normal ? x : smallest_normal, &k);
-    return k * ln2_hi + (k * ln2_lo + rest);
+    double rest = log_mantissa(split(x >= smallest_normal ? x : smallest_normal, &k));
+    return log_whole(k, rest);
+}
+
+WIDE_CLONES static void log_each(double m[REPRO_MOST])
+{
+    for (int i = 0; i < REPRO_MOST; i++)
+        m[i] = log_mantissa(m[i]);
+}
+
+void repro_logs(double *v, int n)
+{
+    double m[REPRO_MOST] = {1, 1, 1, 1, 1, 1, 1, 1};
+    int k[REPRO_MOST];
+    assert(n <= REPRO_MOST);
+    for (int i = 0; i < n; i++)
+        m[i] = split(v[i] >= smallest_normal ? v[i] : smallest_normal, &k[i]);
+    log_each(m);
+    for (int i = 0; i < n; i++)
+        v[i] = log_whole(k[i], m[i]);
 }
