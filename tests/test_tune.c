@@ -69,18 +69,26 @@ static void test_points(void **state)
     struct problem problem;
     struct tune_point from, a, b;
     int same = 0, others = 0;
+    const unsigned still = 1u << KNOB_FAILURE | 1u << KNOB_COST;
+    bool turned = false, turned_all = false;
     static const char config[] =
         "{\"models\":[{\"name\":\"a\",\"tier\":\"small\",\"usd_per_mtok_in\":1,"
         "\"usd_per_mtok_out\":2}]}";
     assert_int_equal(config_parse(config, strlen(config), &p, NULL, &problem), STATUS_OK);
     tune_point_of(&p, &from);
-    tune_point_draw(&from, 1, 0, &a);
+    tune_point_draw(&from, 0, 1, 0, &a);
     assert_memory_equal(&a, &from, sizeof a);
     for (uint64_t i = 1; i < 500; i++) {
-        tune_point_draw(&from, 1, i, &a);
-        tune_point_draw(&from, 1, i, &b);
+        tune_point_draw(&from, still, 1, i, &b);
+        for (int k = 0; k < KNOBS; k++)
+            assert_true(!(still & 1u << k) || fabs(b.knob[k] - from.knob[k]) <= 0);
+        turned |= fabs(b.knob[KNOB_LATENCY] - from.knob[KNOB_LATENCY]) > 0;
+        tune_point_draw(&from, 0, 1, i, &a);
+        turned_all |= fabs(a.knob[KNOB_LATENCY] - from.knob[KNOB_LATENCY]) > 0 &&
+                      fabs(a.knob[KNOB_FAILURE] - from.knob[KNOB_FAILURE]) > 0;
+        tune_point_draw(&from, 0, 1, i, &b);
         assert_memory_equal(&a, &b, sizeof a);
-        tune_point_draw(&from, 2, i, &b);
+        tune_point_draw(&from, 0, 2, i, &b);
         same += memcmp(&a, &b, sizeof a) == 0;
         others += strcmp(a.policy, from.policy) != 0;
         if (strcmp(a.policy, "igw") != 0)
@@ -100,6 +108,7 @@ static void test_points(void **state)
         assert_memory_equal(again, json, n);
     }
     assert_true(same < 25 && others > 100);
+    assert_true(turned && turned_all);
 }
 
 int main(void)

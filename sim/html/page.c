@@ -32,9 +32,12 @@ static const char style[] =
     "h2{break-before:page;border:0;margin-top:0}h1+h2{break-before:auto}\n"
     ".plots{display:block}svg{break-inside:avoid}.plots .half{display:inline-block;width:49%}\n"
     "tr{break-inside:avoid}.wide{max-height:none;overflow:visible}\n"
+    ".wide.half{columns:2;column-gap:8mm}.half table{width:100%}\n"
     "details::details-content{content-visibility:visible;display:block;height:auto}\n"
     "th,td{padding:.05rem .35rem;font-size:7.5pt}}\n"
     "@page{margin:14mm}\n";
+
+enum { HALF_COLUMNS = 6 }; /* a table of so many takes half the width of paper */
 
 void page_begin(struct page *p, const char *title)
 {
@@ -107,8 +110,13 @@ void page_draw(struct page *p, struct plot *plot)
 
 void page_table(struct page *p, const char *columns)
 {
-    fputs("</div></div>\n<details><summary>Numbers</summary><div class=\"wide\"><table><thead><tr>",
-          p->out);
+    int n = 1;
+    for (const char *c = columns; *c != '\0'; c++)
+        n += *c == '|';
+    fprintf(
+        p->out,
+        "</div></div>\n<details><summary>Numbers</summary><div class=\"wide%s\"><table><thead><tr>",
+        n <= HALF_COLUMNS ? " half" : "");
     while (*columns != '\0') {
         char name[64];
         size_t len = strcspn(columns, "|");

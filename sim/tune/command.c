@@ -141,6 +141,7 @@ int tune_table_command(const struct options *o, const struct table *t, const str
     enum status s = tune_table_init(&table, o->split > 0 ? o->split : SPLIT, &problem);
     const struct tune_source source = {.current = p,
                                        .rows = t->n,
+                                       .still = table.still,
                                        .passes = {table.seeds, table.seeds * LATER_TIMES},
                                        .score = tune_table_score,
                                        .ctx = &table};
@@ -160,8 +161,11 @@ int tune_store_command(const struct options *o)
         s = setup_file(log.now, o->config, &problem);
     for (int i = 0; s == STATUS_OK && i < o->n_sets; i++)
         s = setup_set(log.now, o->set[i], &problem);
-    const struct tune_source source = {
-        .current = log.now, .rows = log.rows, .score = tune_log_score, .ctx = &log};
+    const struct tune_source source = {.current = log.now,
+                                       .rows = log.rows,
+                                       .still = log.still,
+                                       .score = tune_log_score,
+                                       .ctx = &log};
     int code = s == STATUS_OK ? search(o, o->store, &source) : command_fail(&problem);
     tune_log_fini(&log);
     return code;

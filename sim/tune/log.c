@@ -59,6 +59,17 @@ static enum status read_now(struct tune_log *l, struct problem *problem)
     return s;
 }
 
+/* Whether what was reported of an aim is not always the same. */
+static bool varies(const struct ope_rows *r, enum ope_aim aim)
+{
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < r->n; i++) {
+        low = fmin(low, r->label[aim][i]); /* NaN: missing, and passed over */
+        high = fmax(high, r->label[aim][i]);
+    }
+    return high > low;
+}
+
 enum status tune_log_init(struct tune_log *l, const char *dir, double split,
                           struct problem *problem)
 {
@@ -72,6 +83,8 @@ enum status tune_log_init(struct tune_log *l, const char *dir, double split,
     if (s == STATUS_OK) {
         l->rows = rows.n;
         l->earlier = (size_t)((double)rows.n * split);
+        l->still = (varies(&rows, AIM_LATENCY) ? 0 : 1u << KNOB_LATENCY) |
+                   (varies(&rows, AIM_FAILURE) ? 0 : 1u << KNOB_FAILURE);
         l->seq = malloc((rows.n + 1) * sizeof *l->seq);
         if (l->seq == NULL)
             s = problem_set(problem, STATUS_INTERNAL, "", "out of memory");

@@ -250,7 +250,7 @@ enum status tune_search(const struct tune_source *s, const struct tune_ask *ask,
     tune_point_of(s->current, &from);
     for (int i = 0; i < n; i++) {
         alive[i] = i;
-        tune_point_draw(&from, ask->seed, (uint64_t)i, &out->trial[i].point);
+        tune_point_draw(&from, s->still, ask->seed, (uint64_t)i, &out->trial[i].point);
     }
     clock_gettime(CLOCK_MONOTONIC, &clock.start);
     clock.total = n * 0.25 + (n + 1) / 2 * 0.5 + (n + 3) / 4 + fmin(n, 4) * later_work(s);

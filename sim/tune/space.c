@@ -23,6 +23,8 @@ static const struct knob {
     [KNOB_HALF_LIFE] = {"half-life in hours", 12, 4000, 0, 0, false, true},
     [KNOB_SHRINK] = {"precision times", 0.1, 10, 0, 0, false, false},
     [KNOB_COST] = {"cost weight", 0.2, 5, 0.003, 0.3, true, false},
+    [KNOB_LATENCY] = {"latency weight", 0.2, 5, 0.003, 0.3, true, false},
+    [KNOB_FAILURE] = {"failure weight", 0.2, 5, 0.01, 1, true, false},
 };
 static const char *const policies[] = {"lints", "greedy", "igw", "linucb", "softmax"};
 enum { POLICIES = sizeof policies / sizeof *policies };
@@ -37,6 +39,8 @@ void tune_point_of(const struct params *p, struct tune_point *out)
     out->knob[KNOB_HALF_LIFE] = p->learner.half_life_hours;
     out->knob[KNOB_SHRINK] = 1;
     out->knob[KNOB_COST] = p->objective.cost;
+    out->knob[KNOB_LATENCY] = p->objective.latency;
+    out->knob[KNOB_FAILURE] = p->objective.failure;
 }
 
 /* Three digits are more than is known of any of them. */
@@ -68,7 +72,7 @@ static bool idle(const struct tune_point *p, int knob)
             strncmp(p->policy, "regcb", 5) != 0);
 }
 
-void tune_point_draw(const struct tune_point *from, uint64_t seed, uint64_t i,
+void tune_point_draw(const struct tune_point *from, unsigned still, uint64_t seed, uint64_t i,
                      struct tune_point *out)
 {
     struct rng g = rng_stream(seed, TUNE_PURPOSE, i);
@@ -80,7 +84,7 @@ void tune_point_draw(const struct tune_point *from, uint64_t seed, uint64_t i,
     for (int k = 0; k < KNOBS; k++) {
         bool turn = rng_below(&g, 2) == 0;
         double value = draw(&knobs[k], from->knob[k], &g);
-        if (turn && !idle(out, k))
+        if (turn && !idle(out, k) && !(still & 1u << k))
             out->knob[k] = value;
     }
 }
@@ -98,6 +102,8 @@ void tune_point_apply(const struct tune_point *point, struct params *p)
     p->policy.floor_min = fmin(p->policy.floor_min, p->policy.floor);
     p->learner.half_life_hours = point->knob[KNOB_HALF_LIFE];
     p->objective.cost = point->knob[KNOB_COST];
+    p->objective.latency = point->knob[KNOB_LATENCY];
+    p->objective.failure = point->knob[KNOB_FAILURE];
     for (size_t i = 0; i < sizeof precision / sizeof *precision; i++)
         *precision[i] = fmin(fmax(*precision[i] * point->knob[KNOB_SHRINK], 1e-6), 1e9);
 }
@@ -147,6 +153,10 @@ void tune_point_patch(struct text *t, const struct params *p, const struct tune_
     text_put(t, "},\"objective\":{");
     if (moved(point, from, KNOB_COST))
         member(t, "cost", p->objective.cost);
+    if (moved(point, from, KNOB_LATENCY))
+        member(t, "latency", p->objective.latency);
+    if (moved(point, from, KNOB_FAILURE))
+        member(t, "failure", p->objective.failure);
     text_put(t, "}}");
 }
 

@@ -15,6 +15,8 @@ enum tune_knob {
     KNOB_HALF_LIFE, /* learner.half_life_hours */
     KNOB_SHRINK,    /* factor on every learner.precision */
     KNOB_COST,      /* objective.cost */
+    KNOB_LATENCY,   /* objective.latency */
+    KNOB_FAILURE,   /* objective.failure */
     KNOBS
 };
 
@@ -25,9 +27,9 @@ struct tune_point {
 
 /* tune_point_of gives where params stand; tune_point_draw the i-th point around it under a seed,
  * whatever else is drawn: 0 is the point itself. A knob stays where it is half of the time, so that
- * few trials also see what one change does. */
+ * few trials also see what one change does, and always when its bit is in `still`. */
 void tune_point_of(const struct params *p, struct tune_point *out);
-void tune_point_draw(const struct tune_point *from, uint64_t seed, uint64_t i,
+void tune_point_draw(const struct tune_point *from, unsigned still, uint64_t seed, uint64_t i,
                      struct tune_point *out);
 /* tune_point_apply sets params to a point drawn around theirs. */
 void tune_point_apply(const struct tune_point *point, struct params *p);

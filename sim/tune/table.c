@@ -24,11 +24,21 @@ static double dearest(const struct table *t)
     return most;
 }
 
+/* Weights that a table says nothing of: it has no failures, and perhaps no latency, or only one. */
+static unsigned still_knobs(const struct table *t)
+{
+    bool varies = false;
+    for (size_t i = 1; !varies && i < t->n * (size_t)t->n_models; i++)
+        varies = t->lat_ms[i] < t->lat_ms[0] || t->lat_ms[i] > t->lat_ms[0];
+    return 1u << KNOB_FAILURE | (varies ? 0 : 1u << KNOB_LATENCY);
+}
+
 enum status tune_table_init(struct tune_table *t, double split, struct problem *problem)
 {
     size_t n = t->table->n, first = (size_t)((double)n * split);
     const struct objective *o = &t->current->objective;
     t->scale_usd = o->cost_scale_usd > 0 ? o->cost_scale_usd : dearest(t->table);
+    t->still = still_knobs(t->table);
     t->earlier = malloc(n * sizeof *t->earlier);
     t->later = malloc(n * sizeof *t->later);
     if (t->earlier == NULL || t->later == NULL)

@@ -25,6 +25,7 @@ enum { PASSES_MAX = 400 };
 struct tune_source {
     const struct params *current;
     size_t rows;            /* of all parts */
+    unsigned still;         /* bit per knob that its outcomes say nothing of */
     int passes[TUNE_PARTS]; /* how often a part is played; 0 = it happened once */
     /* Scores the rows of a part under params, of EARLIER a share from the beginning: score has
      * TUNE_AIMS values for each row, NaN where it is not of the part or has no label, and behind
@@ -74,6 +75,7 @@ struct tune_table {
     int seeds; /* of the earlier part; of the later one LATER_TIMES as many */
     uint64_t first_seed;
     double scale_usd; /* what the weight of cost is relative to */
+    unsigned still;   /* as tune_source has it */
     const struct params *current;
 };
 MUST_CHECK enum status tune_table_init(struct tune_table *t, double split, struct problem *problem);
@@ -88,6 +90,7 @@ struct tune_log {
     const char *dir;
     size_t rows;        /* decisions */
     size_t earlier;     /* of which these many are the earlier part */
+    unsigned still;     /* as tune_source has it */
     uint64_t *seq;      /* [rows], owned */
     struct params *now; /* in force at the end; owned */
 };
