@@ -6,9 +6,6 @@
 #include <string.h>
 #include "sim/html/svg.h"
 
-/* Columns of a table of which two stand side by side on paper, so that long ones take half the
- * pages. */
-enum { NARROW = 7 };
 static const char style[] =
     "html{background:var(--paper);color:var(--ink1);font:15px/1.5 system-ui,sans-serif}\n"
     "body{max-width:62rem;margin:0 auto;padding:1.5rem}\n"
@@ -35,10 +32,12 @@ static const char style[] =
     "h2{break-before:page;border:0;margin-top:0}h1+h2{break-before:auto}\n"
     ".plots{display:block}svg{break-inside:avoid}.plots .half{display:inline-block;width:49%}\n"
     "tr{break-inside:avoid}.wide{max-height:none;overflow:visible}\n"
-    ".narrow{columns:2;column-gap:8mm}\n"
+    ".wide.half{columns:2;column-gap:8mm}.half table{width:100%}\n"
     "details::details-content{content-visibility:visible;display:block;height:auto}\n"
     "th,td{padding:.05rem .35rem;font-size:7.5pt}}\n"
     "@page{margin:14mm}\n";
+
+enum { HALF_COLUMNS = 6 }; /* a table of so many takes half the width of paper */
 
 void page_begin(struct page *p, const char *title)
 {
@@ -112,12 +111,12 @@ void page_draw(struct page *p, struct plot *plot)
 void page_table(struct page *p, const char *columns)
 {
     int n = 1;
-    for (const char *at = columns; *at != '\0'; at++)
-        n += *at == '|';
-    fprintf(p->out,
-            "</div></div>\n<details><summary>Numbers</summary><div class=\"wide%s\"><table>"
-            "<thead><tr>",
-            n <= NARROW ? " narrow" : "");
+    for (const char *c = columns; *c != '\0'; c++)
+        n += *c == '|';
+    fprintf(
+        p->out,
+        "</div></div>\n<details><summary>Numbers</summary><div class=\"wide%s\"><table><thead><tr>",
+        n <= HALF_COLUMNS ? " half" : "");
     while (*columns != '\0') {
         char name[64];
         size_t len = strcspn(columns, "|");

@@ -59,6 +59,21 @@ enum status read_checked(const struct ope_rows *r, size_t i, struct problem *pro
     return STATUS_OK;
 }
 
+/* A target that came with the log must be one for each row of it. */
+static enum status given_checked(const struct ope_rows *r, struct problem *problem)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        double sum = 0;
+        for (int a = 0; a < r->k; a++)
+            sum += r->given[i * (size_t)r->k + (size_t)a];
+        if (!(fabs(sum - 1) < 1e-3))
+            return problem_set(problem, STATUS_BAD_REQUEST, "",
+                               "row %" PRIu64 ": the target's probabilities sum to %g, not 1",
+                               r->seq[i], sum);
+    }
+    return STATUS_OK;
+}
+
 /* Rows without a unit are one by themselves. */
 static void own_units(struct ope_rows *r)
 {
@@ -77,6 +92,8 @@ enum status ope_read(const struct ope_source *s, struct ope_rows *rows, struct p
     if (status == STATUS_OK && rows->n == 0)
         status = problem_set(problem, STATUS_BAD_REQUEST, "",
                              "no decisions in it (%" PRId64 " records are none)", rows->skipped);
+    if (status == STATUS_OK && rows->has_given && s->target && s->target->kind == TARGET_GIVEN)
+        status = given_checked(rows, problem);
     if (status == STATUS_OK && !rows_week(rows))
         status = problem_set(problem, STATUS_UNAVAILABLE, "", "out of memory");
     own_units(rows);

@@ -70,10 +70,24 @@ static bool take_matrix(struct json_log *j, size_t row, json_t *v, int which)
     return true;
 }
 
-static void take_features(struct ope_rows *r, size_t row, const json_t *x)
+static bool take_features(struct ope_rows *r, size_t row, const json_t *x)
 {
-    for (size_t i = 0; i < json_array_size(x) && i < (size_t)r->d; i++)
-        r->x[row * (size_t)r->d + i] = (float)json_number_value(json_array_get(x, i));
+    bool ok = x == NULL || json_is_array(x);
+    for (size_t i = 0; ok && i < json_array_size(x); i++) {
+        ok = json_is_number(json_array_get(x, i));
+        if (i < (size_t)r->d)
+            r->x[row * (size_t)r->d + i] = (float)json_number_value(json_array_get(x, i));
+    }
+    return ok;
+}
+
+/* A number that may be missing, or null; false when it is something else. */
+static bool take_number(const json_t *o, const char *name, double *out)
+{
+    const json_t *v = json_object_get(o, name);
+    if (json_is_number(v))
+        *out = json_number_value(v);
+    return v == NULL || json_is_null(v) || json_is_number(v);
 }
 
 static void take_time(struct ope_rows *r, size_t row, const json_t *v)
@@ -99,15 +113,17 @@ static enum status take_own(struct json_log *j, json_t *o)
     size_t at = (size_t)row;
     r->arm[at] = (uint32_t)column;
     for (int i = 0; i < AIM_UTILITY; i++)
-        if (json_is_number(json_object_get(o, label[i])))
-            r->label[i][at] = json_number_value(json_object_get(o, label[i]));
+        if (!take_number(o, label[i], &r->label[i][at]))
+            return wrong(j, "quality, cost_usd, latency_ms and failure are numbers");
     if (!take_matrix(j, at, json_object_get(o, "pmf"), 0) ||
         !take_matrix(j, at, json_object_get(o, "pi"), 1) ||
         !take_matrix(j, at, json_object_get(o, "q"), 2))
         return wrong(j, "pmf, pi and q are objects of numbers by arm");
-    r->p[at] = json_is_number(json_object_get(o, "p")) ? json_number_value(json_object_get(o, "p"))
-                                                       : r->pmf[at * (size_t)r->k + r->arm[at]];
-    take_features(r, at, json_object_get(o, "x"));
+    r->p[at] = r->pmf[at * (size_t)r->k + r->arm[at]];
+    if (!take_number(o, "p", &r->p[at]))
+        return wrong(j, "p is a number");
+    if (!take_features(r, at, json_object_get(o, "x")))
+        return wrong(j, "x is a list of numbers");
     take_time(r, at, json_object_get(o, "time"));
     bool ok = take_text(json_object_get(o, "session"), &r->units, &r->unit[at]);
     for (int i = 0; i < SEG_WEEK; i++)
@@ -219,7 +235,7 @@ enum status read_json(const struct ope_source *s, struct ope_rows *rows, struct 
         return problem_set(problem, STATUS_BAD_REQUEST, "", "%s", strerror(errno));
     while (status == STATUS_OK && (len = getline(&line, &room, in)) >= 0) {
         j.number++;
-        if (len > 1)
+        if (strspn(line, " \t\r\n") < (size_t)len)
             status = read_line(&j, line, (size_t)len);
         if (s->progress && j.number % 65536 == 0)
             s->progress(s->path, j.number, 0);

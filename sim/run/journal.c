@@ -255,7 +255,7 @@ enum status journal_append(int fd, const struct experiment *e, int policy, uint6
         return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     struct text t = text_over(room, JOURNAL_LINE_MAX);
     journal_line(&t, e, policy, seed, job);
-    errno = ENOMEM;
+    errno = t.full ? ENOMEM : ENOSPC; /* of a write that was too short */
     bool ok = !t.full && write(fd, t.at, t.len) == (ssize_t)t.len;
     free(room);
     return ok ? STATUS_OK

@@ -135,6 +135,26 @@ def purser(build, s, *words, key=None, code=0):
     return out.stdout + out.stderr
 
 
+def test_settings_long_values_show_where_they_differ(build):
+    s = Service(build)
+    rules = [{"task": f"task-{i}", "tier": "small"} for i in range(20)]
+    for tier, reason in (("small", "first"), ("large", "second")):
+        rules[12]["tier"] = tier
+        purser(build, s, "config", "set", "rules=" + json.dumps(rules), "--apply", "--reason", reason)
+    for said in (purser(build, s, "config", "history", "rules"), purser(build, s, "config", "diff")):
+        line = said.splitlines()[-1].strip()
+        before, after = line.split(" -> ")
+        assert line.startswith("/rules: ...") and "small" in before and "large" in after, said
+        assert len(line) < 160, line
+    # A character of two bytes is not cut in two.
+    for end in ("one", "two"):
+        name = "rules=" + json.dumps([{"words": ["é" * 30, end], "tier": "small"}])
+        purser(build, s, "config", "set", name, "--apply", "--reason", end)
+    said = purser(build, s, "config", "diff")
+    assert "one" in said and "two" in said and said.encode().decode() == said, said
+    assert s.stop()[0] == 0
+
+
 def test_settings_weights_there_and_back(build):
     s = Service(build, objective={"cost": 0.05}, policy={"floor": 0.3, "floor_min": 0.3},
                 pools=[{"name": "all", "usd": 1000, "mode": "quantile"}])

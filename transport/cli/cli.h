@@ -87,11 +87,13 @@ int cli_explain(struct cli *c);
  * commands of a part (its member of the document, NULL = all); cli_part_set one that was given as
  * NAME=VALUE or --NAME VALUE. */
 int cli_config(struct cli *c);
-/* Of an entry of the audit what is about a path, for people. */
-void cli_show_entry(const json_t *entry, const char *about);
 int cli_part_history(struct cli *c, const char *part);
 int cli_part_rollback(struct cli *c, const char *part);
 int cli_part_set(struct cli *c, const char *part, const char *const options[]);
+/* cli_changes.c: changes (path, from, to) at, below or above a path, and an entry of the audit with
+ * those that it made, for people. */
+void cli_show_changes(const json_t *changes, const char *about);
+void cli_show_entry(const json_t *entry, const char *about);
 /* cli_operate.c: cli_part_set of one model or pool, whose name is the next operand. */
 int cli_element_set(struct cli *c, const char *list);
 /* cli_audit.c */

@@ -4,6 +4,7 @@
  * through the same client library that applications link, so these commands are also its first
  * test.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,10 @@ static void show_decision(const json_t *d)
 static bool put_prompt(struct cli *c, json_t *message)
 {
     const char *text = cli_option(c, "--prompt"), *path = cli_option(c, "--prompt-file");
+    if (text && path) {
+        cli_usage(c, "--prompt or --prompt-file, not both");
+        return false;
+    }
     if (text) {
         json_object_set_new(message, "prompt", json_string(text));
         return true;
@@ -89,6 +94,11 @@ static bool put_numbers(struct cli *c, json_t *message, const char *const (*name
         bool present;
         if (!cli_number(c, (*names)[0], &v, &present))
             return false;
+        if (present && integers && !(fabs(v) < 9e15 && floor(v) == v)) {
+            char what[64];
+            snprintf(what, sizeof what, "%.40s is a whole number", (*names)[0]);
+            return cli_usage(c, what), false;
+        }
         if (present)
             json_object_set_new(message, (*names)[1],
                                 integers ? json_integer((json_int_t)v) : json_real(v));
@@ -231,10 +241,11 @@ int cli_feedback(struct cli *c)
     json_t *m = json_pack("{s:i,s:s}", "v", 1, "op", "feedback");
     put_strings(c, m, strings);
     bool ok = put_numbers(c, m, reals, false) && put_numbers(c, m, integers, true);
-    if (cli_flag(c, "--failed"))
-        json_object_set_new(m, "failed", json_true());
-    if (cli_flag(c, "--succeeded"))
-        json_object_set_new(m, "failed", json_false());
+    bool failed = cli_flag(c, "--failed"), succeeded = cli_flag(c, "--succeeded");
+    if (ok && failed && succeeded)
+        ok = cli_usage(c, "--failed or --succeeded, not both") == CLI_OK;
+    if (failed || succeeded)
+        json_object_set_new(m, "failed", json_boolean(failed));
     if (cli_flag(c, "--retract"))
         json_object_set_new(m, "retract", json_true());
     const char *id = cli_operand(c);

@@ -223,6 +223,8 @@ static int read_options(struct import *im, enum price_format *format)
         return cli_usage(c, "--map is NAME_IN_LIST=NAME");
     if (im->apply && im->into)
         return cli_usage(c, "--into a file, or --apply to the service, not both");
+    if (im->add && !im->apply)
+        return cli_usage(c, "--add is of --apply");
     if (im->json && im->into && strcmp(im->into, "-") == 0)
         return cli_usage(c, "--into - and --json both want the output");
     return CLI_OK;

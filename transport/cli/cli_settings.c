@@ -5,11 +5,9 @@
  * was made from, so two operators cannot overwrite each other unseen. Going back is the same: the
  * document as an entry of the audit left it, all of it or one part.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/budget/window.h"
 #include "transport/audit_diff.h"
 #include "transport/cli/cli.h"
 
@@ -89,36 +87,6 @@ static void forget(struct change *x)
 }
 
 /* ---- shown ---- */
-
-static void show_value(const json_t *v)
-{
-    enum { SHOWN = 60 };
-    char *s = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12)) : NULL;
-    if (!v)
-        printf("(none)");
-    else if (s)
-        printf("%.*s%s", SHOWN, s, strlen(s) > SHOWN ? "..." : "");
-    free(s);
-}
-
-/* Those at, below or above a path. */
-static void show_changes(const json_t *changes, const char *about)
-{
-    size_t i;
-    json_t *x;
-    json_array_foreach(changes, i, x)
-    {
-        const char *path = cli_text(x, "path");
-        size_t n = strlen(path), m = strlen(about);
-        if (strncmp(path, about, n < m ? n : m) != 0)
-            continue;
-        printf("  %s: ", path);
-        show_value(json_object_get(x, "from"));
-        printf(" -> ");
-        show_value(json_object_get(x, "to"));
-        putchar('\n');
-    }
-}
 
 static json_t *message_of(const struct change *x, const char *op)
 {
@@ -228,7 +196,7 @@ static int carry_out(struct cli *c, const struct change *x)
     if (none && !c->json)
         printf("nothing would change\n");
     else if (code == CLI_OK && !c->json)
-        show_changes(changes, "");
+        cli_show_changes(changes, "");
     json_decref(changes);
     if (code == CLI_OK && x->preview && !none)
         code = preview(c, x);
@@ -296,16 +264,6 @@ int cli_part_set(struct cli *c, const char *part, const char *const options[])
 }
 
 /* ---- history ---- */
-
-void cli_show_entry(const json_t *e, const char *about)
-{
-    char at[WINDOW_TIME_CAP];
-    window_time_write(json_integer_value(json_object_get(e, "at_ms")), at);
-    printf("%4" JSON_INTEGER_FORMAT "  %s  %s  %s%s%s\n",
-           json_integer_value(json_object_get(e, "n")), at, cli_text(e, "who"), cli_text(e, "op"),
-           *cli_text(e, "why") ? ": " : "", cli_text(e, "why"));
-    show_changes(json_object_get(e, "changes"), about);
-}
 
 /* Calls visit for each entry about a path, page by page. */
 static int each_entry(struct cli *c, const char *about, void (*visit)(void *ctx, const json_t *e),
@@ -436,7 +394,7 @@ static int show_difference(struct cli *c, double n)
     if (changes && c->json)
         cli_print_json(changes);
     else if (changes)
-        show_changes(changes, "");
+        cli_show_changes(changes, "");
     json_decref(changes);
     json_decref(then);
     forget(&x);
