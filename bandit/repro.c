@@ -8,6 +8,10 @@
  */
 #include "bandit/repro.h"
 
+#include "bandit/ridge/clones.h"
+
+#include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -73,9 +77,34 @@ double repro_exp(double x)
     return exp_small((x - k * ln2_hi) - k * ln2_lo) * power_of_two(k);
 }
 
-/* x = m * 2^k with m in [sqrt(1/2), sqrt(2)); returns ln(m) = 2 atanh((m-1)/(m+1)), whose series
- * in s^2 <= 0.0295 is cut after s^23/23 (the next term is below 1e-19). */
-static double log_small(double x, int *k)
+WIDE_CLONES static void exp_small_each(double r[REPRO_MOST])
+{
+    for (int i = 0; i < REPRO_MOST; i++)
+        r[i] = exp_small(r[i]);
+}
+
+void repro_exps(double *v, int natural, int n)
+{
+    double r[REPRO_MOST] = {0}, scale[REPRO_MOST];
+    assert(n <= REPRO_MOST);
+    for (int i = 0; i < n; i++) {
+        bool base_e = i < natural;
+        double t = base_e ? v[i] * log2e : v[i];
+        bool inside = t >= -1022.0 && t < 1023.0; /* outside r stays 0, and e^0 is 1 */
+        scale[i] = t >= 1023.0 ? saturated : 0;
+        if (!inside)
+            continue;
+        int k = nearest(t);
+        r[i] = base_e ? (v[i] - k * ln2_hi) - k * ln2_lo : (v[i] - k) * ln2;
+        scale[i] = power_of_two(k);
+    }
+    exp_small_each(r);
+    for (int i = 0; i < n; i++)
+        v[i] = r[i] * scale[i];
+}
+
+/* x = m * 2^k with m in [sqrt(1/2), sqrt(2)); gives m. */
+static double split(double x, int *k)
 {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -87,6 +116,13 @@ static double log_small(double x, int *k)
         m *= 0.5;
         ++*k;
     }
+    return m;
+}
+
+/* ln(m) = 2 atanh((m-1)/(m+1)), whose series in s^2 <= 0.0295 is cut after s^23/23 (the next term
+ * is below 1e-19). */
+static inline double log_mantissa(double m)
+{
     double s = (m - 1.0) / (m + 1.0);
     double z = s * s;
     double p = 1.0 / 23.0;
@@ -100,13 +136,36 @@ double repro_log2(double x)
     if (!(x >= smallest_normal))
         return -1022.0;
     int k;
-    double rest = log_small(x, &k);
+    double rest = log_mantissa(split(x, &k));
     return k + rest * log2e;
+}
+
+static double log_whole(int k, double rest)
+{
+    return k * ln2_hi + (k * ln2_lo + rest);
 }
 
 double repro_log(double x)
 {
     int k;
-    double rest = log_small(x >= smallest_normal ? x : smallest_normal, &k);
-    return k * ln2_hi + (k * ln2_lo + rest);
+    double rest = log_mantissa(split(x >= smallest_normal ? x : smallest_normal, &k));
+    return log_whole(k, rest);
+}
+
+WIDE_CLONES static void log_each(double m[REPRO_MOST])
+{
+    for (int i = 0; i < REPRO_MOST; i++)
+        m[i] = log_mantissa(m[i]);
+}
+
+void repro_logs(double *v, int n)
+{
+    double m[REPRO_MOST] = {1, 1, 1, 1, 1, 1, 1, 1};
+    int k[REPRO_MOST];
+    assert(n <= REPRO_MOST);
+    for (int i = 0; i < n; i++)
+        m[i] = split(v[i] >= smallest_normal ? v[i] : smallest_normal, &k[i]);
+    log_each(m);
+    for (int i = 0; i < n; i++)
+        v[i] = log_whole(k[i], m[i]);
 }

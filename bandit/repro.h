@@ -15,5 +15,10 @@ double repro_log2(double x);
 /* repro_exp gives e^x, repro_log gives ln(x), with the ranges of the two above. */
 double repro_exp(double x);
 double repro_log(double x);
+/* repro_exps replaces the first `natural` of n <= REPRO_MOST numbers by e^x and the others by 2^x,
+ * repro_logs numbers by their ln: the same bits as one by one, sooner. */
+enum { REPRO_MOST = 8 };
+void repro_exps(double *v, int natural, int n);
+void repro_logs(double *v, int n);
 
 #endif

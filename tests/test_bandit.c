@@ -156,6 +156,15 @@ static void repro_golden_bits(void **state)
         double out[4] = {repro_exp2(x), repro_exp(x * 0.5), repro_log2(fabs(x)),
                          repro_log(fabs(x))};
         digest = hash64(out, sizeof out, digest);
+        double together[] = {x * 0.5, x, x * 2, -x, x * 1.2};
+        const double apart[] = {out[1], repro_exp(x), repro_exp2(x * 2), repro_exp2(-x),
+                                repro_exp2(x * 1.2)};
+        repro_exps(together, 2, 5);
+        assert_memory_equal(together, apart, sizeof apart);
+        double logs[] = {fabs(x), 1 + x * x, 0};
+        const double each[] = {out[3], repro_log(1 + x * x), repro_log(0)};
+        repro_logs(logs, 3);
+        assert_memory_equal(logs, each, sizeof each);
     }
     assert_bits(digest, 0x8b56efd503a7de9fu);
 }

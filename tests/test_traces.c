@@ -249,6 +249,123 @@ static void rates_shape(void **state)
     trace_free(&t);
 }
 
+static const char *const chunk_names[] = {"chunk-7-trace.csv", "chunk-7-dataset.json",
+                                          "chunk-9-trace.csv", "chunk-9-dataset.json"};
+
+static const char *chunk(const struct folder *f, int i)
+{
+    static char path[160];
+    snprintf(path, sizeof path, "%s/%s", f->dir, chunk_names[i]);
+    return path;
+}
+
+static int teardown_chunks(void **state)
+{
+    struct folder *f = *state;
+    for (int i = 0; i < 4; i++)
+        unlink(chunk(f, i));
+    return teardown(state);
+}
+
+/* A folder of pairs is the same requests as the file of their rates; lengths are those of the
+ * client, of the epoch that has begun. */
+static void chunks_shape(void **state)
+{
+    enum { N = 20000 };
+    struct folder *f = *state;
+    struct problem p = {0};
+    struct trace t, rates;
+    size_t early[2] = {0}, late[2] = {0};
+    put(f->path,
+        "client,t_s,rate_rps,cv\n7,0,20,1\n7,600,20,1\n7,1200,0,0\n9,0,40,2\n9,600,40,2\n");
+    put(chunk(f, 0), "0,20,1,Gamma,1,0.05\r\n600,20,1,Weibull,1,0.05\n1200,0,0,,0,0\n");
+    put(chunk(f, 1),
+        "{\"0\":{\"input_tokens\":\"{11: 0.25, 12: 0.75}\",\"output_tokens\":\"{5: 1}\"},"
+        "\"600\":{\"input_tokens\":\"{13: 0.5}\",\"output_tokens\":\"{6:0.5,7:0.5}\","
+        "\"reason_ratio\":\"{0.1: 1}\"},"
+        "\"900\":{\"input_tokens\":\"{}\",\"output_tokens\":\"{}\"}}");
+    put(chunk(f, 2), "0,40,2,Gamma,1,0.05\n600,40,2,Gamma,1,0.05\n");
+    put(chunk(f, 3), "{\"1200\":{\"input_tokens\":\"{21: 1}\",\"output_tokens\":\"{22: 1}\"}}");
+    assert_int_equal(trace_load(f->path, N, 1, &rates, &p), STATUS_OK);
+    assert_int_equal(trace_load(f->dir, N, 1, &t, &p), STATUS_OK);
+    assert_int_equal(t.n, rates.n);
+    assert_memory_equal(t.at_ms, rates.at_ms, t.n * sizeof *t.at_ms);
+    assert_memory_equal(t.client, rates.client, t.n * sizeof *t.client);
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.client[i] == 9) {
+            assert_true(t.in[i] == 21 && t.out[i] == 22);
+            continue;
+        }
+        bool first = t.out[i] == 5;
+        assert_true(first ? t.in[i] == 11 || t.in[i] == 12
+                          : t.in[i] == 13 && (t.out[i] == 6 || t.out[i] == 7));
+        assert_true(first ? t.at_ms[i] < 601000 : t.at_ms[i] > 599000); /* since the first one */
+        early[0] += first;
+        early[1] += first && t.in[i] == 11;
+        late[0] += !first;
+        late[1] += t.out[i] == 6;
+    }
+    assert_true(fabs((double)early[1] / (double)early[0] - 0.25) < 0.05); /* 6 deviations */
+    assert_true(fabs((double)late[1] / (double)late[0] - 0.5) < 0.06);
+    trace_free(&t);
+    assert_int_equal(trace_load(chunk(f, 2), 100, 1, &t, &p), STATUS_OK); /* one client alone */
+    assert_true(t.n > 0 && t.client[0] == 9 && t.in[0] == 21);
+    trace_free(&t);
+    trace_free(&rates);
+    unlink(chunk(f, 1));
+    unlink(chunk(f, 3));
+    assert_int_equal(trace_load(f->dir, N, 1, &t, &p), STATUS_OK);
+    assert_null(t.in);
+    trace_free(&t);
+}
+
+static void chunks_are_refused_by_place(void **state)
+{
+    struct folder *f = *state;
+    static const char fine[] = "0,40,2,Gamma,1,0.05\n",
+                      lengths[] =
+                          "{\"0\":{\"input_tokens\":\"{1: 1}\",\"output_tokens\":\"{1: 1}\"}}";
+    static const struct {
+        const char *windows, *lengths, *want;
+    } bad[] = {
+        {NULL, NULL, "no chunk-N-trace.csv"},
+        {"", NULL, "no requests"},
+        {"0,0,0,,0,0\n", NULL, "no requests"},
+        {"0,1\n", NULL, "chunk-7-trace.csv:1: expected start,rate,cv"},
+        {"0,1,1,Gamma,1,1,1\n", NULL, "chunk-7-trace.csv:1: expected start,rate,cv"},
+        {"0,1,1,Gamma,1,1\nx,1,1,Gamma,1,1\n", NULL, "chunk-7-trace.csv:2: expected seconds"},
+        {"0,-1,1,Gamma,1,1\n", NULL, "chunk-7-trace.csv:1: expected requests"},
+        {"0,1,,Gamma,1,1\n", NULL, "chunk-7-trace.csv:1: expected a coefficient"},
+        {"0,1,1,Gamma,1,1\n0,2,1,Gamma,1,1\n", NULL,
+         "chunk-7-trace.csv:2: has the window of line 1"},
+        {fine, "{", "chunk-7-dataset.json:1: "},
+        {fine, "{}", "no lengths of requests"},
+        {fine, "{\"noon\":{}}", "\"noon\": the name of each member must be seconds"},
+        {fine, "{\"0\":{\"input_tokens\":\"{1: 1}\"}}", "\"0\": needs \"input_tokens\""},
+        {fine, "{\"0\":{\"input_tokens\":\"{1: 1\",\"output_tokens\":\"{1: 1}\"}}", "\"0\": needs"},
+        {fine, "{\"0\":{\"input_tokens\":\"{-1: 1}\",\"output_tokens\":\"{1: 1}\"}}",
+         "\"0\": needs"},
+        {fine, "{\"0\":{\"input_tokens\":\"{1: 0}\",\"output_tokens\":\"{1: 1}\"}}",
+         "\"0\": needs"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct problem p = {0};
+        struct trace t;
+        if (bad[i].windows != NULL)
+            put(chunk(f, 0), bad[i].windows);
+        if (bad[i].lengths != NULL)
+            put(chunk(f, 1), bad[i].lengths);
+        assert_int_equal(trace_load(f->dir, 10, 1, &t, &p), STATUS_BAD_REQUEST);
+        says(&p, bad[i].want);
+    }
+    struct problem p = {0};
+    struct trace t;
+    put(chunk(f, 1), lengths);
+    put(chunk(f, 2), fine);
+    assert_int_equal(trace_load(f->dir, 10, 1, &t, &p), STATUS_BAD_REQUEST);
+    says(&p, "chunk-9-dataset.json is missing");
+}
+
 /* Gaps keep their coefficient of variation when all requests are kept, and get more even when a
  * share is: 1 + share (cv^2 - 1). */
 static void gaps_vary_as_told(void **state)
@@ -468,6 +585,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(tables_are_refused_by_place, setup, teardown),
         cmocka_unit_test_setup_teardown(azure_shape, setup, teardown),
         cmocka_unit_test_setup_teardown(rates_shape, setup, teardown),
+        cmocka_unit_test_setup_teardown(chunks_shape, setup, teardown_chunks),
+        cmocka_unit_test_setup_teardown(chunks_are_refused_by_place, setup, teardown_chunks),
         cmocka_unit_test_setup_teardown(gaps_vary_as_told, setup, teardown),
         cmocka_unit_test_setup_teardown(traces_are_refused_by_place, setup, teardown),
         cmocka_unit_test(numbers),

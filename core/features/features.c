@@ -397,7 +397,10 @@ void features_build(const struct params *p, const struct lens *lens, const struc
 {
     struct excerpt e = excerpt_of(r->prompt, r->prompt_len);
     struct layout l = features_layout(p, lens);
-    struct lens_view unseen = {.label = -1, .complexity = -1};
+    struct lens_view unread, *seen = view ? view : &unread;
+    seen->cluster = 0; /* the rest is there if a lens has looked */
+    seen->label = -1;
+    seen->complexity = -1;
     memset(x, 0, (size_t)features_dim(&l) * sizeof *x);
     *x++ = 1;
     if (l.n[BLOCK_SHAPE])
@@ -411,12 +414,10 @@ void features_build(const struct params *p, const struct lens *lens, const struc
         build_text(&e, l.n[BLOCK_TEXT], x);
     x += l.n[BLOCK_TEXT];
     if (l.n[BLOCK_LENS] && r->prompt)
-        build_lens(lens, &e, x, &unseen);
+        build_lens(lens, &e, x, seen);
     x += l.n[BLOCK_LENS];
     if (l.n[BLOCK_CALLER])
         build_caller(r, l.n[BLOCK_CALLER], x);
-    if (view)
-        *view = unseen;
 }
 
 void features_precision(const struct params *p, const struct layout *l, enum target t,

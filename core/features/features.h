@@ -34,8 +34,8 @@ int features_dim(const struct layout *l);
 uint64_t features_schema(const struct layout *l);
 /* features_map writes for each entry of `to` the entry of `from` that means the same, -1 = none. */
 void features_map(const struct layout *from, const struct layout *to, int *map);
-/* features_build writes the entries of x, and to view (may be NULL) what the lens said; zeros and
- * label -1 when there is none. */
+/* features_build writes the entries of x, and to view (may be NULL) what the lens said; without one
+ * only cluster 0, label -1 and complexity -1. */
 void features_build(const struct params *p, const struct lens *lens, const struct request *r,
                     float *x, struct lens_view *view);
 /* features_precision writes the prior precision of each entry (one double each), in units

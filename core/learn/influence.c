@@ -108,11 +108,10 @@ static double within(double v, double middle, double factor)
 }
 
 /* A label is log(1 + y), so a factor of 1 + y is a distance. */
-static void bound_log(struct credit *c, enum target t, double raw, double off)
+static void bound_log(struct credit *c, enum target t, double middle, double off)
 {
     if (!c->has[t])
         return;
-    double middle = repro_log(1 + (raw > 0 ? raw : 0));
     double low = middle > off ? middle - off : 0, high = middle + off;
     double v = c->label[t];
     c->label[t] = v < low ? low : v > high ? high : v;
@@ -154,9 +153,11 @@ void influence_bound(struct credit *c, const struct decision_row *row, double mo
 {
     if (!(most_off > 0))
         return;
-    double off = repro_log(most_off);
-    bound_log(c, TARGET_TOKENS, (double)row->tokens_raw, off);
-    bound_log(c, TARGET_LATENCY, (double)row->latency_raw, off);
+    double tokens = (double)row->tokens_raw, ms = (double)row->latency_raw;
+    double log[] = {most_off, 1 + (tokens > 0 ? tokens : 0), 1 + (ms > 0 ? ms : 0)};
+    repro_logs(log, 3);
+    bound_log(c, TARGET_TOKENS, log[1], log[0]);
+    bound_log(c, TARGET_LATENCY, log[2], log[0]);
     if (c->has_cost)
         bound_cost(c, row, most_off);
 }

@@ -11,17 +11,29 @@ static const double TOKENS_LIMIT = 1e6, LATENCY_LIMIT = 1e7;
 
 /* ---- running quotients ---- */
 
-/* The quotients of a tenant's learner start from those of the shared one. */
-static double smear_value(const struct learner *l, int arm, enum target t)
+/* The quotients of a tenant's learner start from those of the shared one. left: as of now, of the
+ * weight that they had at their epoch. */
+static double smear_toward(const struct learner *l, int arm, enum target t)
 {
-    double toward = learner_takes(l) ? smear_value(l->parent, arm, t) : 1;
-    return ratio_value(&l->smear[arm][t], &l->forgets, toward, learner_clock(l));
+    if (!learner_takes(l))
+        return 1;
+    return ratio_value(&l->parent->smear[arm][t], &l->parent->forgets,
+                       smear_toward(l->parent, arm, t), learner_clock(l->parent));
+}
+
+static double smear_value(const struct learner *l, int arm, enum target t, double left)
+{
+    return ratio_value_at(&l->smear[arm][t], smear_toward(l, arm, t), left);
+}
+
+static double cost_toward(const struct learner *l, int arm)
+{
+    return learner_takes(l) ? learner_cost_ratio(l->parent, arm) : 1;
 }
 
 double learner_cost_ratio(const struct learner *l, int arm)
 {
-    double toward = learner_takes(l) ? learner_cost_ratio(l->parent, arm) : 1;
-    return ratio_value(&l->cost[arm], &l->forgets, toward, learner_clock(l));
+    return ratio_value(&l->cost[arm], &l->forgets, cost_toward(l, arm), learner_clock(l));
 }
 
 /* ---- predicting ---- */
@@ -44,15 +56,24 @@ static void predict_sds(struct ridge *const *r, const double *x, double *sd)
     }
 }
 
-/* exp(theta'x) - 1, before and after smearing. */
-static double predict_log(const struct ridge *r, const double *x, double limit, double *raw)
+/* What a prediction needs of exponentials: exp(theta'x) of tokens and latency, and how much of the
+ * running quotients is left of what they were at their epochs. */
+enum { EXP_TOKENS, EXP_LATENCY, LEFT_TOKENS, LEFT_LATENCY, LEFT_COST, EXPS };
+
+static void predict_exps(const struct learner *l, int arm, const double *x, double e[EXPS])
 {
-    *raw = clip(repro_exp(clip(ridge_mean(r, x), 0, 40)) - 1, 0, limit);
-    return *raw;
+    struct ridge *const *r = l->ridge[arm];
+    int64_t now = learner_clock(l);
+    e[EXP_TOKENS] = clip(ridge_mean(r[TARGET_TOKENS], x), 0, 40);
+    e[EXP_LATENCY] = clip(ridge_mean(r[TARGET_LATENCY], x), 0, 40);
+    e[LEFT_TOKENS] = ratio_age(&l->smear[arm][TARGET_TOKENS], &l->forgets, now);
+    e[LEFT_LATENCY] = ratio_age(&l->smear[arm][TARGET_LATENCY], &l->forgets, now);
+    e[LEFT_COST] = ratio_age(&l->cost[arm], &l->forgets, now);
+    repro_exps(e, LEFT_TOKENS, EXPS);
 }
 
 static void predict_cost(const struct learner *l, const struct model *m, int arm,
-                         const struct event_decided *q, struct prediction *out)
+                         const struct event_decided *q, double left, struct prediction *out)
 {
     const double usd = 1e-12; /* per picodollar */
     double cached = (double)q->cached_tokens, fresh = (double)(q->prompt_tokens - q->cached_tokens);
@@ -67,7 +88,7 @@ static void predict_cost(const struct learner *l, const struct model *m, int arm
         out->cost_sd = 0;
         return;
     }
-    double k = usd * learner_cost_ratio(l, arm);
+    double k = usd * ratio_value_at(&l->cost[arm], cost_toward(l, arm), left);
     out->cost_usd = k * (input + (double)price->out * out->tokens);
     out->cost_sd = k * (double)price->out * out->tokens_sd;
 }
@@ -76,18 +97,20 @@ void learner_predict(const struct learner *l, const struct model *m, int arm, co
                      const struct event_decided *q, struct prediction *out)
 {
     struct ridge *const *r = l->ridge[arm];
-    double sd[TARGETS];
+    double sd[TARGETS], e[EXPS];
+    predict_exps(l, arm, x, e);
     predict_sds(r, x, sd);
     out->quality = clip(ridge_mean(r[TARGET_QUALITY], x), 0, 1);
     out->quality_sd = sd[TARGET_QUALITY];
     double limit = q->max_output_tokens > 0 ? (double)q->max_output_tokens : TOKENS_LIMIT;
-    double tokens = predict_log(r[TARGET_TOKENS], x, TOKENS_LIMIT, &out->tokens_raw);
-    out->tokens = clip(tokens * smear_value(l, arm, TARGET_TOKENS), 0, limit);
+    out->tokens_raw = clip(e[EXP_TOKENS] - 1, 0, TOKENS_LIMIT);
+    out->tokens =
+        clip(out->tokens_raw * smear_value(l, arm, TARGET_TOKENS, e[LEFT_TOKENS]), 0, limit);
     out->tokens_sd = (1 + out->tokens) * sd[TARGET_TOKENS];
-    double ms = predict_log(r[TARGET_LATENCY], x, LATENCY_LIMIT, &out->latency_raw);
-    out->latency_ms = ms * smear_value(l, arm, TARGET_LATENCY);
-    out->latency_sd = (1 + ms) * sd[TARGET_LATENCY];
+    out->latency_raw = clip(e[EXP_LATENCY] - 1, 0, LATENCY_LIMIT);
+    out->latency_ms = out->latency_raw * smear_value(l, arm, TARGET_LATENCY, e[LEFT_LATENCY]);
+    out->latency_sd = (1 + out->latency_raw) * sd[TARGET_LATENCY];
     out->failure = clip(ridge_mean(r[TARGET_FAILURE], x), 0, 1);
     out->failure_sd = sd[TARGET_FAILURE];
-    predict_cost(l, m, arm, q, out);
+    predict_cost(l, m, arm, q, e[LEFT_COST], out);
 }

@@ -52,11 +52,20 @@ void ratio_block_add(struct ratio *r, const struct forgetting *f, const struct r
                   v * block->weight);
 }
 
+double ratio_age(const struct ratio *r, const struct forgetting *f, int64_t now_ms)
+{
+    return forgetting_age(f, r->epoch_ms, now_ms);
+}
+
 double ratio_value(const struct ratio *r, const struct forgetting *f, double toward, int64_t now_ms)
+{
+    return ratio_value_at(r, toward, weight_at(f, r->epoch_ms, now_ms));
+}
+
+double ratio_value_at(const struct ratio *r, double toward, double today)
 {
     if (!(r->weight > 0) || !(r->den > 0))
         return toward;
-    double today = weight_at(f, r->epoch_ms, now_ms); /* from epoch units to now */
     double prior = PRIOR_WEIGHT * r->den / (r->weight * today);
     double q = (r->num + toward * prior) / (r->den + prior);
     return q < LEAST ? LEAST : q > MOST ? MOST : q;

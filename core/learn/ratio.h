@@ -20,6 +20,10 @@ void ratio_add(struct ratio *r, const struct forgetting *f, double num, double d
  * observations of today; toward itself when there is none. */
 double ratio_value(const struct ratio *r, const struct forgetting *f, double toward,
                    int64_t now_ms);
+/* ratio_age gives the x with which 2^x is what an observation of the sums' epoch counts as of
+ * now_ms, and ratio_value_at the quotient where that is known. */
+double ratio_age(const struct ratio *r, const struct forgetting *f, int64_t now_ms);
+double ratio_value_at(const struct ratio *r, double toward, double today);
 /* ratio_block gives the sums as of now_ms; ratio_block_add adds (v > 0) or takes back sums that
  * were so as of as_of_ms, v times. */
 struct ratio ratio_block(const struct ratio *r, const struct forgetting *f, int64_t now_ms);

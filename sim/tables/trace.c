@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Traces of real traffic. Of rates, each client is a renewal process with gamma-distributed gaps
- * (shape 1/cv^2) in operational time, the integral of its rate: a gap is drawn there and mapped
- * back, so that rates may change within a gap. Fewer requests than the rates amount to are a random
- * share of them, which makes gaps more even. Clients are merged by time. Not done: the token counts
- * of ServeGen's clients, which its rates do not carry.
- */
+/* Traces of real traffic that are a line a request, and what a trace makes of a table. Those that
+ * are rates: trace_rates.c. */
 #include "sim/tables/trace.h"
 
 #include "bandit/rng.h"
 #include "core/moment.h"
 #include "sim/tables/csv.h"
+#include "sim/tables/rates.h"
 #include "sim/disturb/course.h"
 
 #include <math.h>
@@ -18,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAPS = 0x67617073, ORDER_TRACE = 5, CLIENTS_MAX = 1 << 20 };
-#define TIME_MOST 1e11 /* seconds: some 3000 years */
+enum { ORDER_TRACE = 5 };
 
 void trace_free(struct trace *t)
 {
@@ -38,13 +33,8 @@ uint64_t trace_digest(const struct trace *t, uint64_t h)
     return t->client != NULL ? hash64(t->client, t->n * sizeof *t->client, h) : h;
 }
 
-static enum status no_memory(struct problem *problem)
-{
-    return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
-}
-
-static enum status room(struct trace *t, size_t n, bool tokens, bool clients,
-                        struct problem *problem)
+enum status trace_room(struct trace *t, size_t n, bool tokens, bool clients,
+                       struct problem *problem)
 {
     n += n == 0;
     t->at_ms = malloc(n * sizeof *t->at_ms);
@@ -52,7 +42,7 @@ static enum status room(struct trace *t, size_t n, bool tokens, bool clients,
     t->out = tokens ? malloc(n * sizeof *t->out) : NULL;
     t->client = clients ? malloc(n * sizeof *t->client) : NULL;
     bool ok = t->at_ms && (!tokens || (t->in && t->out)) && (!clients || t->client);
-    return ok ? STATUS_OK : no_memory(problem);
+    return ok ? STATUS_OK : problem_set(problem, STATUS_INTERNAL, "", "out of memory");
 }
 
 /* ---- requests ---- */
@@ -102,8 +92,9 @@ static enum status read_requests(struct csv *c, size_t n, struct trace *t)
     if (at < 0 || in < 0 || out < 0)
         return csv_fault(c, -1,
                          "needs columns TIMESTAMP,ContextTokens,GeneratedTokens or "
-                         "t_s,in_tokens,out_tokens or client,t_s,rate_rps,cv");
-    enum status status = room(t, n, true, false, c->problem);
+                         "t_s,in_tokens,out_tokens or client,t_s,rate_rps,cv, or to be a "
+                         "folder of chunk-N-trace.csv");
+    enum status status = trace_room(t, n, true, false, c->problem);
     while (status == STATUS_OK && t->n < n && csv_next(c, &status)) {
         if (!read_seconds(c->cell[at], &s))
             return csv_fault(c, at, "expected seconds, or a date and time in UTC");
@@ -120,206 +111,16 @@ static enum status read_requests(struct csv *c, size_t n, struct trace *t)
     return status;
 }
 
-/* ---- rates ---- */
-
-struct rate {
-    uint32_t client;
-    double at_s, rps, cv;
-    uint64_t line;
-};
-struct rate_list {
-    struct rate *item;
-    size_t n, cap;
-    double window_s; /* the least step of a client */
-};
-
-static int by_client(const void *a, const void *b)
-{
-    const struct rate *x = a, *y = b;
-    if (x->client != y->client)
-        return x->client < y->client ? -1 : 1;
-    if (x->at_s < y->at_s || x->at_s > y->at_s)
-        return x->at_s < y->at_s ? -1 : 1;
-    return x->line < y->line ? -1 : x->line > y->line;
-}
-
-static enum status read_rate(struct csv *c, const int column[4], struct rate_list *r)
-{
-    static const struct {
-        double low, high;
-        const char *what;
-    } allowed[4] = {{0, CLIENTS_MAX, "expected the number of a client, up to a million"},
-                    {0, TIME_MOST, "expected seconds"},
-                    {0, 1e9, "expected requests a second"},
-                    {0, 1e4, "expected a coefficient of variation, 0 to 10000"}};
-    double v[4];
-    for (int i = 0; i < 4; i++)
-        if (!csv_number(c->cell[column[i]], &v[i]) || v[i] < allowed[i].low ||
-            v[i] > allowed[i].high)
-            return csv_fault(c, column[i], allowed[i].what);
-    if (r->n == r->cap) {
-        size_t cap = r->cap ? r->cap * 2 : 4096;
-        struct rate *more = reallocarray(r->item, cap, sizeof *more);
-        if (!more)
-            return no_memory(c->problem);
-        r->item = more;
-        r->cap = cap;
-    }
-    r->item[r->n++] = (struct rate){(uint32_t)v[0], v[1], v[2], v[3], c->line};
-    return STATUS_OK;
-}
-
-/* Sorts by client and time and finds the length of windows; a window told twice is refused. */
-static enum status order_rates(struct csv *c, struct rate_list *r)
-{
-    char text[96];
-    qsort(r->item, r->n, sizeof *r->item, by_client);
-    for (size_t i = 1; i < r->n; i++) {
-        const struct rate *a = &r->item[i - 1], *b = &r->item[i];
-        if (a->client != b->client)
-            continue;
-        if (!(b->at_s > a->at_s)) {
-            snprintf(text, sizeof text, "client %u has this window twice, first in line %llu",
-                     b->client, (unsigned long long)a->line);
-            c->line = b->line;
-            return csv_fault(c, -1, text);
-        }
-        if (r->window_s <= 0 || b->at_s - a->at_s < r->window_s)
-            r->window_s = b->at_s - a->at_s;
-    }
-    if (r->window_s <= 0)
-        r->window_s = 1;
-    return STATUS_OK;
-}
-
-/* A gamma draw with scale 1 (Marsaglia and Tsang 2000); below shape 1 by way of shape + 1. */
-static double gamma_draw(double shape, struct rng *g)
-{
-    double boost = 1;
-    if (shape < 1) {
-        boost = pow(1 - rng_uniform(g), 1 / shape);
-        shape += 1;
-    }
-    double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
-    for (;;) {
-        double x = rng_normal(g), v = 1 + c * x;
-        v = v * v * v;
-        if (v > 0 && log(1 - rng_uniform(g)) < 0.5 * x * x + d - d * v + d * log(v))
-            return boost * d * v;
-    }
-}
-
-/* A gap in operational time, mean 1. */
-static double gap(double cv, struct rng *g)
-{
-    if (cv < 0.01) /* as good as even */
-        return 1;
-    return gamma_draw(1 / (cv * cv), g) * cv * cv;
-}
-
-struct arrival {
-    double at_s;
-    uint32_t client;
-};
-struct arrivals {
-    struct arrival *item;
-    size_t n, cap, most; /* most: where a burst beyond all measure ends */
-};
-
-/* The variation of gaps when of the requests a share is kept at random: gaps of the kept are sums
- * of a geometric number of gaps, so their squared variation is 1 + share (cv^2 - 1). */
-static double thinned(double cv, double share)
-{
-    return share < 1 ? sqrt(1 + share * (cv * cv - 1)) : cv;
-}
-
-/* The arrivals of one client, whose windows are rate[0..n-1], scaled; false without memory. */
-static bool arrive(const struct rate *rate, size_t n, double window_s, double scale, uint64_t seed,
-                   struct arrivals *out)
-{
-    struct rng g = rng_stream(seed, GAPS, rate->client);
-    double left =
-        rng_uniform(&g) * gap(thinned(rate->cv, scale), &g); /* the process did not begin here */
-    for (size_t i = 0; i < n; i++) {
-        double have = rate[i].rps * scale * window_s, used = 0;
-        while (have - used >= left && have > 0 && out->n < out->most) {
-            used += left;
-            left = gap(thinned(rate[i].cv, scale), &g);
-            if (out->n == out->cap) {
-                size_t cap = out->cap ? out->cap * 2 : 4096;
-                struct arrival *more = reallocarray(out->item, cap, sizeof *more);
-                if (!more)
-                    return false;
-                out->item = more;
-                out->cap = cap;
-            }
-            out->item[out->n++] =
-                (struct arrival){rate[i].at_s + used / have * window_s, rate->client};
-        }
-        left -= have - used;
-    }
-    return true;
-}
-
-static int by_time(const void *a, const void *b)
-{
-    const struct arrival *x = a, *y = b;
-    if (x->at_s < y->at_s || x->at_s > y->at_s)
-        return x->at_s < y->at_s ? -1 : 1;
-    return x->client < y->client ? -1 : x->client > y->client;
-}
-
-static enum status draw(struct csv *c, const struct rate_list *r, size_t n, uint64_t seed,
-                        struct trace *t)
-{
-    struct arrivals all = {.most = 16 * n + 1024};
-    double expected = 0;
-    bool ok = true;
-    for (size_t i = 0; i < r->n; i++)
-        expected += r->item[i].rps * r->window_s;
-    for (size_t i = 0, k; ok && expected > 0 && i < r->n; i = k) {
-        for (k = i; k < r->n && r->item[k].client == r->item[i].client;)
-            k++;
-        ok = arrive(&r->item[i], k - i, r->window_s, (double)n / expected, seed, &all);
-    }
-    enum status s = ok ? room(t, all.n, false, true, c->problem) : no_memory(c->problem);
-    if (s == STATUS_OK && all.n > 0)
-        qsort(all.item, all.n, sizeof *all.item, by_time);
-    for (; s == STATUS_OK && t->n < all.n && t->n < n; t->n++) {
-        t->at_ms[t->n] = llround((all.item[t->n].at_s - all.item[0].at_s) * 1000);
-        t->client[t->n] = all.item[t->n].client;
-    }
-    free(all.item);
-    return s;
-}
-
-static enum status read_rates(struct csv *c, size_t n, uint64_t seed, struct trace *t)
-{
-    int column[4] = {csv_find(c, "client"), csv_find(c, "t_s"), csv_find(c, "rate_rps"),
-                     csv_find(c, "cv")};
-    struct rate_list r = {0};
-    enum status s = STATUS_OK;
-    for (int i = 0; i < 4; i++)
-        if (column[i] < 0)
-            s = csv_fault(c, -1, "needs columns client,t_s,rate_rps,cv");
-    while (s == STATUS_OK && csv_next(c, &s))
-        s = read_rate(c, column, &r);
-    if (s == STATUS_OK)
-        s = order_rates(c, &r);
-    if (s == STATUS_OK)
-        s = draw(c, &r, n, seed, t);
-    free(r.item);
-    return s;
-}
-
 enum status trace_load(const char *path, size_t n, uint64_t seed, struct trace *out,
                        struct problem *problem)
 {
     struct csv c;
     struct trace t = {0};
+    if (chunks_are(path))
+        return chunks_load(path, n, seed, out, problem);
     enum status s = csv_open(&c, path, problem);
     if (s == STATUS_OK)
-        s = csv_find(&c, "rate_rps") >= 0 ? read_rates(&c, n, seed, &t) : read_requests(&c, n, &t);
+        s = csv_find(&c, "rate_rps") >= 0 ? rates_read(&c, n, seed, &t) : read_requests(&c, n, &t);
     if (s == STATUS_OK && t.n == 0)
         s = csv_fault(&c, -1, "no requests below the header");
     csv_close(&c);
@@ -405,7 +206,7 @@ enum status trace_onto(const struct trace *trace, const struct table *from, cons
     struct table t = {.n_models = from->n_models};
     uint32_t *order = malloc(n * sizeof *order);
     if (order == NULL)
-        return no_memory(problem);
+        return problem_set(problem, STATUS_INTERNAL, "", "out of memory");
     memcpy(t.model, from->model, sizeof t.model);
     memcpy(order, row, n * sizeof *order);
     course_shuffle(order, n, seed, ORDER_TRACE);
