@@ -80,6 +80,18 @@ def test_well_formed_but_odd(build):
     assert s.stop()[0] == 0
 
 
+def test_many_arguments(build):
+    """More than there is memory for: cut off at once, though nothing else happens."""
+    s = Service(build)
+    c = s.raw()
+    c.settimeout(10)  # of an idle connection it is longer
+    c.sendall(b"GET /v1/spend?" + b"a=b&" * 450 + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+    assert c.recv(1) in (b"", b"H")
+    c.close()
+    assert s.ask("GET", "/v1/status")[0] == 200
+    assert s.stop()[0] == 0
+
+
 def test_dripping(build):
     """covers: P22 A byte now and then does not keep a connection; the bound is on the whole."""
     s = Service(build, http={"idle_ms": 1000, "request_ms": 1000})

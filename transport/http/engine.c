@@ -31,13 +31,19 @@ struct engine {
 
 static void on_timer(uv_timer_t *handle);
 
-static void run(struct engine *e)
+/* libmicrohttpd closes what it gave up, such as a request with more arguments than its memory
+ * holds, in the turn after; it asks for none. So there is one this long after the last event. */
+enum { SWEEP_MS = 100 };
+
+static void run(struct engine *e, bool sweep)
 {
     MHD_UNSIGNED_LONG_LONG ms;
     e->due = false;
     MHD_run(e->daemon);
     if (MHD_get_timeout(e->daemon, &ms) == MHD_YES)
         uv_timer_start(&e->timer, on_timer, ms, 0);
+    else if (sweep)
+        uv_timer_start(&e->timer, on_timer, SWEEP_MS, 0);
     else
         uv_timer_stop(&e->timer);
 }
@@ -46,19 +52,19 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 {
     (void)status;
     (void)events;
-    run(handle->data);
+    run(handle->data, true);
 }
 
 static void on_timer(uv_timer_t *handle)
 {
-    run(handle->data);
+    run(handle->data, false);
 }
 
 bool engine_turn(struct engine *e)
 {
     if (!e || !e->due)
         return false;
-    run(e);
+    run(e, true);
     return true;
 }
 
@@ -190,7 +196,7 @@ enum status engine_open(uv_loop_t *loop, const struct engine_options *options, s
         engine_close(e);
         return problem_set(problem, STATUS_UNAVAILABLE, "", "cannot watch libmicrohttpd");
     }
-    run(e);
+    run(e, false);
     *out = e;
     return STATUS_OK;
 }
