@@ -437,6 +437,8 @@ static int run(struct options *o, const char *command, char **rest, int n)
     if (o->values && o->scenario == NULL)
         return options_refuse("--values are a scenario's: for a table give --set value.task=...",
                               NULL);
+    if (o->rows_given && o->scenario == NULL && o->trace == NULL)
+        return options_refuse("--rows is of --scenario or --trace: a table is played whole", NULL);
     if (o->trace != NULL && o->given_order)
         return options_refuse("--trace has an order of its own: --order given is not for it", NULL);
     if (o->learn_from != NULL && o->split > 0)

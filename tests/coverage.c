@@ -54,6 +54,7 @@ struct study {
     struct params *params; /* of the logger in hand */
     const struct logger *logger;
     size_t rows;
+    int first; /* number of the first run: other numbers, other logs */
     bool boot;
     int best[64]; /* model of a cluster that the second target prefers */
     double truth[TARGETS_N];
@@ -156,6 +157,7 @@ static void run(void *ctx, int number, void *result)
     double *room = calloc(6 * s->rows, sizeof *room);
     uint32_t *row = calloc(s->rows, sizeof *row);
     struct log l = {.s = s};
+    number += s->first;
     out->failed = true;
     if (played && room && row) {
         struct rng g = rng_stream((uint64_t)number, ROWS_PURPOSE, 0);
@@ -317,6 +319,8 @@ int main(int argc, char **argv)
             runs = atoi(argv[++i]);
         else if (i + 1 < argc && strcmp(argv[i], "--rows") == 0)
             s.rows = (size_t)atoi(argv[++i]);
+        else if (i + 1 < argc && strcmp(argv[i], "--first") == 0)
+            s.first = atoi(argv[++i]);
     }
     json_t *root = json_pack("{s:s,s:s,s:i}", "base", "specialists", "outcome", "bernoulli",
                              "requests", 20000);
