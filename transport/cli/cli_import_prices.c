@@ -6,9 +6,9 @@
  *                 {"base","tiers"}, and prices a list of which the last whose constraint holds
  *                 applies
  * A row gives prices of input, cached input, output, reasoning and batches, those that are to come
- * on a day, a context length and capabilities. Every other price in it is told as not taken over, by
- * its name, known or not. Considered: the highest tier instead of the base price. It would be wrong
- * for nearly all requests to be right for the longest; who sends those is told.
+ * on a day, a context length and capabilities. Every other price in it is told as not taken over,
+ * by its name, known or not. Considered: the highest tier instead of the base price. It would be
+ * wrong for nearly all requests to be right for the longest; who sends those is told.
  */
 #include <stdio.h>
 #include <stdlib.h>
