@@ -41,10 +41,15 @@ static bool same_or_any(const char *wanted, const char *given)
     return wanted[0] == '\0' || strcmp(wanted, given) == 0;
 }
 
+static bool declared(const struct rule *rule, const struct labels *l, int64_t tokens)
+{
+    return same_or_any(rule->task, l->task) && same_or_any(rule->domain, l->domain) &&
+           same_or_any(rule->user_tier, l->user_tier) && tokens >= rule->min_prompt_tokens;
+}
+
 static bool rule_matches(const struct rule *rule, const struct request *r, int64_t tokens)
 {
-    if (!same_or_any(rule->task, r->labels.task) || !same_or_any(rule->domain, r->labels.domain) ||
-        !same_or_any(rule->user_tier, r->labels.user_tier) || tokens < rule->min_prompt_tokens)
+    if (!declared(rule, &r->labels, tokens))
         return false;
     if (rule->n_words == 0)
         return true;
@@ -104,4 +109,35 @@ int rules_min_tier(const struct params *p, const struct request *r, int64_t toke
         if (p->rule[i].min_tier > least && rule_matches(&p->rule[i], r, tokens))
             least = p->rule[i].min_tier;
     return least;
+}
+
+int rules_min_tier_declared(const struct params *p, const struct labels *l, int64_t tokens)
+{
+    int least = 0;
+    for (int i = 0; i < p->n_rules; i++)
+        if (p->rule[i].min_tier > least && p->rule[i].n_words == 0 &&
+            declared(&p->rule[i], l, tokens))
+            least = p->rule[i].min_tier;
+    return least;
+}
+
+static bool same_words(const struct rule *a, const struct rule *b)
+{
+    bool same = a->n_words == b->n_words;
+    for (int i = 0; same && i < a->n_words; i++)
+        same = strcmp(a->words[i], b->words[i]) == 0;
+    return same;
+}
+
+bool rules_hold(const struct params *p, const struct rule *rule)
+{
+    for (int i = 0; i < p->n_rules; i++) {
+        const struct rule *r = &p->rule[i];
+        if (r->min_tier >= rule->min_tier && same_words(r, rule) &&
+            same_or_any(r->task, rule->task) && same_or_any(r->domain, rule->domain) &&
+            same_or_any(r->user_tier, rule->user_tier) &&
+            r->min_prompt_tokens <= rule->min_prompt_tokens)
+            return true;
+    }
+    return false;
 }

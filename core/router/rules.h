@@ -13,6 +13,12 @@ int rules_model(const struct params *p, const struct request *r, int64_t tokens,
  * does.
  */
 int rules_min_tier(const struct params *p, const struct request *r, int64_t tokens);
+/* rules_min_tier_declared is rules_min_tier of a request whose prompt is not known: rules with
+ * words do not count. */
+int rules_min_tier_declared(const struct params *p, const struct labels *l, int64_t tokens);
+/* rules_hold tells whether some rule of p sets the lowest tier of `rule`, or a higher one, wherever
+ * `rule` does. */
+bool rules_hold(const struct params *p, const struct rule *rule);
 /* rules_extreme gives the active model with the highest (dearest) or lowest list price, -1 if none.
  */
 int rules_extreme(const struct catalog *c, bool dearest);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include "bandit/policy/policy.h"
 #include "core/router/choose.h"
+#include "core/router/rules.h"
 #include "core/config/config.h"
 #include "core/router/credit.h"
 #include "core/guard/fairness.h"
@@ -36,8 +37,32 @@ static bool by_counts(const struct params *p)
     return policy_at(policy_index(p->policy.name))->counts;
 }
 
+/* Rules that set a lowest tier can be looked at where the record alone says whom they fit, and as
+ * far as they keep models out: those that were kept out then have no predictions in the log. */
+static enum status check_rules(const struct params *now, const struct params *then,
+                               struct problem *problem)
+{
+    for (int i = 0; i < then->n_rules; i++)
+        if (then->rule[i].min_tier > 0 && then->rule[i].n_words > 0 &&
+            !rules_hold(now, &then->rule[i]))
+            return problem_set(problem, STATUS_BAD_REQUEST, "/rules",
+                               "rule %d looks at the prompt, and no log has prompts: its effect "
+                               "cannot be previewed",
+                               i);
+    for (int i = 0; i < now->n_rules; i++)
+        if (now->rule[i].min_tier > 0 && !rules_hold(then, &now->rule[i]))
+            return problem_set(problem, STATUS_BAD_REQUEST, "/rules",
+                               "rule %d in force has kept models out, and no longer would: the "
+                               "log does not tell how those would have fared",
+                               i);
+    return STATUS_OK;
+}
+
 enum status whatif_new(const struct whatif_query *q, struct whatif **out, struct problem *problem)
 {
+    enum status ruled = check_rules(q->now, q->then, problem);
+    if (ruled != STATUS_OK)
+        return ruled;
     if (by_rules(q->now) || by_rules(q->then))
         return problem_set(problem, STATUS_BAD_REQUEST, "/policy/name",
                            "policy rules looks at the prompt, and no log has prompts: try it as "
@@ -162,13 +187,14 @@ static void restate(const struct whatif *w, struct whatif_side *side,
     else if (w->logged.objective.cost_scale_usd > 0 && d->dearest_nano > 0)
         d->cost_scale_usd = (double)d->dearest_nano * 1e-9;
     d->eligible = 0;
+    int least = rules_min_tier_declared(p, &logged->labels, logged->prompt_tokens);
     double x[DIM_MAX];
     for (int i = 0; i < logged->d; i++)
         x[i] = (double)logged->x[i];
     for (uint64_t m = logged->eligible; m; m &= m - 1) {
         int a = __builtin_ctzll(m);
         struct arm_view *v = &d->view[a];
-        if (a >= p->catalog.n || !p->catalog.model[a].active)
+        if (a >= p->catalog.n || !p->catalog.model[a].active || p->catalog.model[a].tier < least)
             continue;
         d->eligible |= 1ull << a;
         if (!predict_anew(side, logged, a, x, v))

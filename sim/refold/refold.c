@@ -188,8 +188,8 @@ static enum status fold_without(struct fold *f, const struct event *e)
         return STATUS_OK;
     }
     if (e->kind == EVENT_DRIFTED || e->kind == EVENT_PACED || e->kind == EVENT_HULL)
-        return STATUS_OK; /* followed anew */
-    if (of_silence(e))
+        return STATUS_OK;                          /* followed anew */
+    if (of_silence(e) || e->kind == EVENT_EXPIRED) /* reservations end when these decisions say */
         return follow_all(f, e->time_ms);
     if (!note_shift(f, e->seq))
         return problem_set(f->problem, STATUS_UNAVAILABLE, "", "out of memory");

@@ -24,6 +24,36 @@ def feed(s, n, **members):
     return out
 
 
+def test_savings_interval(build):
+    """The interval of savings, written down anew from rows; a bill that is missing is not counted."""
+    s = Service(build, policy={"name": "uniform"})
+    for k in range(10):
+        asked = [route(24 * k + i, tenant=f"t{i % 12}") for i in range(24)]
+        told = s.post("/v1/route", {"v": 1, "op": "route_many", "items": asked})["items"]
+        bills = [{"decision_id": d["decision_id"], "output_tokens": 20 + 15 * (i % 12) + (i + k) % 7}
+                 for i, d in enumerate(told) if (k, i) != (0, 7)]
+        s.post("/v1/feedback", {"v": 1, "op": "feedback_many", "items": bills})
+    said = s.get("/v1/spend")
+    cells = [r for r in s.get("/v1/spend?by=tenant,model&bucket=hour")["rows"]
+             if r["model"] == "large-1" and r["settled"] == r["requests"]]
+    x, y = [c["baseline_nano"] for c in cells], [c["cost_nano"] for c in cells]
+    n, r = len(cells), sum(y) / sum(x)
+    assert 11 <= n <= 24 and said["savings"]["bills"] == sum(c["requests"] for c in cells), cells
+    off = sum((b - r * a) ** 2 for a, b in zip(x, y)) * n / (n - 1)
+    t = {11: 2.228, 12: 2.201}.get(n, 2.07)  # 13 to 24: an hour began on the way
+    half = t * math.sqrt(off) / sum(x)
+    paid = said["total"]["cost_nano"] / said["total"]["baseline_nano"]
+    want = 1 - paid / min(r - half, 1), 1 - paid, 1 - paid / max(r + half, 1)
+    got = [said["savings"][name] for name in ("low", "share", "high")]
+    assert said["savings"]["baseline"] == "large-1" and want[0] < want[1] <= want[2]
+    assert all(abs(a - b) < (2e-3 if n < 13 else 0.1) for a, b in zip(got, want)), (got, want, n)
+    small = s.get("/v1/spend?tier=small")["savings"]  # the same bills, another share
+    assert small["bills"] == said["savings"]["bills"] and small["share"] > said["savings"]["share"]
+    few = s.get("/v1/spend?tenant=t3")["savings"]
+    assert few["share"] is not None and few["low"] is None and few["high"] is None, few
+    assert s.stop()[0] == 0
+
+
 def test_tiers_and_intervals(build):
     s = Service(build, policy={"floor": 0.5})
     told = feed(s, 60)
@@ -42,6 +72,8 @@ def test_tiers_and_intervals(build):
         middle = (p + z * z / (2 * n)) / (1 + z * z / n)
         for name, want in (("mean", p), ("low", max(middle - half, 0)), ("high", min(middle + half, 1))):
             assert abs(row[f"quality_{name}"] - want) < 1e-8, (tier, name, row, want)
+    none = s.get("/v1/spend?task=nothing")["savings"]
+    assert none == {"baseline": "large-1", "share": None, "low": None, "high": None, "bills": 0}, none
     large = s.get("/v1/spend?tier=large")["total"]
     assert large["attempts"] == sum(d["tier"] == "large" for d, _ in told)
     assert s.get("/v1/spend?task=nothing")["total"]["quality_low"] is None

@@ -94,7 +94,7 @@ def resolve(document, node):
 
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int,
-         "number": (int, float)}
+         "number": (int, float), "null": type(None)}
 
 
 def check(document, schema, value, where):
@@ -112,8 +112,9 @@ def check(document, schema, value, where):
                 pass
         assert fits == 1, (where, fits)
     if "type" in schema:
-        assert isinstance(value, TYPES[schema["type"]]), (where, schema["type"], value)
-        assert schema["type"] == "boolean" or not isinstance(value, bool), where
+        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        assert any(isinstance(value, TYPES[t]) for t in types), (where, types, value)
+        assert "boolean" in types or not isinstance(value, bool), where
     assert "const" not in schema or value == schema["const"], (where, value)
     assert "enum" not in schema or value in schema["enum"], (where, value)
     assert "pattern" not in schema or re.search(schema["pattern"], value), (where, value)

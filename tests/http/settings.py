@@ -74,6 +74,33 @@ def test_settings_preview(build):
     assert s.stop()[0] == 0
 
 
+def test_settings_preview_of_rules(build):
+    """A rule that sets a lowest tier is seen in the preview; what no log can tell is refused."""
+    s = Service(build, policy={"name": "uniform"})
+    items = [{"request_id": f"r-{i}", "prompt_tokens": 10, "task": "law" if i % 2 else "chat"} for i in range(400)]
+    for k in range(0, 400, 40):
+        told = s.post("/v1/route", {"v": 1, "op": "route_many", "items": items[k:k + 40]})["items"]
+        s.post("/v1/feedback", {"v": 1, "op": "feedback_many", "items": [
+            {"decision_id": d["decision_id"], "quality": 0.5} for d in told]})
+
+    def shares(rules):
+        r = s.post("/v1/whatif", control("whatif", change={"rules": rules}))["report"]
+        return {name: line["then"]["value"] for name, line in r["tiers"].items()}
+
+    before, rule = shares([]), {"task": "law", "min_tier": "medium"}
+    after = shares([rule])
+    assert abs(before["small"] - 1 / 3) < 0.01 and abs(after["small"] - 1 / 6) < 0.01, (before, after)
+    assert shares([{"min_tier": "large"}])["large"] > 0.999
+    words = {"words": ["lease"], "min_tier": "large"}
+    status, _, body = s.ask("POST", "/v1/whatif", control("whatif", change={"rules": [words]}))
+    assert status == 400 and "no log has prompts" in json.loads(body)["error"]["message"], body
+    purser(build, s, "config", "set", "rules=" + json.dumps([rule]), "--apply", "--reason", "law")
+    status, _, body = s.ask("POST", "/v1/whatif", control("whatif", change={"rules": []}))
+    assert status == 400 and json.loads(body)["error"]["path"] == "/rules", body
+    assert shares([{"task": "law", "min_tier": "large"}, {"words": ["x"], "tier": "small"}])["large"] > 0.6
+    assert s.stop()[0] == 0
+
+
 def test_settings_preview_beside_traffic(build):
     """A preview of many decisions: others are told when to come back, and requests go on."""
     s = Service(build)

@@ -188,6 +188,8 @@ SIM += [(f"{c} --seeds 1 --workers 1", 0, "") for c in (
     "replay one", "replay t --policy fixed", "replay t --policy rules", "replay t --features none", "replay t --features declared,text,shape", "replay t --history cold --split .5", "replay t --progress", "replay alone", "replay t --order given --delay 3", "replay t --order seed --json",
     "replay t --budget 0.0002 --max-output-tokens 100", "compare t --policies greedy --budgets none,0.001,0.0000001 --progress", "compare alone --policies all --budgets none --history cold", "replay t --change model=large,at=3,active=false --change model=small,at=5,until=9,failure=.5,cost=x2,price=x3,quality=-.1",
     "run exp.json --progress --resume cell.jsonl", "run exp.json --resume cell.jsonl", "run exp.json --json", "scenario fintech --values --rows 40 --json", "compare t --policies greedy --budgets none --resume cell.jsonl --seed 4", "score t --choices good.jsonl", "score t --choices good.jsonl --json --monthly 1")]
+SIM += [(f"scenario {s} --seeds 1 --workers 1", 0, w) for s, w in (
+    ("bandits --rows 150", "lints"), ("bandits --rows 150 --json", '"settings"'), ("strategies --rows 300", "rules"), ("cascade", "oracle"), ("cascade --json", "{"), ("new-model --rows 900 --json", '"policies"'))]
 FILES["good.jsonl"] = lines(*({"id": f"r{i}", "model": "small" if i % 2 else "large"} for i in range(20)))
 FILES["rates.csv"] = "client,t_s,rate_rps,cv\n35,0,8.3,1.3\n35,600,10.8,0.009\n36,600,1.8,1\n"
 

@@ -46,6 +46,16 @@ SESSION = [
     ("route --route tcp://127.0.0.1:1 --retries 1 --timeout 60", 2, "timeout|no answer|connection"), ("log --data svc/data --to 3", 0, "{"), ("verify --data svc/data", "any", ".")]
 
 
+# What the simulator says of the store that the session leaves.
+AFTER = [(f"{line} --store svc/data --full-speed", code, words) for line, code, words in [
+    ("whatif --prices small-1=1:2,large-1=3:4 --days 3 --rows 50 --policy greedy --budget 0.001", "ok", "decisions"), ("whatif --withdraw large-1 --json --progress", "ok", "{"), ("whatif --weights quality=1,cost=2,latency=0.1,failure=1", "ok", "decisions"),
+    ("whatif --prices small-1", 1, "--prices|small-1"), ("whatif --prices =1:2", 1, "--prices|=1:2"), ("whatif --prices small-1=x:1", 1, "--prices|small-1=x:1"), ("whatif --prices small-1=1:-1", 1, "--prices|small-1"), ("whatif --prices zz=1:1", 1, "zz"),
+    ("whatif --withdraw zz", 1, "zz"), ("whatif --withdraw small-1,mid-2,large-1", "ok", "not enough evidence"), ("whatif --weights zz=1", 1, "zz"), ("whatif --weights quality", 1, "quality"), ("whatif --weights ,", 1, "--weights|,"), ("whatif --config nowhere", 1, "nowhere: No such"), ("whatif --set nope=1", 1, "nope"),
+    ("refold --progress", 0, "small-1"), ("refold --json", 0, '"digest"'), ("refold --without-source judge", 0, "small-1"), ("refold --without-batch run1 --json", 0, "{"), ("refold --until 20", 0, "small-1"), ("refold --until 2020-01-01T00:00:00 --without-tenant acme", 0, "small-1"),
+    ("convert --as csv", 0, "^seq,|arm"), ("convert --as jsonl", 0, '"arm"'), ("convert --as obp", "ok", "."), ("convert --as dsjson", "ok", "."), ("ope --target greedy --by tenant,task --progress", "ok", "quality"), ("ope --target logged --from 3 --to 60 --json", "ok", "{"), ("ope --target always:large-1 --days 1", "ok", "quality"),
+    ("ope --target always:zz", 1, "zz"), ("ope --target lints --against uniform", "ok", "quality"), ("ope --target rules", 2, "not allowed: rules"), ("tune --trials 2 --seeds 1 --workers 1 --progress --split .6", "any", "."), ("tune --trials 2 --seeds 1 --config nowhere", 1, "nowhere"), ("tune --trials 2 --set nope=1", 1, "nope")]]
+
+
 def prepare(programs):
     at = programs.at
     (at / "prompt.txt").write_text("what does it cost?", encoding="utf-8")
@@ -99,4 +109,8 @@ def session(programs):
                 key = json.loads(out)["keys"][0]["id"]
     finally:
         ended = service.stop()
+    for line, code, words in AFTER:
+        got, out, err = programs.run("purser-sim " + line)
+        if got not in {"any": range(0, 79), "ok": (0, 3)}.get(code, (code,)) or not re.search(words, out + err):
+            wrong.append(f"purser-sim {line}: exit {got}, not {code}, or no /{words}/ in {(err or out).strip()[-300:]!r}")
     return wrong + ([f"the service: exit {ended}: {service.tail()}"] if ended else [])

@@ -258,6 +258,17 @@ static void print_table(const struct spend_query *q, const json_t *reply)
     json_array_foreach(json_object_get(reply, "rows"), i, row) show_row(q, row, NULL);
     if (json_array_size(q->by) > 0 || strcmp(q->bucket, "all") != 0)
         show_row(q, json_object_get(reply, "total"), "total");
+    const json_t *savings = json_object_get(reply, "savings");
+    if (!json_is_number(json_object_get(savings, "share")))
+        return;
+    printf("saved %.1f%% against always %s", 100 * cli_real(savings, "share"),
+           cli_text(savings, "baseline"));
+    if (json_is_number(json_object_get(savings, "low")))
+        printf(", %.1f%% to %.1f%% by its bills", 100 * cli_real(savings, "low"),
+               100 * cli_real(savings, "high"));
+    else
+        printf("; too few of its bills for an interval");
+    putchar('\n');
     if (spend_int(reply, "since") > 1)
         printf("metered since record %" PRId64 ", records before are not in it\n",
                spend_int(reply, "since"));

@@ -213,13 +213,51 @@ static int usage(FILE *f, int code)
     return code;
 }
 
+static const char letters[] = "-abcdefghijklmnopqrstuvwxyz";
+
+/* Whether the word of n letters at `at` begins there, and for the first time in `help`. */
+static bool first_of(const char *help, const char *at, size_t n)
+{
+    if (at > help && strchr(letters, at[-1]))
+        return false;
+    for (const char *w = help; w < at; w++)
+        if ((w == help || !strchr(letters, w[-1])) && strspn(w, letters) == n &&
+            memcmp(w, at, n) == 0)
+            return false;
+    return true;
+}
+
 /* The options that a command's help names, each once. */
 static void put_options(const char *help)
 {
     for (const char *at = strstr(help, "--"); at; at = strstr(at + 2, "--")) {
-        size_t n = 2 + strspn(at + 2, "abcdefghijklmnopqrstuvwxyz-");
-        if (n > 2 && (at == help || !strchr("-abcdefghijklmnopqrstuvwxyz", at[-1])))
+        size_t n = strspn(at, letters);
+        if (n > 2 && first_of(help, at, n))
             printf(" %.*s", (int)n, at);
+    }
+}
+
+static void put_verb(const char *help, const char *at)
+{
+    const char *verb = at + (*at == '[');
+    size_t n = strspn(verb, letters + 1);
+    if (n > 0 && strchr(" ]\n", verb[n]) && first_of(help, verb, n))
+        printf("%.*s ", (int)n, verb);
+}
+
+/* What can follow the command by its help: at its start, and `purser pools set ... | remove ...`.
+ */
+static void put_verbs(const char *name, const char *help)
+{
+    char again[64];
+    const char *first = again + strlen("purser "); /* how a help begins */
+    snprintf(again, sizeof again, "purser %s ", name);
+    if (strncmp(help, first, strlen(first)) == 0)
+        put_verb(help, help + strlen(first));
+    for (const char *at = help; *at; at++) {
+        size_t n = strncmp(at, "| ", 2) == 0 ? 2 : strlen(again);
+        if (n == 2 || strncmp(at, again, n) == 0)
+            put_verb(help, at + n);
     }
 }
 
@@ -236,7 +274,9 @@ static int completion(void)
         put_options(commands[i].help);
         if (commands[i].online)
             printf(" --route --feedback --control --timeout --retries --ca --cert");
-        printf("\" ;;\n");
+        printf("\"; [[ $COMP_CWORD -gt 2 ]] || words=\"");
+        put_verbs(commands[i].name, commands[i].help);
+        printf("$words\" ;;\n");
     }
     printf("    esac\n"
            "    [[ $COMP_CWORD -gt 1 ]] || words=\"");

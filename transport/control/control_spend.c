@@ -15,7 +15,9 @@
 #include <string.h>
 #include "core/meter/meter.h"
 #include "store/rollup.h"
+#include "core/router/rules.h"
 #include "transport/control/control_inside.h"
+#include "transport/control/control_savings.h"
 
 enum dimension {
     BY_TENANT,
@@ -49,6 +51,8 @@ struct spend_job {
     int n_models;
     char model[MODELS_MAX][NAME_CAP], tier[MODELS_MAX][NAME_CAP];
     uint8_t like[MODELS_MAX]; /* the first model of the same tier */
+    int baseline;             /* that savings are told against now */
+    struct savings savings;
     struct meter groups;
     struct meter_sums total;
     struct rollup_state state;
@@ -90,11 +94,11 @@ static const char *shown_value(const struct spend_job *j, const struct meter_key
     return "";
 }
 
-static bool matches(const struct spend_job *j, const struct meter_key *k)
+static bool matches(const struct spend_job *j, const struct meter_key *k, unsigned but)
 {
     char number[16];
     for (int by = 0; by < BYS; by++)
-        if (j->query.where >> by & 1 &&
+        if ((j->query.where & ~but) >> by & 1 &&
             strcmp(shown_value(j, k, by, number), j->query.match[by]) != 0)
             return false;
     return true;
@@ -134,7 +138,9 @@ static bool on_row(void *ctx, const struct meter_key *key, int hours, const stru
     struct meter_key k = *key;
     uint8_t bytes[METER_KEY_MAX];
     (void)hours;
-    if (!matches(j, key))
+    if (key->arm == j->baseline && matches(j, key, 1u << BY_MODEL | 1u << BY_TIER))
+        savings_take(&j->savings, sums);
+    if (!matches(j, key, 0))
         return true;
     reduce(j, &k);
     size_t n = meter_key_put(&k, bytes);
@@ -242,7 +248,9 @@ static void render(struct spend_job *j)
     if (room && outbuf_reserve(o, OUTBUF_ITEM)) {
         text_put(&o->text, "],\"total\":{");
         put_sums(&o->text, &j->total);
-        text_put(&o->text, "}}");
+        text_put(&o->text, "},");
+        savings_put(&o->text, &j->savings, j->model[j->baseline], &j->total);
+        text_put(&o->text, "}");
     } else {
         j->status = problem_set(&j->problem, STATUS_UNAVAILABLE, "", "no memory for the answer");
     }
@@ -385,6 +393,9 @@ enum status control_spend(struct control *c, struct slot *slot, const json_t *ro
     j->n_models = k->n;
     for (int i = 0; i < k->n; i++)
         copy_model(j, k, i);
+    const char *baseline = router_params(c->desk->router)->baseline;
+    j->baseline = baseline[0] ? catalog_find(k, baseline) : rules_extreme(k, true);
+    j->baseline = j->baseline >= 0 ? j->baseline : 0;
     enum status s = read_query(j, root, p);
     if (s == STATUS_OK && uv_queue_work(c->loop, &j->work, work, done) != 0)
         s = problem_set(p, STATUS_UNAVAILABLE, "", "no thread to add up");

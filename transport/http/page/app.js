@@ -79,7 +79,7 @@ async function spending(stats) {
   const bucket = hours > 168 ? "day" : "hour", when = `from=${from}&to=${to}`, name = baselineName();
   const [tiers, month] = await Promise.all([
     ask(`v1/spend?${when}&by=tier&bucket=${bucket}`), ask(`v1/spend?from=${stats.month.start_ms}&to=${to}`)]);
-  panels.figures(tiers.total, stats, seen.config, name, month.total);
+  panels.figures(tiers.total, tiers.savings, stats, seen.config, name, month.total);
   panels.overTime(tiers.rows, seen.config.tiers, from, to, hours, name);
   panels.qualityOverTime((await ask(`v1/spend?${when}&bucket=${bucket}`)).rows, from, to, hours);
   const models = (await ask(`v1/spend?${when}&by=model`)).rows;

@@ -76,7 +76,7 @@ function monthFigure(month, ahead) {
                   : "so far; a forecast after an hour of requests", {data: {"data-nano": month.cost_nano}});
 }
 
-export function figures(total, stats, config, baseline, month) {
+export function figures(total, savings, stats, config, baseline, month) {
   const t = total, saved = t.baseline_nano - t.cost_nano, target = config.budget.usd_per_request;
   const unpriced = config.models.filter((m) => m.active && !m.free && !m.usd_per_mtok_in && !m.usd_per_mtok_out).map((m) => m.name);
   const out = [
@@ -86,7 +86,8 @@ export function figures(total, stats, config, baseline, month) {
     figure("saved", "Saved",
            t.baseline_nano > 0 ? share(saved / t.baseline_nano) : "–",
            unpriced.length ? `not to be relied on: ${unpriced.join(", ")} ${unpriced.length > 1 ? "have" : "has"} no prices`
-             : t.baseline_nano > 0 ? `${nano(saved)} of the ${nano(t.baseline_nano)} that always ${baseline} costs` : "nothing to compare with yet",
+             : t.baseline_nano > 0 ? `${nano(saved)} of the ${nano(t.baseline_nano)} that always ${baseline} costs; ${savings.low === null
+               ? "too few of its bills for an interval" : `${share(savings.low)} to ${share(savings.high)} by its bills`}` : "nothing to compare with yet",
            {data: {"data-nano": saved}, tone: t.baseline_nano > 0 && !unpriced.length ? (saved >= 0 ? "good" : "bad") : ""}),
     figure("quality", "Quality", t.quality_mean === null ? "–" : quality(t.quality_mean),
            t.quality_mean === null ? "no labels yet"
