@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "bandit/rng.h"
@@ -426,6 +427,134 @@ static void test_ranges(void **state)
     assert_int_equal(event_decode(bytes, n, &e, NULL), STATUS_INTERNAL);
 }
 
+/* A valid record with one flaw is none. Each line of FLAW changes one thing of a fresh sample. */
+#define FLAW(change)                                                                               \
+    do {                                                                                           \
+        e = good;                                                                                  \
+        change;                                                                                    \
+        if (event_valid(&e))                                                                       \
+            fail_msg("taken: %s", #change);                                                        \
+    } while (0)
+
+static void test_flaws_decided(void **state)
+{
+    (void)state;
+    static struct event good, e;
+    struct event_decided *d = &e.decided;
+    for (uint64_t n = 0; n == 0 || good.decided.n_arms == MODELS_MAX || good.decided.d == 0; n++)
+        sample(EVENT_DECIDED, n, &good);
+    assert_true(event_valid(&good));
+    FLAW(e.seq = 0);
+    FLAW(d->n_arms = 0);
+    FLAW(d->n_arms = MODELS_MAX + 1);
+    FLAW(d->arm = d->n_arms);
+    FLAW(d->baseline = d->n_arms);
+    FLAW(d->learner = LEARNERS_MAX + 1);
+    FLAW(d->shadow = d->n_arms);
+    FLAW(d->eligible |= (uint64_t)1 << d->n_arms);
+    FLAW(d->eligible &= ~((uint64_t)1 << d->arm));
+    FLAW(d->n_fallbacks = FALLBACKS_MAX + 1);
+    FLAW((d->n_fallbacks = 1, d->fallback[0] = d->n_arms));
+    FLAW(d->d = DIM_MAX + 1);
+    FLAW(d->x[d->d - 1] = INFINITY);
+    FLAW(d->value = NAN);
+    FLAW(d->multiplier = INFINITY);
+    FLAW(d->token_multiplier = NAN);
+    FLAW(d->tokens_raw = NAN);
+    FLAW(d->latency_raw = INFINITY);
+    FLAW(d->complexity = NAN);
+    FLAW(d->weight = 0);
+    FLAW(d->weight = 1.5f);
+    FLAW(d->silence_due_ms = -1);
+    FLAW(d->silence_quality = 2);
+    FLAW(d->charge.n = POOL_PATH_MAX + 1);
+    FLAW(d->charge.ask.amount[0][0] = -1);
+    FLAW(d->charge.ask.amount[0][0] = POOL_AMOUNT_MAX + 1);
+    FLAW(d->charge.left[POOL_NANO] = -2);
+    FLAW(d->charge.left[POOL_TOKENS] = -2);
+    FLAW((d->charge.n = 1, d->charge.strict = 1, d->charge.ask.bounded = false));
+    FLAW(d->edge.direct = NAN);
+    FLAW(d->edge.ratio = INFINITY);
+    FLAW(d->edge.reach = -1);
+    FLAW(d->edge.reach = HULL_REACH_MAX + 2);
+    FLAW(d->view[d->arm].merit = NAN);
+    FLAW(d->view[d->arm].merit_sd = NAN);
+    FLAW(d->view[d->arm].mean[0] = NAN);
+    FLAW(d->view[d->arm].sd[TARGETS - 1] = NAN);
+    FLAW(d->view[d->arm].pmf = 1.5);
+    FLAW(d->floor = -0.5);
+    FLAW(d->quota = NAN);
+    FLAW(d->u = 1);
+    FLAW((d->attempt.from = 0, d->attempt.tier = 1));
+    FLAW((d->attempt.from = 0, d->attempt.tier = 0, d->attempt.earlier = 1));
+    FLAW((d->attempt.from = e.seq, d->attempt.tier = 0, d->attempt.earlier = 1));
+    FLAW((e.seq = 9, d->attempt.from = 8, d->attempt.tier = TIERS_MAX, d->attempt.earlier = 1));
+    FLAW((e.seq = 9, d->attempt.from = 8, d->attempt.tier = 0, d->attempt.earlier = 0));
+}
+
+static void test_flaws_feedback(void **state)
+{
+    (void)state;
+    static struct event good, e;
+    struct event_feedback *f = &e.feedback;
+    for (uint64_t n = 0; !good.feedback.recalled || good.feedback.row.d == 0; n++)
+        sample(EVENT_FEEDBACK, n, &good);
+    assert_true(event_valid(&good));
+    FLAW(f->feedback.seq = 0);
+    FLAW(f->row.seq = 0);
+    FLAW(f->feedback.has = 256);
+    FLAW((f->feedback.has |= FB_QUALITY, f->feedback.quality = 1.5));
+    FLAW((f->feedback.has |= FB_LATENCY, f->feedback.latency_ms = -1));
+    FLAW((f->feedback.has |= FB_LATENCY, f->feedback.latency_ms = INFINITY));
+    FLAW(f->row.arm = MODELS_MAX);
+    FLAW(f->row.learner = LEARNERS_MAX + 1);
+    FLAW(f->row.d = DIM_MAX + 1);
+    FLAW(f->x[f->row.d - 1] = NAN);
+    FLAW(f->row.value = INFINITY);
+    FLAW(f->row.edge.direct = NAN);
+    FLAW(f->row.tokens_raw = NAN);
+    FLAW(f->row.latency_raw = NAN);
+    FLAW(f->row.quality_mean = NAN);
+    FLAW(f->row.quality_sd = INFINITY);
+    FLAW(f->row.weight = 0);
+    FLAW(e.kind = EVENT_TAUGHT); /* which is of no decision */
+}
+
+static void test_flaws_others(void **state)
+{
+    (void)state;
+    static struct event good, e;
+    sample(EVENT_PACED, 0, &good);
+    assert_true(event_valid(&good));
+    FLAW(e.paced.pool = -2);
+    FLAW(e.paced.pool = POOL_SPECS_MAX);
+    FLAW(e.paced.unit = POOL_UNITS);
+    FLAW(e.paced.multiplier = -1);
+    FLAW(e.paced.rate = INFINITY);
+    FLAW(e.paced.least = NAN);
+    FLAW(e.paced.wanted = -1);
+    sample(EVENT_DRIFTED, 0, &good);
+    assert_true(event_valid(&good));
+    FLAW(e.drifted.arm = MODELS_MAX);
+    FLAW(e.drifted.target = TARGETS);
+    FLAW(e.drifted.learner = LEARNERS_MAX + 1);
+    sample(EVENT_EXPIRED, 0, &good);
+    assert_true(event_valid(&good));
+    FLAW(e.expired.decision = 0);
+    FLAW(e.expired.decision = e.seq);
+    good = (struct event){.seq = 5, .kind = EVENT_HULL, .hull = {.mix = {0.25, 0.75}}};
+    assert_true(event_valid(&good));
+    FLAW(e.hull.mix[0] = -0.5);
+    FLAW(memset(e.hull.mix, 0, sizeof e.hull.mix));
+    FLAW(e.hull.mix[0] = e.hull.mix[1] = 1);
+    FLAW(e.hull.turn = HULL_RETURNED + 1);
+    FLAW(e.hull.spend_usd = NAN);
+    FLAW(e.hull.policy = NAN);
+    FLAW(e.hull.lower = INFINITY);
+    FLAW(e.hull.upper = NAN);
+    FLAW(e.kind = EVENT_NONE);
+}
+
 static void test_books(void **state)
 {
     (void)state;
@@ -632,14 +761,15 @@ static void test_describe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_too_small),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_too_small),
 
-        cmocka_unit_test(test_damage),     cmocka_unit_test(test_sealed_garbage),
-        cmocka_unit_test(test_ranges),     cmocka_unit_test(test_books),
-        cmocka_unit_test(test_golden),     cmocka_unit_test(test_golden_random),
-        cmocka_unit_test(test_hull),       cmocka_unit_test(test_crc32c),
-        cmocka_unit_test(test_might_be),   cmocka_unit_test(test_row),
-        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_damage),         cmocka_unit_test(test_sealed_garbage),
+        cmocka_unit_test(test_ranges),         cmocka_unit_test(test_books),
+        cmocka_unit_test(test_golden),         cmocka_unit_test(test_golden_random),
+        cmocka_unit_test(test_hull),           cmocka_unit_test(test_crc32c),
+        cmocka_unit_test(test_might_be),       cmocka_unit_test(test_row),
+        cmocka_unit_test(test_describe),       cmocka_unit_test(test_flaws_decided),
+        cmocka_unit_test(test_flaws_feedback), cmocka_unit_test(test_flaws_others),
     };
     return cmocka_run_group_tests_name("event", tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <sys/statfs.h>
 #include "bandit/rng.h"
+#include "store/rollup.h"
 
 /* ---- faults */
 
@@ -26,8 +27,45 @@ int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t size);
 int __real_statfs(const char *path, struct statfs *out);
 int __wrap_statfs(const char *path, struct statfs *out);
 
+/* Any call of LMDB that can fail on an open environment: the one that is `left` away does. */
+static struct {
+    int left; /* 0 = none fails */
+    int rc;
+} call;
+
+static bool call_fails(void)
+{
+    return call.left > 0 && --call.left == 0;
+}
+
+#define CALL(name, takes, gives)                                                                   \
+    int __real_##name takes;                                                                       \
+    int __wrap_##name takes;                                                                       \
+    int __wrap_##name takes                                                                        \
+    {                                                                                              \
+        return call_fails() ? call.rc : __real_##name gives;                                       \
+    }
+
+CALL(mdb_env_create, (MDB_env * *env), (env))
+CALL(mdb_env_set_maxdbs, (MDB_env * env, MDB_dbi n), (env, n))
+CALL(mdb_env_open, (MDB_env * env, const char *path, unsigned flags, mdb_mode_t mode),
+     (env, path, flags, mode))
+CALL(mdb_txn_begin, (MDB_env * env, MDB_txn *parent, unsigned flags, MDB_txn **out),
+     (env, parent, flags, out))
+CALL(mdb_dbi_open, (MDB_txn * txn, const char *name, unsigned flags, MDB_dbi *out),
+     (txn, name, flags, out))
+CALL(mdb_stat, (MDB_txn * txn, MDB_dbi dbi, MDB_stat *out), (txn, dbi, out))
+CALL(mdb_get, (MDB_txn * txn, MDB_dbi dbi, MDB_val *key, MDB_val *out), (txn, dbi, key, out))
+CALL(mdb_del, (MDB_txn * txn, MDB_dbi dbi, MDB_val *key, MDB_val *data), (txn, dbi, key, data))
+CALL(mdb_cursor_open, (MDB_txn * txn, MDB_dbi dbi, MDB_cursor **out), (txn, dbi, out))
+CALL(mdb_cursor_get, (MDB_cursor * cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op),
+     (cursor, key, data, op))
+CALL(mdb_cursor_del, (MDB_cursor * cursor, unsigned flags), (cursor, flags))
+
 int __wrap_mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned flags)
 {
+    if (call_fails())
+        return call.rc;
     if (fault.puts_left > 0 && --fault.puts_left == 0)
         return fault.rc;
     return __real_mdb_put(txn, dbi, key, data, flags);
@@ -35,9 +73,10 @@ int __wrap_mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsig
 
 int __wrap_mdb_txn_commit(MDB_txn *txn)
 {
-    if (fault.commits_left > 0 && --fault.commits_left == 0) {
+    bool any = call_fails();
+    if (any || (fault.commits_left > 0 && --fault.commits_left == 0)) {
         mdb_txn_abort(txn); /* as the real one does when it fails */
-        return fault.rc;
+        return any ? call.rc : fault.rc;
     }
     return __real_mdb_txn_commit(txn);
 }
@@ -149,6 +188,127 @@ static void test_io_errors(void **state)
     fault.commits_left = 1;
     fail_and_reopen(fx);
     commit(fx);
+    assert_true(recovered_digest(fx, GENERATION_CURRENT, 0) == snapshot_digest(fx->router));
+}
+
+/* ---- tests: every call that can fail */
+
+static bool any_row(void *ctx, const struct meter_key *key, int hours, const struct meter_sums *s)
+{
+    (void)ctx, (void)key, (void)hours, (void)s;
+    return true;
+}
+
+static enum status do_open(struct fx *fx)
+{
+    close_store(fx);
+    return open_store(fx, false);
+}
+
+static enum status do_look(struct fx *fx)
+{
+    close_store(fx);
+    return open_store(fx, true);
+}
+
+static enum status do_commit(struct fx *fx)
+{
+    return db_commit(fx->db, fx->batch, &fx->problem);
+}
+
+static enum status do_info(struct fx *fx)
+{
+    struct db_info i;
+    return db_info(fx->db, &i, &fx->problem);
+}
+
+static enum status do_scan(struct fx *fx)
+{
+    return db_scan(fx->db, 1, 0, count_visit, &(uint64_t){0}, &fx->problem);
+}
+
+static enum status do_read(struct fx *fx)
+{
+    return db_read_event(fx->db, 3, &fx->ev, &fx->problem);
+}
+
+static enum status do_rollup(struct fx *fx)
+{
+    struct rollup_state of;
+    return rollup_scan(fx->db, 0, UINT32_MAX, any_row, NULL, &of, &fx->problem);
+}
+
+static enum status do_check(struct fx *fx)
+{
+    int64_t rows;
+    return rollup_check(fx->db, &rows, &fx->problem);
+}
+
+static enum status recover_from(struct fx *fx, enum generation which)
+{
+    struct router *r = fresh_router(fx);
+    enum status s = db_recover(fx->db, which, 0, r, NULL, NULL, &fx->problem);
+    router_free(r);
+    return s;
+}
+
+static enum status do_recover(struct fx *fx)
+{
+    return recover_from(fx, GENERATION_CURRENT);
+}
+
+static enum status do_recover_base(struct fx *fx)
+{
+    return recover_from(fx, GENERATION_BASE);
+}
+
+/* Fails every call of the work in turn (of long loops those that a growing step meets): each is
+ * told, with words, and after a start the store has what it had before. The work that ends this is
+ * the first in which no call was left to fail. */
+static int fail_each(struct fx *fx, int at, enum status (*work)(struct fx *fx), int rc)
+{
+    uint64_t durable = info(fx).last_seq, digest = recovered_digest(fx, GENERATION_CURRENT, 0);
+    for (int k = 1; k < 100000; k += 1 + (k > 20) * k / 4) {
+        call.left = k;
+        call.rc = rc;
+        fx->problem.text[0] = '\0';
+        enum status s = work(fx);
+        bool failed = call.left == 0;
+        call.left = 0;
+        if (!failed) {
+            ok(fx, s);
+            return k - 1;
+        }
+        if (s == STATUS_OK)
+            fail_msg("call %d of work %d failed by %d and nobody was told", k, at, rc);
+        assert_true(fx->problem.text[0] != '\0');
+        ok(fx, do_open(fx));
+        assert_int_equal(info(fx).last_seq, durable);
+        if (k < 4)
+            assert_true(recovered_digest(fx, GENERATION_CURRENT, 0) == digest);
+    }
+    fail_msg("no end of calls");
+    return 0;
+}
+
+/* covers: D4 D5 D6 */
+static void test_calls_that_fail(void **state)
+{
+    struct fx *fx = *state;
+    enum status (*const work[])(struct fx *) = {do_open,  do_look,    do_info,
+                                                do_scan,  do_read,    do_rollup,
+                                                do_check, do_recover, do_recover_base};
+    static const int codes[] = {EIO, MDB_CORRUPTED, ENOMEM, EACCES};
+    live_history(fx);
+    for (size_t c = 0; c < sizeof codes / sizeof *codes; c++) /* ways to open have words for each */
+        for (size_t i = 0; i < (c < 1 ? sizeof work / sizeof *work : 2); i++) {
+            int n = fail_each(fx, (int)i, work[i], codes[c]);
+            assert_true(n > 0);
+            ok(fx, do_open(fx));
+        }
+    mixed_batch(fx);
+    assert_true(fail_each(fx, -1, do_commit, EIO) > 6);
+    batch_reset(fx->batch);
     assert_true(recovered_digest(fx, GENERATION_CURRENT, 0) == snapshot_digest(fx->router));
 }
 
@@ -395,11 +555,12 @@ static void test_bad_places(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(test_map_full),       STORE_TEST(test_full_at_every_call),
-        STORE_TEST(test_io_errors),      STORE_TEST(test_damaged_file),
-        STORE_TEST(test_begun_only),     STORE_TEST(test_flipped_bits),
-        STORE_TEST(test_missing_record), STORE_TEST(test_record_too_long),
-        STORE_TEST(test_newer_schema),   STORE_TEST(test_bad_places),
+        STORE_TEST(test_map_full),        STORE_TEST(test_full_at_every_call),
+        STORE_TEST(test_io_errors),       STORE_TEST(test_calls_that_fail),
+        STORE_TEST(test_damaged_file),    STORE_TEST(test_begun_only),
+        STORE_TEST(test_flipped_bits),    STORE_TEST(test_missing_record),
+        STORE_TEST(test_record_too_long), STORE_TEST(test_newer_schema),
+        STORE_TEST(test_bad_places),
     };
     return cmocka_run_group_tests_name("store_faults", tests, NULL, NULL);
 }
