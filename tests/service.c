@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -35,14 +36,32 @@ static void pause_ms(long ms)
     nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
+/* The next one in turn of all tests on this machine, below the range of clients' ports: as and why
+ * tests/ports.py says. */
+static uint16_t drawn_port(void)
+{
+    enum { FIRST = 15000, MANY = 17000, DIGITS = 5 };
+    char path[64], text[DIGITS + 1] = "";
+    (void)snprintf(path, sizeof path, "/tmp/purser-test-ports-%u", (unsigned)getuid());
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0 && flock(fd, LOCK_EX) == 0);
+    uint16_t turn;
+    if (pread(fd, text, DIGITS, 0) == DIGITS)
+        turn = (uint16_t)((strtoul(text, NULL, 10) + 1) % MANY);
+    else
+        assert_int_equal(getrandom(&turn, sizeof turn, 0), sizeof turn);
+    (void)snprintf(text, sizeof text, "%05u", turn % MANY);
+    assert_int_equal(pwrite(fd, text, DIGITS, 0), DIGITS);
+    close(fd);
+    return (uint16_t)(FIRST + turn % MANY);
+}
+
 int service_port(void)
 {
-    for (;;) { /* below the range of clients' ports, as tests/ports.py says why */
-        uint16_t drawn;
-        assert_int_equal(getrandom(&drawn, sizeof drawn, 0), sizeof drawn);
+    for (;;) {
         struct sockaddr_in a = {.sin_family = AF_INET,
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                .sin_port = htons((uint16_t)(15000 + drawn % 17000))};
+                                .sin_port = htons(drawn_port())};
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_true(fd >= 0);
         bool free_now = bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
@@ -83,14 +102,7 @@ void service_new(struct service *s, const char *limits, const char *extra)
     snprintf(s->log, sizeof s->log, "%s/log", s->dir);
     snprintf(s->full_flag, sizeof s->full_flag, "%s/disk-is-full", s->dir);
     for (int i = 0; i < SERVICE_PORTS; i++) {
-        bool again = true; /* a port may be drawn twice */
-        for (s->port[i] = service_port(); again;) {
-            again = false;
-            for (int j = 0; j < i; j++)
-                again |= s->port[j] == s->port[i];
-            if (again)
-                s->port[i] = service_port();
-        }
+        s->port[i] = service_port();
         snprintf(s->url[i], sizeof s->url[i], "%s://127.0.0.1:%d", i < 5 ? "tcp" : "http",
                  s->port[i]);
     }
