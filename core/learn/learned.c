@@ -145,10 +145,12 @@ static void apply_prior(struct learner *l, const struct params *p, const struct 
         learner_renew(l, p, a, TARGET_QUALITY, now_ms);
 }
 
+/* Not since_pool: an import brings its prior, behind its models, and taking it back the one that
+ * was there before. A tick in between must not choose another, which would then be taken for that.
+ */
 static void count(struct learner *l, const struct event_learned *e, int64_t rows)
 {
     l->labels[e->part] += rows;
-    l->since_pool[e->part] += rows < 0 ? -rows : rows;
     if (e->part == TARGET_QUALITY)
         l->arm_labels[e->arm] += rows;
 }
