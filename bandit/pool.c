@@ -16,8 +16,8 @@
 #include "bandit/pool.h"
 
 #include <assert.h>
-#include "bandit/ridge/packed.h"
 #include "bandit/repro.h"
+#include "bandit/ridge/packed.h"
 #include "bandit/ridge/ridge_inside.h"
 
 static const double pivot_least = 1e-12;

@@ -3,8 +3,8 @@
 #define PURSER_SIM_COMMANDS_H
 
 #include "core/status.h"
-#include "sim/run/crew.h"
 #include "sim/options.h"
+#include "sim/run/crew.h"
 
 /* Commands of purser-sim that play experiments and scenarios, and what all commands share. Each
  * gives the exit status. */

@@ -8,8 +8,8 @@
 #include <string.h>
 #include "bandit/policy/policy.h"
 #include "core/features/lens.h"
-#include "sim/scenario/fintech.h"
 #include "sim/replay/replay.h"
+#include "sim/scenario/fintech.h"
 
 static const char commands[] =
     "usage: purser-sim replay DIR|FILE.csv [options]   play a full-information table\n"

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include "sim/replay/change.h"
 #include "sim/play/flight.h"
+#include "sim/replay/change.h"
 
 /* The command line of purser-sim, parsed. Strings are borrowed from argv. */
 /* EXIT_GATE: of ope and whatif, what was asked about may not take over, and why was told. */

@@ -3,8 +3,8 @@
 #define PURSER_SIM_REPORT_KEY_H
 
 #include "core/encoding/text.h"
-#include "sim/tables/hull.h"
 #include "sim/replay/recovery.h"
+#include "sim/tables/hull.h"
 
 /* Members of a JSON object that a report is writing: each puts the comma it needs. Numbers have 9
  * digits; what is NaN is null. An interval is {"mean","low","high"}. */

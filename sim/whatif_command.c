@@ -10,8 +10,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "core/router/router.h"
 #include "core/encoding/text.h"
+#include "core/router/router.h"
 #include "sim/background.h"
 #include "sim/setup.h"
 #include "store/lookback.h"

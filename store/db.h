@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/router/generations.h"
 #include "core/event/event.h"
+#include "core/router/generations.h"
 #include "core/router/router.h"
 #include "core/status.h"
 #include "store/batch.h"

@@ -18,8 +18,8 @@
 #include "bandit/ope/ope.h"
 #include "bandit/rng.h"
 #include "core/config/config.h"
-#include "sim/run/crew.h"
 #include "sim/play/play.h"
+#include "sim/run/crew.h"
 #include "sim/setup.h"
 #include "sim/world/world.h"
 

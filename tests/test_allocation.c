@@ -12,8 +12,8 @@
 #include "bandit/policy/policy.h"
 #include "bandit/rng.h"
 #include "core/config/config.h"
-#include "core/event/decision_id.h"
 #include "core/encoding/emit.h"
+#include "core/event/decision_id.h"
 #include "core/router/router.h"
 #include "core/wire/wire.h"
 

@@ -5,8 +5,8 @@
  */
 #include "bandit/policy/pmf.h"
 #include "bandit/policy/policy.h"
-#include "bandit/repro.h"
 #include "bandit/pool.h"
+#include "bandit/repro.h"
 #include "bandit/ridge/ridge.h"
 #include "bandit/ridge/ridge_inside.h"
 #include "bandit/rng.h"

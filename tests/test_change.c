@@ -12,9 +12,9 @@
 #include <cmocka.h>
 
 #include "core/config/config.h"
-#include "sim/scenario/fintech.h"
 #include "sim/replay/replay.h"
 #include "sim/report.h"
+#include "sim/scenario/fintech.h"
 #include "sim/setup.h"
 
 static void near(double got, double want, double tolerance)

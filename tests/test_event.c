@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "bandit/rng.h"
+#include "core/encoding/text.h"
 #include "core/event/event.h"
 #include "core/event/event_valid.h"
-#include "core/encoding/text.h"
 
 static uint8_t bytes[EVENT_BYTES_MAX], other[EVENT_BYTES_MAX];
 

@@ -11,8 +11,8 @@
 #include <cmocka.h>
 #include "bandit/rng.h"
 #include "core/budget/pacer.h"
-#include "core/config/params.h"
 #include "core/budget/pool_pacer.h"
+#include "core/config/params.h"
 #include "tests/fold_fx.h"
 
 enum { MODELS = 3, WINDOW = 200, REQUESTS = 1500, LATE = 100 };

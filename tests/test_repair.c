@@ -7,8 +7,8 @@
  */
 #include <inttypes.h>
 #include "bandit/rng.h"
-#include "store/repair.h"
 #include "store/audit.h"
+#include "store/repair.h"
 #include "tests/store_fx.h"
 
 enum { FLIPS = 150 };

@@ -6,8 +6,8 @@
  */
 #include "bandit/rng.h"
 #include "core/config/config.h"
-#include "core/router/credit.h"
 #include "core/event/decision_id.h"
+#include "core/router/credit.h"
 #include "store/rollup.h"
 #include "tests/store_fx.h"
 

@@ -11,10 +11,10 @@
 #include "bandit/policy/pmf.h"
 #include "bandit/policy/policy.h"
 #include "bandit/rng.h"
-#include "core/config/config.h"
-#include "core/event/decision_id.h"
 #include "core/budget/pacer.h"
 #include "core/budget/pool_pacer.h"
+#include "core/config/config.h"
+#include "core/event/decision_id.h"
 #include "core/router/router.h"
 #include "core/router/snapshot.h"
 

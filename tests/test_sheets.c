@@ -13,11 +13,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "sim/tables/csv.h"
 #include "sim/metrics/curve.h"
 #include "sim/metrics/measure.h"
 #include "sim/run/run.h"
 #include "sim/sheet.h"
+#include "sim/tables/csv.h"
 
 enum { TEXT_CAP = 1 << 21 };
 

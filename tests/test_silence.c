@@ -9,8 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "bandit/rng.h"
-#include "core/router/deadlines.h"
 #include "core/limits.h"
+#include "core/router/deadlines.h"
 #include "tests/fold_fx.h"
 
 enum { HOUR = 3600000, MODELS = 3, HOLDERS = 100 };

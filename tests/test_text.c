@@ -13,9 +13,9 @@
 #include "bandit/rng.h"
 #include "core/config/catalog.h"
 #include "core/encoding/decimal.h"
+#include "core/encoding/text.h"
 #include "core/event/decision_id.h"
 #include "core/status.h"
-#include "core/encoding/text.h"
 
 static const uint8_t sip_key[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 

@@ -14,11 +14,11 @@
 
 #include "bandit/rng.h"
 #include "core/config/config.h"
-#include "sim/tables/csv.h"
-#include "sim/run/experiment.h"
 #include "sim/play/flight.h"
 #include "sim/replay/replay.h"
+#include "sim/run/experiment.h"
 #include "sim/setup.h"
+#include "sim/tables/csv.h"
 #include "sim/tables/table.h"
 #include "sim/tables/trace.h"
 

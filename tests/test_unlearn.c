@@ -20,8 +20,8 @@
 #include <unistd.h>
 #include "bandit/rng.h"
 #include "core/config/config.h"
-#include "core/router/credit.h"
 #include "core/moment.h"
+#include "core/router/credit.h"
 #include "core/router/router.h"
 #include "store/db.h"
 #include "tests/service.h"

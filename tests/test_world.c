@@ -11,10 +11,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "sim/run/experiment.h"
-#include "sim/scenario/fintech.h"
 #include "sim/play/play.h"
+#include "sim/run/experiment.h"
 #include "sim/run/run.h"
+#include "sim/scenario/fintech.h"
 #include "sim/spec.h"
 
 static void near(double got, double want, double tolerance)

@@ -7,8 +7,8 @@
  */
 #include "transport/announce.h"
 
-#include "core/event/event.h"
 #include "core/encoding/text.h"
+#include "core/event/event.h"
 #include "transport/log.h"
 
 enum { LINE_MAX_BYTES = 64 * 1024 };

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bandit/rng.h"
-#include "core/router/credit.h"
 #include "core/event/decision_id.h"
+#include "core/router/credit.h"
 
 struct subject {
     uint64_t decision, last_seq; /* of its messages */

@@ -16,11 +16,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "core/budget/window.h"
 #include "core/encoding/fields.h"
 #include "core/encoding/json.h"
-#include "core/moment.h"
 #include "core/encoding/text.h"
-#include "core/budget/window.h"
+#include "core/moment.h"
 
 _Static_assert(KEY_MAC_BYTES == crypto_auth_hmacsha256_BYTES, "a MAC is an HMAC-SHA-256");
 

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/status.h"
 #include "core/encoding/text.h"
+#include "core/status.h"
 #include "transport/endpoint.h"
 
 /* A PUB socket: what has become durable, one line of JSON an event. Loop thread. */

@@ -19,8 +19,8 @@
  */
 #include "bandit/policy/policy.h"
 
-#include "bandit/ridge/clones.h"
 #include "bandit/policy/pmf.h"
+#include "bandit/ridge/clones.h"
 
 #include <assert.h>
 #include <math.h>

@@ -11,11 +11,11 @@
  */
 #include "bandit/ridge/ridge.h"
 
+#include "bandit/repro.h"
 #include "bandit/ridge/clones.h"
 #include "bandit/ridge/packed.h"
-#include "bandit/repro.h"
-#include "bandit/rng.h"
 #include "bandit/ridge/ridge_inside.h"
+#include "bandit/rng.h"
 
 #include <assert.h>
 #include <math.h>

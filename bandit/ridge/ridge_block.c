@@ -3,8 +3,8 @@
  * What a ridge's rows amount to, as numbers that another ridge of the same features can take in,
  * and give back: sums add up, whoever saw the rows. Prior and snapshot stay where they are.
  */
-#include "bandit/ridge/packed.h"
 #include "bandit/repro.h"
+#include "bandit/ridge/packed.h"
 #include "bandit/ridge/ridge_inside.h"
 
 #include <math.h>

@@ -11,9 +11,9 @@
  * Considered: one matrix that several ridges share. It would save their memory too, and asks for
  * counts of owners and for splitting wherever one of them fades, is merged or loaded.
  */
+#include "bandit/repro.h"
 #include "bandit/ridge/clones.h"
 #include "bandit/ridge/packed.h"
-#include "bandit/repro.h"
 #include "bandit/ridge/ridge_inside.h"
 #include "bandit/rng.h"
 

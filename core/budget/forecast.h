@@ -3,8 +3,8 @@
 #define PURSER_CORE_BUDGET_FORECAST_H
 
 #include <stdint.h>
-#include "core/event/bytes.h"
 #include "core/budget/window.h"
+#include "core/event/bytes.h"
 
 /*
  * How many requests are to come: a running mean of the requests in each hour of the week of a zone

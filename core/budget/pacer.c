@@ -35,10 +35,10 @@
 #include <math.h>
 #include <string.h>
 #include "bandit/rng.h"
-#include "core/event/bytes.h"
 #include "core/budget/pace_search.h"
-#include "core/config/params.h"
 #include "core/budget/pool_pacer.h"
+#include "core/config/params.h"
+#include "core/event/bytes.h"
 
 enum { WANTED_FROM = 100 };     /* contexts that tell what would be spent without a budget */
 static const double LONG = 200; /* requests over which a carry is worked off ... */

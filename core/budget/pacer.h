@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "core/budget/pace_room.h"
 #include "core/event/event.h"
 #include "core/router/generations.h"
-#include "core/budget/pace_room.h"
 
 /*
  * Holds average spend at a rate: a multiplier in quality points per dollar is subtracted from every

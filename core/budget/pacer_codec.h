@@ -2,8 +2,8 @@
 #ifndef PURSER_CORE_BUDGET_PACER_CODEC_H
 #define PURSER_CORE_BUDGET_PACER_CODEC_H
 
-#include "core/event/bytes.h"
 #include "core/budget/pacer.h"
+#include "core/event/bytes.h"
 
 /* The pacer's window in a snapshot: what was predicted of each context, from which pacer_get_window
  * derives the rest under params. */

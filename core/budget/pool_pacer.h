@@ -4,10 +4,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/event/event.h"
 #include "core/budget/forecast.h"
 #include "core/budget/pace_search.h"
 #include "core/budget/pacer.h"
+#include "core/event/event.h"
 
 /*
  * Pools that pace: each instance has a multiplier per unit its pool caps, in quality points per

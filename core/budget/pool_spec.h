@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/limits.h"
 #include "core/budget/window.h"
+#include "core/limits.h"
 
 /* Configured budgets: plain data. What they mean is in pools.h, how they are written in
  * config_pools.h. */

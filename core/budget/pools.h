@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "core/budget/pool_spec.h"
 #include "core/event/bytes.h"
 #include "core/router/generations.h"
-#include "core/budget/pool_spec.h"
 #include "core/status.h"
 
 /*

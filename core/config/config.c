@@ -12,8 +12,8 @@
 #include <string.h>
 #include "bandit/policy/policy.h"
 #include "core/config/config_pools.h"
-#include "core/guard/fairness.h"
 #include "core/features/features.h"
+#include "core/guard/fairness.h"
 
 static const struct doc_bounds bounds = {
     .bytes = CONFIG_MAX, .item_bytes = CONFIG_MAX, .elements = 16384, .items = 128};

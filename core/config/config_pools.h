@@ -2,8 +2,8 @@
 #ifndef PURSER_CORE_CONFIG_CONFIG_POOLS_H
 #define PURSER_CORE_CONFIG_CONFIG_POOLS_H
 
-#include "core/encoding/fields.h"
 #include "core/budget/pool_spec.h"
+#include "core/encoding/fields.h"
 
 /*
  * "pools" and "zones" of a configuration document. Private to core/config/config*.c.

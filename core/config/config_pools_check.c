@@ -6,8 +6,8 @@
 #include "core/config/config_pools.h"
 
 #include <string.h>
-#include "core/config/config.h"
 #include "core/budget/pools.h"
+#include "core/config/config.h"
 
 typedef enum status check(const struct pool_config *c, int i, const struct json_at *at,
                           struct problem *problem);

@@ -7,8 +7,8 @@
 #include "core/config/config_fields.h"
 
 #include <string.h>
-#include "core/router/credit.h"
 #include "core/request.h"
+#include "core/router/credit.h"
 
 enum { WORDS_MAX = sizeof((struct rule *)0)->words / sizeof((struct rule *)0)->words[0] };
 

@@ -4,10 +4,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "core/budget/pool_spec.h"
 #include "core/config/catalog.h"
 #include "core/learn/learners.h"
 #include "core/limits.h"
-#include "core/budget/pool_spec.h"
 #include "core/router/value.h"
 
 /* Reward weights: utility = quality*value*q - cost*c/scale - latency*l/latency_scale - failure*p.

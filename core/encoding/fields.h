@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "core/encoding/json.h"
-#include "core/status.h"
 #include "core/encoding/text.h"
+#include "core/status.h"
 
 /* JSON objects to C structs by table: one row a field. For readers of JSON, like json.h. */
 enum field_kind {

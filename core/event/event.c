@@ -13,12 +13,12 @@
 
 #include <assert.h>
 #include <string.h>
-#include "core/router/book.h"
-#include "core/event/hull_codec.h"
 #include "core/event/bytes.h"
 #include "core/event/decided_codec.h"
 #include "core/event/event_valid.h"
+#include "core/event/hull_codec.h"
 #include "core/event/row.h"
+#include "core/router/book.h"
 
 enum { EVENT_VERSION = 1, CRC_LEN = 4 };
 

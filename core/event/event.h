@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "core/limits.h"
 #include "core/budget/pools.h"
+#include "core/limits.h"
 #include "core/request.h"
 #include "core/status.h"
 

@@ -7,8 +7,8 @@
 #include "core/event/event_valid.h"
 
 #include <math.h>
-#include "core/learn/learned.h"
 #include "core/features/lens.h"
+#include "core/learn/learned.h"
 
 enum { REASONS_ALL = 32767, HAS_ALL = 255 };
 

@@ -3,8 +3,8 @@
 #define PURSER_CORE_FEATURES_FEATURES_H
 
 #include <stdint.h>
-#include "core/features/lens.h"
 #include "core/config/params.h"
+#include "core/features/lens.h"
 #include "core/request.h"
 
 /*

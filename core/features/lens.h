@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "core/limits.h"
 #include "core/features/shape.h"
+#include "core/limits.h"
 #include "core/status.h"
 
 /*

@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "core/config/params.h"
 #include "core/event/bytes.h"
 #include "core/event/event.h"
-#include "core/config/params.h"
 
 /*
  * Weights and policy on trial: a seeded share s of the requests is decided under canary/objective

@@ -4,10 +4,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/event/bytes.h"
-#include "core/event/event.h"
 #include "core/budget/pacer.h"
 #include "core/config/params.h"
+#include "core/event/bytes.h"
+#include "core/event/event.h"
 
 /*
  * The comparison of the policy with the static hull: with the best mix of fixed models at the

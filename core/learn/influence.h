@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 #include "core/event/bytes.h"
-#include "core/router/credit.h"
 #include "core/event/event.h"
+#include "core/router/credit.h"
 
 /*
  * How much anybody may teach. One report: its labels stay within a factor of what the decision

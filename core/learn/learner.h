@@ -6,11 +6,11 @@
 #include <stdint.h>
 #include "bandit/drift.h"
 #include "bandit/ridge/ridge.h"
+#include "core/config/params.h"
 #include "core/event/event.h"
 #include "core/features/features.h"
-#include "core/router/generations.h"
-#include "core/config/params.h"
 #include "core/learn/ratio.h"
+#include "core/router/generations.h"
 
 /*
  * What is learned about the models: per model one regression for each target (a Gram matrix each,

@@ -11,8 +11,8 @@
 
 #include <string.h>
 #include "bandit/rng.h"
-#include "core/router/credit.h"
 #include "core/event/decision_id.h"
+#include "core/router/credit.h"
 #include "core/router/router_state.h"
 
 static bool same_or_any(const char *wanted, const char *given)

@@ -2,8 +2,8 @@
 #ifndef PURSER_CORE_LEARN_SILENCE_H
 #define PURSER_CORE_LEARN_SILENCE_H
 
-#include "core/event/event.h"
 #include "core/config/params.h"
+#include "core/event/event.h"
 
 /*
  * What silence means. Where it is declared, a decision carries a deadline and the quality that it

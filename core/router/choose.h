@@ -3,10 +3,10 @@
 #define PURSER_CORE_ROUTER_CHOOSE_H
 
 #include <stdint.h>
-#include "core/event/event.h"
 #include "core/budget/pacer.h"
-#include "core/learn/learner.h"
 #include "core/config/params.h"
+#include "core/event/event.h"
+#include "core/learn/learner.h"
 
 /*
  * From what is predicted of the eligible models to the probabilities of drawing them: the part of a

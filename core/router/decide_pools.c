@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 #include "bandit/normal.h"
-#include "core/router/router_state.h"
 #include "core/encoding/text.h"
+#include "core/router/router_state.h"
 
 /* Of what the cheapest models cost: from there on a pool throttles all that it may. */
 static const double SHORT_AT_MOST = 0.25;

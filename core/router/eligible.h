@@ -2,8 +2,8 @@
 #ifndef PURSER_CORE_ROUTER_ELIGIBLE_H
 #define PURSER_CORE_ROUTER_ELIGIBLE_H
 
-#include "core/learn/learner.h"
 #include "core/config/params.h"
+#include "core/learn/learner.h"
 #include "core/request.h"
 #include "core/status.h"
 

@@ -2,8 +2,8 @@
 #ifndef PURSER_CORE_ROUTER_LOOKAHEAD_H
 #define PURSER_CORE_ROUTER_LOOKAHEAD_H
 
-#include "core/event/event.h"
 #include "core/config/params.h"
+#include "core/event/event.h"
 
 /*
  * A wanting answer is not the end where applications escalate it: with a share of them

@@ -13,12 +13,12 @@
 #include <string.h>
 #include "bandit/policy/policy.h"
 #include "core/config/config.h"
-#include "core/router/credit.h"
 #include "core/event/decision_id.h"
-#include "core/guard/guard.h"
-#include "core/router/router_state.h"
 #include "core/event/row.h"
+#include "core/guard/guard.h"
 #include "core/learn/silence.h"
+#include "core/router/credit.h"
+#include "core/router/router_state.h"
 #include "core/router/sticky.h"
 
 struct router *router_new(const struct router_init *init)

@@ -3,9 +3,9 @@
 #define PURSER_CORE_ROUTER_ROUTER_H
 
 #include <stdint.h>
-#include "core/guard/canary.h"
-#include "core/event/event.h"
 #include "core/config/params.h"
+#include "core/event/event.h"
+#include "core/guard/canary.h"
 #include "core/request.h"
 #include "core/router/parallel.h"
 #include "core/status.h"

@@ -12,8 +12,8 @@
  */
 #include <string.h>
 #include "bandit/rng.h"
-#include "core/router/credit.h"
 #include "core/event/decision_id.h"
+#include "core/router/credit.h"
 #include "core/router/router_state.h"
 
 static enum status not_escalable(struct problem *problem, const char *why)

@@ -8,9 +8,9 @@
 #include <limits.h>
 #include <string.h>
 #include "bandit/rng.h"
+#include "core/learn/silence.h"
 #include "core/router/credit.h"
 #include "core/router/router_state.h"
-#include "core/learn/silence.h"
 
 /* ---- applying ---- */
 

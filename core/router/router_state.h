@@ -3,16 +3,16 @@
 #define PURSER_CORE_ROUTER_ROUTER_STATE_H
 
 /* The body of struct router, for router*.c, decide.c and snapshot.c only. */
+#include "core/budget/pacer.h"
+#include "core/budget/pool_pacer.h"
+#include "core/budget/pools.h"
 #include "core/guard/canary.h"
-#include "core/router/deadlines.h"
 #include "core/guard/hull_guard.h"
 #include "core/learn/imports.h"
 #include "core/learn/influence.h"
 #include "core/learn/learner.h"
-#include "core/budget/pacer.h"
+#include "core/router/deadlines.h"
 #include "core/router/pending.h"
-#include "core/budget/pool_pacer.h"
-#include "core/budget/pools.h"
 #include "core/router/router.h"
 #include "core/router/sessions.h"
 

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/event/bytes.h"
-#include "core/router/generations.h"
 #include "core/limits.h"
+#include "core/router/generations.h"
 
 /*
  * Conversations and the model that each was last given: a bounded table, part of the folded state.

@@ -11,14 +11,14 @@
 #include <assert.h>
 #include <string.h>
 #include "bandit/rng.h"
-#include "core/router/book.h"
-#include "core/event/bytes.h"
-#include "core/router/counters_codec.h"
-#include "core/features/lens.h"
 #include "core/budget/pacer_codec.h"
-#include "core/router/router_state.h"
+#include "core/event/bytes.h"
 #include "core/event/row.h"
+#include "core/features/lens.h"
 #include "core/learn/silence.h"
+#include "core/router/book.h"
+#include "core/router/counters_codec.h"
+#include "core/router/router_state.h"
 
 enum item {
     ITEM_HEADER,

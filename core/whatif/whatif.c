@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bandit/policy/policy.h"
-#include "core/router/choose.h"
-#include "core/router/rules.h"
-#include "core/config/config.h"
-#include "core/router/credit.h"
-#include "core/guard/fairness.h"
 #include "core/budget/pool_pacer.h"
+#include "core/config/config.h"
+#include "core/guard/fairness.h"
+#include "core/router/choose.h"
+#include "core/router/credit.h"
+#include "core/router/rules.h"
 #include "core/whatif/whatif_pools.h"
 #include "core/whatif/whatif_rows.h"
 

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "core/event/event.h"
-#include "core/learn/learner.h"
 #include "core/config/params.h"
 #include "core/encoding/text.h"
+#include "core/event/event.h"
+#include "core/learn/learner.h"
 
 /*
  * What a change of settings would do, from the log: every decision is chosen anew under the

@@ -2,9 +2,9 @@
 #ifndef PURSER_CORE_WHATIF_WHATIF_POOLS_H
 #define PURSER_CORE_WHATIF_WHATIF_POOLS_H
 
+#include "core/budget/pools.h"
 #include "core/config/catalog.h"
 #include "core/event/event.h"
-#include "core/budget/pools.h"
 
 /* Budgets of a side of a what-if: the books that its choices would have led to, in expectation,
  * from nothing at the first decision looked at. A request is let in if what a model is expected to

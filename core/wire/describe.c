@@ -8,8 +8,8 @@
 #include "core/event/event.h"
 
 #include <inttypes.h>
-#include "core/learn/learned.h"
 #include "core/encoding/text.h"
+#include "core/learn/learned.h"
 
 enum { X_SHOWN = 16 }; /* a longer context vector is told by its length only */
 

@@ -13,8 +13,8 @@
 #include <math.h>
 #include <stdio.h>
 #include "bandit/policy/policy.h"
-#include "core/event/decision_id.h"
 #include "core/encoding/emit.h"
+#include "core/event/decision_id.h"
 
 static const double z95 = 1.959963984540054; /* 97.5% quantile of the standard normal */
 

@@ -13,9 +13,9 @@
 
 #include <string.h>
 #include "bandit/rng.h"
-#include "core/router/credit.h"
-#include "core/event/decision_id.h"
 #include "core/encoding/fields.h"
+#include "core/event/decision_id.h"
+#include "core/router/credit.h"
 #include "core/wire/wire_item.h"
 
 /* A request with a full embedding has EMBEDDING_MAX elements in that alone, 64 outcomes have some

@@ -3,12 +3,12 @@
 #define PURSER_CORE_WIRE_WIRE_H
 
 #include <stddef.h>
-#include "core/encoding/doc.h"
-#include "core/event/event.h"
 #include "core/config/params.h"
+#include "core/encoding/doc.h"
+#include "core/encoding/text.h"
+#include "core/event/event.h"
 #include "core/request.h"
 #include "core/status.h"
-#include "core/encoding/text.h"
 
 /*
  * The protocol's bytes: JSON or MessagePack, told apart by the first byte, version 1, one object a

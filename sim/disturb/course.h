@@ -3,8 +3,8 @@
 #define PURSER_SIM_DISTURB_COURSE_H
 
 #include "core/request.h"
-#include "sim/replay/change.h"
 #include "sim/disturb/disturbance.h"
+#include "sim/replay/change.h"
 #include "sim/world/world.h"
 
 /*

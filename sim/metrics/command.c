@@ -14,8 +14,8 @@
 #include <string.h>
 #include "core/encoding/text.h"
 #include "sim/metrics/curve.h"
-#include "sim/tables/csv.h"
 #include "sim/sheet.h"
+#include "sim/tables/csv.h"
 
 static const char help[] =
     "usage: purser-sim metrics FILE.csv [options]\n"

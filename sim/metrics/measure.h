@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "sim/tables/hull.h"
 #include "sim/play/play.h"
+#include "sim/tables/hull.h"
 
 /*
  * The field's numbers of one seed, gathered while it is played: choices against every outcome,

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bandit/rng.h"
-#include "sim/tables/csv.h"
 #include "sim/ope/read.h"
+#include "sim/tables/csv.h"
 
 enum column {
     COL_SKIP,

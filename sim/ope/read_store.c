@@ -10,8 +10,8 @@
 #include <string.h>
 #include "core/config/config.h"
 #include "core/router/credit.h"
-#include "sim/refold/bookshelf.h"
 #include "sim/ope/read.h"
+#include "sim/refold/bookshelf.h"
 #include "store/db.h"
 
 struct log_reader {

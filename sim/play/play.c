@@ -17,9 +17,9 @@
 #include "bandit/rng.h"
 #include "core/config/config.h"
 #include "sim/disturb/course.h"
-#include "sim/replay/restart.h"
 #include "sim/play/game.h"
 #include "sim/play/tally.h"
+#include "sim/replay/restart.h"
 
 #include <assert.h>
 #include <math.h>

@@ -4,13 +4,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "core/event/event.h"
 #include "core/config/params.h"
+#include "core/event/event.h"
 #include "core/request.h"
 #include "core/status.h"
-#include "sim/replay/change.h"
 #include "sim/disturb/channel.h"
 #include "sim/play/flight.h"
+#include "sim/replay/change.h"
 #include "sim/tables/table.h"
 
 /* Rows of a table to be played, in an order the seed decides. */

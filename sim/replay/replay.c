@@ -11,9 +11,9 @@
 
 #include "bandit/rng.h"
 #include "sim/play/play.h"
+#include "sim/play/steps.h"
 #include "sim/replay/replay_sum.h"
 #include "sim/series/series.h"
-#include "sim/play/steps.h"
 #include "sim/tables/trace.h"
 
 #include <assert.h>

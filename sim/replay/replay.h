@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "core/config/params.h"
-#include "sim/run/crew.h"
-#include "sim/play/flight.h"
-#include "sim/tables/hull.h"
 #include "sim/metrics/measure_sum.h"
+#include "sim/play/flight.h"
 #include "sim/replay/recovery.h"
+#include "sim/run/crew.h"
+#include "sim/tables/hull.h"
 #include "sim/tables/table.h"
 
 struct play_result;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every seed of a replay as sheets, nothing averaged. */
-#include "sim/replay/replay_sum.h"
 #include "sim/play/steps.h"
+#include "sim/replay/replay_sum.h"
 
 static enum status write_seeds(const struct replay *r, const struct replay_report *report,
                                const struct play_result *result, const struct measures *measured,

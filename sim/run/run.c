@@ -6,8 +6,8 @@
  */
 #include "sim/run/run.h"
 
-#include "sim/run/journal.h"
 #include "sim/play/steps.h"
+#include "sim/run/journal.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -3,10 +3,10 @@
 #define PURSER_SIM_RUN_RUN_H
 
 #include "core/encoding/text.h"
-#include "sim/run/crew.h"
-#include "sim/run/experiment.h"
 #include "sim/metrics/measure_sum.h"
 #include "sim/replay/replay.h"
+#include "sim/run/crew.h"
+#include "sim/run/experiment.h"
 #include "sim/run/run_job.h"
 
 /*

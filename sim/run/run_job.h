@@ -3,11 +3,11 @@
 #define PURSER_SIM_RUN_RUN_JOB_H
 
 #include "sim/disturb/course.h"
-#include "sim/run/experiment.h"
-#include "sim/tables/hull.h"
-#include "sim/series/series.h"
 #include "sim/metrics/measure.h"
+#include "sim/run/experiment.h"
+#include "sim/series/series.h"
 #include "sim/sheet.h"
+#include "sim/tables/hull.h"
 
 /* A job of an experiment: one policy under one seed. What it comes to is sums, so that jobs can be
  * played anywhere and added up later (journal.h) to the same last digit. */

@@ -3,8 +3,8 @@
  * An experiment's report. JSON and table render from the same struct without computing anything;
  * CSV has one line per policy and window, for whoever draws better curves than a terminal can.
  */
-#include "sim/run/run.h"
 #include "sim/report_key.h"
+#include "sim/run/run.h"
 
 #include <math.h>
 #include <stdio.h>

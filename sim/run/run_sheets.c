@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* All jobs of an experiment as sheets. Per policy and seed, nothing averaged: whoever loads them
  * does that. */
-#include "sim/run/run.h"
 #include "sim/play/steps.h"
+#include "sim/run/run.h"
 
 #include <math.h>
 

@@ -2,8 +2,8 @@
 #ifndef PURSER_SIM_SERIES_SERIES_H
 #define PURSER_SIM_SERIES_SERIES_H
 
-#include "core/event/event.h"
 #include "core/encoding/text.h"
+#include "core/event/event.h"
 #include "sim/replay/recovery.h"
 #include "sim/tables/table.h"
 

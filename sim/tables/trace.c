@@ -5,9 +5,9 @@
 
 #include "bandit/rng.h"
 #include "core/moment.h"
+#include "sim/disturb/course.h"
 #include "sim/tables/csv.h"
 #include "sim/tables/rates.h"
-#include "sim/disturb/course.h"
 
 #include <math.h>
 #include <stdio.h>

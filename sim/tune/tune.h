@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "sim/run/crew.h"
 #include "sim/play/flight.h"
+#include "sim/run/crew.h"
 #include "sim/tables/table.h"
 #include "sim/tune/space.h"
 

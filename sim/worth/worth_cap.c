@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/config/config.h"
 #include "core/budget/window.h"
+#include "core/config/config.h"
 #include "sim/play/play.h"
 
 enum side { AWARE, BLIND, WALL, SIDES };

@@ -2,8 +2,8 @@
 /* What worth.c measured, as a table and as JSON. */
 #include <math.h>
 #include <stdio.h>
-#include "sim/worth/worth.h"
 #include "sim/report_key.h"
+#include "sim/worth/worth.h"
 
 static const char *const label_name[VALUE_LABELS] = {"task", "user_tier", "domain", "outcome"};
 

@@ -10,9 +10,9 @@
 #include <unistd.h>
 #include "bandit/rng.h"
 #include "core/config/config.h"
+#include "core/encoding/text.h"
 #include "core/event/decision_id.h"
 #include "core/router/router.h"
-#include "core/encoding/text.h"
 #include "tests/bench/bench.h"
 
 struct point {

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include "core/features/features.h"
 #include "sim/disturb/course.h"
-#include "sim/run/experiment.h"
 #include "sim/play/play.h"
+#include "sim/run/experiment.h"
 #include "tests/bench/bench.h"
 
 static const char *const policies[] = {"greedy", "igw", "lints"};

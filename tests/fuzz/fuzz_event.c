@@ -7,8 +7,8 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
-#include "core/event/bytes.h"
 #include "core/encoding/text.h"
+#include "core/event/bytes.h"
 #include "tests/fold_fx.h"
 
 enum { CRC_LEN = 4 };

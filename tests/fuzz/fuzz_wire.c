@@ -3,8 +3,8 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
-#include "core/event/decision_id.h"
 #include "core/encoding/emit.h"
+#include "core/event/decision_id.h"
 #include "core/wire/wire.h"
 
 /* The same in MessagePack. */

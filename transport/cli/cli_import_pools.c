@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "core/encoding/json.h"
 #include "core/budget/window.h"
+#include "core/encoding/json.h"
 
 /* "30d" and the like: number and unit, of LiteLLM (s m h d w mo) and Bifrost (s m h d w M Q Y). */
 static bool period_read(const char *s, long *n, char unit[4])

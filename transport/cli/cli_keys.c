@@ -12,8 +12,8 @@
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
-#include "core/encoding/json.h"
 #include "core/budget/window.h"
+#include "core/encoding/json.h"
 #include "transport/cli/cli.h"
 #include "transport/keyring.h"
 

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "core/event/event.h"
 #include "core/encoding/text.h"
+#include "core/event/event.h"
 #include "store/db.h"
 #include "store/maintain.h"
 #include "transport/cli/cli.h"

@@ -14,6 +14,7 @@
 #include <string.h>
 #include "core/event/decision_id.h"
 #include "core/router/snapshot.h"
+#include "transport/cli/words.h"
 #include "transport/control/control_alerts.h"
 #include "transport/control/control_decisions.h"
 #include "transport/control/control_learned.h"
@@ -23,7 +24,6 @@
 #include "transport/control/control_spend.h"
 #include "transport/control/control_stats.h"
 #include "transport/control/control_unlearn.h"
-#include "transport/cli/words.h"
 
 typedef enum status (*handler)(struct call *c, struct problem *p);
 

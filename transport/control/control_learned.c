@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/encoding/base64.h"
 #include "core/config/config.h"
-#include "core/learn/imports.h"
+#include "core/encoding/base64.h"
 #include "core/encoding/json.h"
-#include "core/learn/learned.h"
 #include "core/encoding/text.h"
+#include "core/learn/imports.h"
+#include "core/learn/learned.h"
 
 /* ---- out ---- */
 

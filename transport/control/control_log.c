@@ -8,8 +8,8 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include "core/router/credit.h"
 #include "core/event/decision_id.h"
+#include "core/router/credit.h"
 
 enum { LOG_MOST = 1000, LABELS_MOST = 500, LABELS_LOOKED_AT = 4000, LABEL_ROOM = 1024 };
 

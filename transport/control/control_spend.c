@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/meter/meter.h"
-#include "store/rollup.h"
 #include "core/router/rules.h"
+#include "store/rollup.h"
 #include "transport/control/control_inside.h"
 #include "transport/control/control_savings.h"
 

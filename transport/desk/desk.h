@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "core/learn/suspicion.h"
 #include "core/request.h"
 #include "core/router/router.h"
-#include "core/learn/suspicion.h"
 #include "core/wire/wire.h"
 #include "store/batch.h"
 #include "store/db.h"

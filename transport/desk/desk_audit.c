@@ -6,8 +6,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "core/guard/canary.h"
 #include "core/config/config.h"
+#include "core/guard/canary.h"
 #include "transport/desk/desk_inside.h"
 
 json_t *desk_document(const struct desk *d, struct problem *p)

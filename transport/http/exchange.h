@@ -2,8 +2,8 @@
 #ifndef PURSER_TRANSPORT_HTTP_EXCHANGE_H
 #define PURSER_TRANSPORT_HTTP_EXCHANGE_H
 
-#include "core/limits.h"
 #include "core/encoding/text.h"
+#include "core/limits.h"
 #include "transport/http/engine.h"
 #include "transport/http/http.h"
 #include "transport/http/page.h"

@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "core/encoding/text.h"
 #include "core/limits.h"
 #include "core/status.h"
-#include "core/encoding/text.h"
 #include "transport/outbuf.h"
 #include "transport/slot.h"
 
